@@ -1,0 +1,272 @@
+"""The store: the one place where sweeps, trials and reports are kept.
+
+Every method is one transaction: it happens whole or not at all, and its events
+(the audit) are written in the same transaction. Methods are safe to call from
+several threads and processes at once. What they return are frozen records, copies
+that later writes do not change. A transition names the states that it may start
+from (see `sweep.states`); one that is not legal from the present state changes
+nothing and says so. Times and ids are passed in; the store reads no clock.
+
+`contract tests` in tests/ hold every implementation to this text.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from service.query.ast import Filter, SortKey
+from sweep.records import (
+    EventRecord,
+    Page,
+    ReportRecord,
+    RungRecord,
+    SweepRecord,
+    TokenRecord,
+    TrialRecord,
+)
+from sweep.space import PlannedTrial
+from sweep.spec import SweepSpec
+from sweep.states import SweepState, WantedState
+from sweep.wire import Ack, Batch, RungPage, TaskPage
+
+
+@dataclass(frozen=True)
+class NewSweep:
+    """A sweep to be stored as queued."""
+
+    id: str
+    spec: SweepSpec
+    created_by: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class TrialQuery:
+    """Which trials of a sweep, in which order, from where on."""
+
+    filter: Filter | None = None
+    sort: tuple[SortKey, ...] = ()
+    """Ties, and everything when empty, go by index ascending. Nulls come last."""
+    limit: int = 100
+    cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class DriverIdentity:
+    """The sweep and epoch that a driver's token is good for."""
+
+    sweep_id: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class SweepOnDuty:
+    """A sweep that is not final, as the dispatcher sees it."""
+
+    id: str
+    state: SweepState
+    wanted: WantedState
+    priority: int
+    created_at: datetime
+    epoch: int
+    """The last driver's epoch; 0 when there was none."""
+    lease_expires_at: datetime | None
+    """None when the last driver has ended or there was none."""
+    driver_ended_at: datetime | None
+    """When the last driver ended; None while it holds its lease or when there was none."""
+    fruitless_drivers: int
+    """Drivers in a row, up to the last, that ended or expired without sending one message."""
+
+
+class Store(Protocol):
+    """Keeps everything. See this module's text for what holds of every method."""
+
+    def close(self) -> None:
+        """Let go of connections and files."""
+        ...
+
+    def check(self) -> None:
+        """Raise `ServiceUnavailable` unless the store answers and its schema is current."""
+        ...
+
+    # Sweeps
+
+    def create_sweep(self, sweep: NewSweep, trials: Iterable[PlannedTrial]) -> SweepRecord:
+        """Store a sweep as queued and its trials as pending. Event: sweep.created.
+
+        A trial's id is `{sweep id}-{index}`; its max_t is the early-stopping rule's.
+        An error that `trials` raises while it is consumed leaves nothing stored.
+        """
+        ...
+
+    def get_sweep(self, sweep_id: str) -> SweepRecord:
+        """Raises `NotFound`."""
+        ...
+
+    def list_sweeps(
+        self, *, state: SweepState | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page[SweepRecord]:
+        """Newest first. A cursor is opaque; a bad one raises `QueryError`."""
+        ...
+
+    def cancel_sweep(self, sweep_id: str, *, actor: str, now: datetime) -> SweepRecord:
+        """Cancel a sweep. Event: sweep.cancel_asked, or sweep.cancelled when at once.
+
+        Queued or paused: cancelled at once, its trials with it (reason 'cancelled').
+        Running: `wanted` becomes cancel and its driver does it. Asking again changes
+        nothing. Raises `Conflict` when the sweep is completed or failed, `NotFound`.
+        """
+        ...
+
+    def delete_sweep(self, sweep_id: str, *, actor: str, now: datetime) -> None:
+        """Delete a final sweep and all of it but its events. Event: sweep.deleted.
+
+        Raises `Conflict` when it is not final, `NotFound`.
+        """
+        ...
+
+    # Trials
+
+    def list_trials(self, sweep_id: str, query: TrialQuery) -> Page[TrialRecord]:
+        """Raises `NotFound` for the sweep, `QueryError` for a bad cursor."""
+        ...
+
+    def stream_trials(self, sweep_id: str, query: TrialQuery) -> Iterator[TrialRecord]:
+        """All trials that match, in constant memory; `limit` and `cursor` are ignored."""
+        ...
+
+    def get_trial(self, trial_id: str) -> TrialRecord:
+        """Raises `NotFound`."""
+        ...
+
+    def list_reports(
+        self, trial_id: str, *, limit: int = 1000, cursor: str | None = None
+    ) -> Page[ReportRecord]:
+        """By step, ascending. Raises `NotFound`, `QueryError`."""
+        ...
+
+    def list_rungs(
+        self, sweep_id: str, *, limit: int = 1000, cursor: str | None = None
+    ) -> Page[RungRecord]:
+        """In the order in which they were decided. Raises `NotFound`, `QueryError`."""
+        ...
+
+    def list_events(
+        self, sweep_id: str | None = None, *, limit: int = 1000, cursor: str | None = None
+    ) -> Page[EventRecord]:
+        """In order; all sweeps' when no id is given. Works for a deleted sweep too."""
+        ...
+
+    # Drivers
+
+    def on_duty(self) -> Sequence[SweepOnDuty]:
+        """Every sweep that is queued or running, and paused ones with a live driver."""
+        ...
+
+    def start_driver(
+        self,
+        sweep_id: str,
+        *,
+        after_epoch: int,
+        token_hash: str,
+        now: datetime,
+        lease: timedelta,
+    ) -> int | None:
+        """Take the lease for a new driver: a compare-and-set on the last epoch.
+
+        Succeeds when the sweep is queued or running, wanted is run (or the sweep is
+        running), its last epoch is `after_epoch`, and that driver has ended or its lease has
+        expired by `now`. The sweep becomes running (`started_at` once); its trials stay as they
+        are, for the driver to move. Event: driver.started. Returns the new epoch (after_epoch + 1), or None when it lost.
+        """
+        ...
+
+    def end_driver(self, sweep_id: str, epoch: int, *, reason: str, now: datetime) -> bool:
+        """Record that a driver is gone. Event: driver.ended. False when it was already."""
+        ...
+
+    def finish_abandoned(
+        self, sweep_id: str, *, epoch: int, state: SweepState, reason: str, now: datetime
+    ) -> bool:
+        """End a sweep that has no live driver, as cancelled or failed.
+
+        A compare-and-set on the epoch, as in `start_driver`. Trials that are not final
+        become cancelled with the same reason. Event: sweep.cancelled or sweep.failed.
+        """
+        ...
+
+    def identify_driver(self, token_hash: str) -> DriverIdentity | None:
+        """Whose token that is; also of an earlier epoch, whose calls are then fenced."""
+        ...
+
+    def heartbeat(
+        self,
+        driver: DriverIdentity,
+        *,
+        known_trials: int,
+        now: datetime,
+        lease: timedelta,
+        pid: int | None = None,
+        host: str | None = None,
+    ) -> Ack:
+        """Extend the lease (also an expired one that no successor took).
+
+        Answers at most 1,000 trials with index >= known_trials, in order. `wanted` is
+        cancel when the sweep was ended by other means. Raises `Fenced` when a higher
+        epoch exists or this driver has ended.
+        """
+        ...
+
+    def apply_batch(
+        self, driver: DriverIdentity, batch: Batch, *, now: datetime, lease: timedelta
+    ) -> Ack:
+        """Apply a driver's messages in order, all or none, and extend its lease.
+
+        Idempotent: the same batch again changes nothing. `started` with an attempt not
+        above the recorded one changes nothing; a new one drops reports past
+        `from_step` and recomputes the trial's summary. Messages of an older attempt
+        than the recorded one are ignored. `reports` insert the rows that are not there
+        and update last, minimum, maximum and best. `moved` is a compare-and-set by
+        `sweep.states`; an illegal one is ignored. A move to a final state sets
+        ended_at. `restart` adds a trial with origin restart, the parent's parameters,
+        group, assignment, replicate and seed, and the next free index, once for each
+        parent. `finished` moves the sweep, ends the driver, and cancels trials left over.
+        Events: trial.failed, trial.retried (a failed move to pending),
+        trial.restarted, sweep.completed|failed|cancelled.
+
+        Raises:
+            Fenced: as `heartbeat`.
+            NotFound: for a trial index that the sweep lacks.
+        """
+        ...
+
+    def tasks(self, sweep_id: str, *, after: int, limit: int) -> TaskPage:
+        """The sweep's trials with index > after, for its driver."""
+        ...
+
+    def rung_entries(self, sweep_id: str, *, after: int, limit: int) -> RungPage:
+        """The sweep's rung decisions past position `after` (0 at first), for its driver."""
+        ...
+
+    # Tokens
+
+    def create_token(self, token_id: str, *, name: str, token_hash: str, now: datetime) -> TokenRecord:
+        """Raises `Conflict` when a live token has the name. Event: token.created."""
+        ...
+
+    def list_tokens(self) -> Sequence[TokenRecord]:
+        """By time of creation, the revoked ones too."""
+        ...
+
+    def revoke_token(self, token_id: str, *, now: datetime) -> TokenRecord:
+        """By id or name. Raises `NotFound`. Event: token.revoked."""
+        ...
+
+    def live_token_hashes(self) -> Sequence[tuple[TokenRecord, str]]:
+        """Every token that is not revoked, with its hash, for a constant-time compare."""
+        ...
+
+    def touch_token(self, token_id: str, *, now: datetime) -> None:
+        """Record its last use."""
+        ...

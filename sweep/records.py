@@ -1,0 +1,224 @@
+"""What the service answers: sweeps, trials, reports and their lists.
+
+Metric values are finite or null in JSON. A value that was not finite is null, and
+`nonfinite` says for its name what it was: `nan`, `inf` or `-inf`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from sweep.spec import SweepSpec
+from sweep.states import SweepState, TrialState
+
+Item = TypeVar("Item")
+Nonfinite = Literal["nan", "inf", "-inf"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Page(_Record, Generic[Item]):
+    """One page of a list; `next_cursor` is null on the last one."""
+
+    items: tuple[Item, ...]
+    next_cursor: str | None = None
+
+
+class Best(_Record):
+    """The best value of the sweep's metric, and the trial that reached it first."""
+
+    value: float
+    trial_id: str
+    step: int
+
+
+class SweepRecord(_Record):
+    """A sweep as the service answers it."""
+
+    id: str
+    name: str
+    state: SweepState
+    reason: str | None = None
+    priority: int = 0
+    tags: tuple[str, ...] = ()
+    spec: SweepSpec
+    trials: Mapping[TrialState, int]
+    """How many trials are in each state; states with none are there with 0."""
+    best: Best | None = None
+    epoch: int = 0
+    """How many drivers have been started for it."""
+    created_by: str
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def num_trials(self) -> int:
+        """The number of its trials, in whatever state."""
+        return sum(self.trials.values())
+
+
+class Origin(StrEnum):
+    """Where a trial comes from."""
+
+    SEARCH = "search"
+    RESTART = "restart"
+    """A group's winner, trained again for longer."""
+    USER = "user"
+
+
+class BestValue(_Record):
+    """A trial's best value of the sweep's metric, and where it reached it first."""
+
+    value: float
+    step: int
+
+
+class TrialRecord(_Record):
+    """A trial as the service answers it."""
+
+    id: str
+    sweep_id: str
+    index: int
+    state: TrialState
+    reason: str | None = None
+    """Why it is in its state: target, max_t, finished, rung, nonfinite, error, …"""
+    error: str | None = None
+    """The traceback of its last failure."""
+    parameters: Mapping[str, Any]
+    metrics: Mapping[str, float | None] = {}
+    """The last value of each metric."""
+    nonfinite: Mapping[str, Nonfinite] = {}
+    """What the nulls among `metrics` were."""
+    minimum: Mapping[str, float] = {}
+    maximum: Mapping[str, float] = {}
+    best: BestValue | None = None
+    step: int | None = None
+    """The step of its last report."""
+    reports: int = 0
+    group: str = "{}"
+    """Its group's values as canonical JSON."""
+    assignment: int = 0
+    """Shared by the replicates of one parameter assignment."""
+    replicate: int = 0
+    seed: int
+    max_t: int | None = None
+    origin: Origin = Origin.SEARCH
+    parent: str | None = None
+    """The trial that this one trains again."""
+    pack: str | None = None
+    attempts: int = 0
+    node: str | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class ReportRecord(_Record):
+    """What a trial reported at one step."""
+
+    step: int
+    time: datetime
+    values: Mapping[str, float | None]
+    nonfinite: Mapping[str, Nonfinite] = {}
+
+
+class RungRecord(_Record):
+    """A decision about one trial at one rung."""
+
+    step: int
+    group: str
+    trial_id: str
+    value: float | None
+    """Null when it was not finite, which counts as worst."""
+    peers: int
+    cutoff: float | None
+    decision: Literal["continue", "stop"]
+    decided_at: datetime
+
+
+class EventRecord(_Record):
+    """Who changed what, when."""
+
+    id: int
+    time: datetime
+    actor: str
+    kind: str
+    sweep_id: str | None = None
+    trial_id: str | None = None
+    detail: Mapping[str, Any] = {}
+
+
+class TrainableRecord(_Record):
+    """A trainable that specs may name."""
+
+    name: str
+    description: str
+    metrics: tuple[str, ...]
+    parameters: Mapping[str, Any] | None
+    """JSON Schema of its parameters; null when it takes any."""
+    published_columns: tuple[str, ...] | None
+
+
+class GroupPlan(_Record):
+    """One group of a dry run."""
+
+    group: str
+    trials: int
+
+
+class RungPlan(_Record):
+    """One rung of a dry run, over all groups."""
+
+    step: int
+    keeps: int
+
+
+class DryRun(_Record):
+    """What a spec would run."""
+
+    trials: int
+    assignments: tuple[Mapping[str, Any], ...]
+    """The first ten."""
+    groups: tuple[GroupPlan, ...]
+    """The first hundred."""
+    num_groups: int
+    rungs: tuple[RungPlan, ...]
+    """About how many trials each keeps; exact for halving."""
+    restarts: int
+    trial_steps: int | None
+    """Null when the spec names no max_t."""
+
+
+class TokenRecord(_Record):
+    """A bearer token, without its secret."""
+
+    id: str
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+class NewToken(TokenRecord):
+    """A token just made: the only time that its secret is shown."""
+
+    secret: str
+
+
+class Problem(_Record):
+    """A problem document (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str
+    detail: str
+    instance: str | None = None
+    problems: tuple[Mapping[str, str], ...] = ()
+    """Every bad field: its path and what is wrong with it."""

@@ -1,0 +1,292 @@
+"""The sweep spec: what a user posts.
+
+A spec names a trainable, a metric, a search space, a search, an early-stopping
+rule and resources. Unknown fields are refused. `parse_spec` turns plain data into
+a `SweepSpec` or raises `SpecError` with the path of every bad field.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+
+from sweep.errors import FieldProblem, SpecError
+from sweep.expressions import Condition
+from sweep.parameters import Grid, Node, dump_node, field_problems, kinds_in, parse_nodes
+from sweep.schema import PARAMETERS_SCHEMA
+
+SCHEMA_VERSION = 1
+
+Count = Annotated[int, Field(ge=1, strict=True)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Metric(_Model):
+    """What a sweep optimises, among the metrics that its trainable reports."""
+
+    name: str = Field(min_length=1, max_length=200)
+    mode: Literal["min", "max"]
+    target: float | None = Field(
+        default=None, description="A trial that reaches it is completed, with reason 'target'."
+    )
+
+    def is_better(self, value: float, than: float) -> bool:
+        """Whether `value` is strictly better than another."""
+        return value > than if self.mode == "max" else value < than
+
+    def reaches_target(self, value: float) -> bool:
+        """Whether `value` is at the target or past it."""
+        if self.target is None:
+            return False
+        return value >= self.target if self.mode == "max" else value <= self.target
+
+
+class Resources(_Model):
+    """What one trial reserves on a node."""
+
+    cpu: float = Field(default=1, ge=0)
+    gpu: float = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _whole_gpus(self) -> Self:
+        if self.gpu > 1 and self.gpu != int(self.gpu):
+            raise ValueError(f"gpu {self.gpu} is neither whole nor a fraction of one GPU")
+        if self.cpu == 0 and self.gpu == 0:
+            raise ValueError("cpu and gpu are both 0: a trial must reserve something")
+        return self
+
+
+class GridSearch(_Model):
+    """Every point of the grid once; the last parameter named varies fastest."""
+
+    type: Literal["grid"] = "grid"
+    seed: int = Field(default=0, ge=0, strict=True)
+
+
+class _SampledSearch(_Model):
+    num_trials: Count = Field(
+        description="Assignments in all. Grid parameters are cycled through, "
+        "so every grid point gets an equal share."
+    )
+    seed: int = Field(default=0, ge=0, strict=True)
+
+
+class RandomSearch(_SampledSearch):
+    """Independent draws."""
+
+    type: Literal["random"] = "random"
+
+
+class SobolSearch(_SampledSearch):
+    """A Sobol sequence: draws that fill the space evenly."""
+
+    type: Literal["sobol"] = "sobol"
+
+
+Search = Annotated[GridSearch | RandomSearch | SobolSearch, Field(discriminator="type")]
+
+
+class _EarlyStopping(_Model):
+    group_by: tuple[str, ...] = Field(
+        default=(),
+        description="Parameters (nested by dot) that define a group: only trials that agree "
+        "in all of them are compared. Empty: one group for the whole sweep.",
+    )
+    metric: Metric | None = Field(
+        default=None, description="What rungs compare; the sweep's metric when not given."
+    )
+
+    @model_validator(mode="after")
+    def _no_second_target(self) -> Self:
+        if self.metric is not None and self.metric.target is not None:
+            raise ValueError("a target belongs to the sweep's metric, not to early_stopping's")
+        return self
+
+
+class NoStopping(_EarlyStopping):
+    """Every trial runs to its end: to `max_t` where one is given."""
+
+    type: Literal["none"] = "none"
+    max_t: Count | None = None
+
+
+class _RungRule(_EarlyStopping):
+    time_attr: Literal["step"] = "step"
+    max_t: Count = Field(description="The step at which a trial is completed.")
+    reduction_factor: float = Field(default=3, gt=1, le=1000)
+
+
+class Asha(_RungRule):
+    """Asynchronous successive halving (Li et al. 2020) inside each group.
+
+    Rungs stand at grace_period * reduction_factor ** k below max_t. A trial that
+    reaches a rung is stopped when it is worse than the 1 - 1/reduction_factor
+    quantile of the `min_peers` or more trials of its group recorded there before it.
+    """
+
+    type: Literal["asha"] = "asha"
+    grace_period: Count = 1
+    min_peers: Count = 3
+
+
+class RestartWinner(_Model):
+    """Train the best trial of each group once more, from scratch and for longer."""
+
+    max_t: Count
+
+
+class Halving(_RungRule):
+    """Exact successive halving inside each group.
+
+    A trial waits at a rung until all of its group are there or have ended; then the
+    best 1/reduction_factor of them go on. `grace_period` defaults to `max_t`: no rung
+    in between, all of a group are compared at the end.
+    """
+
+    type: Literal["halving"] = "halving"
+    grace_period: Count | None = None
+    restart_winner: RestartWinner | None = None
+
+
+EarlyStopping = Annotated[NoStopping | Asha | Halving, Field(discriminator="type")]
+
+
+def _read_parameters(raw: object) -> dict[str, Node]:
+    if not isinstance(raw, Mapping):
+        raise ValueError("must be a mapping from parameter names to values")
+    return parse_nodes(raw, "parameters")
+
+
+Parameters = Annotated[
+    Mapping[str, Any],
+    PlainValidator(_read_parameters),
+    PlainSerializer(lambda nodes: {k: dump_node(v) for k, v in nodes.items()}),
+    WithJsonSchema(PARAMETERS_SCHEMA),
+]
+
+
+class SweepSpec(_Model):
+    """A sweep: a search space, a metric, an early-stopping rule, resources."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str = Field(min_length=1, max_length=200)
+    description: str = Field(default="", max_length=10_000)
+    tags: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field(
+        default=(), max_length=50
+    )
+    trainable: str = Field(
+        min_length=1,
+        max_length=500,
+        description="A registered trainable's name, or a function as 'package.module:function'.",
+    )
+    metric: Metric
+    parameters: Parameters
+    exclude: tuple[Condition, ...] = Field(
+        default=(), max_length=100, description="Assignments for which one is true are left out."
+    )
+    search: Search = GridSearch()
+    early_stopping: EarlyStopping = NoStopping()
+    replicates: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 1
+    resources: Resources | None = Field(
+        default=None, description="For each trial; the trainable's own default when not given."
+    )
+    max_concurrent: Count | None = Field(
+        default=None, description="Trials that run at once; as many as fit when not given."
+    )
+    max_failures: int = Field(
+        default=2, ge=0, strict=True, description="Failures of one trial before it is given up."
+    )
+    priority: int = Field(default=0, strict=True, description="Higher goes first in the queue.")
+    reuse_actors: bool | None = Field(
+        default=None,
+        description="Run many trials in one process. Safe when the trainable leaves no state "
+        "behind; on for the trainables that ship, off for a user's own, when not given.",
+    )
+
+    @model_validator(mode="after")
+    def _search_fits_parameters(self) -> Self:
+        kinds = kinds_in(self.parameters)
+        sampled = [".".join(path) for path, kind in kinds if not isinstance(kind, Grid)]
+        if isinstance(self.search, GridSearch):
+            if sampled:
+                raise SpecError(
+                    [
+                        FieldProblem(
+                            f"parameters.{path}",
+                            "is drawn from a distribution, which a grid search cannot enumerate: "
+                            "use grid values, or search type random or sobol",
+                        )
+                        for path in sampled
+                    ]
+                )
+        elif isinstance(self.search, SobolSearch) and not sampled:
+            raise SpecError(
+                [FieldProblem("search.type", "sobol needs a parameter drawn from a distribution")]
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rungs_fit(self) -> Self:
+        rule = self.early_stopping
+        if isinstance(rule, Asha | Halving) and (rule.grace_period or 0) > rule.max_t:
+            raise SpecError(
+                [
+                    FieldProblem(
+                        "early_stopping.grace_period",
+                        f"{rule.grace_period} is above max_t {rule.max_t}",
+                    )
+                ]
+            )
+        if isinstance(rule, Halving) and rule.restart_winner is not None:
+            if rule.restart_winner.max_t <= rule.max_t:
+                raise SpecError(
+                    [
+                        FieldProblem(
+                            "early_stopping.restart_winner.max_t",
+                            f"{rule.restart_winner.max_t} is not above max_t {rule.max_t}",
+                        )
+                    ]
+                )
+        return self
+
+    @property
+    def rung_metric(self) -> Metric:
+        """The metric that rungs compare."""
+        return self.early_stopping.metric or self.metric
+
+
+def parse_spec(raw: object) -> SweepSpec:
+    """Check plain data (from JSON or YAML) and make a spec of it.
+
+    Raises:
+        SpecError: with the path of every bad field.
+    """
+    problems: list[FieldProblem] = []
+    if isinstance(raw, Mapping) and isinstance(raw.get("parameters"), Mapping):
+        try:
+            raw = {**raw, "parameters": parse_nodes(raw["parameters"], "parameters")}
+        except SpecError as error:
+            problems.extend(error.problems)
+            raw = {**raw, "parameters": {}}
+    try:
+        spec = SweepSpec.model_validate(raw)
+    except ValidationError as error:
+        problems.extend(field_problems(error))
+    except SpecError as error:
+        if not problems:
+            problems.extend(error.problems)
+    if problems:
+        raise SpecError(problems)
+    return spec

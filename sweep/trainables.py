@@ -1,0 +1,137 @@
+"""Trainables as descriptors: what the service knows of code that it never imports.
+
+A package offers trainables through the entry-point group `sweep.trainables`. Each
+entry is a `Trainable`; importing it must touch neither torch nor ray, so that the
+service reads descriptors and only workers load the code they point to. A name with
+a colon, `package.module:function`, is a user's own function and needs no entry.
+"""
+
+import re
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+
+from sweep.errors import FieldProblem, SpecError
+from sweep.parameters import field_problems
+from sweep.spec import Resources, SweepSpec
+
+if TYPE_CHECKING:
+    from sweep.records import TrialRecord
+
+ENTRY_POINT_GROUP = "sweep.trainables"
+_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class PublishedLayout:
+    """The CSV layout in which a trainable's results were published.
+
+    `experiment` names the experiment that a trial's parameters belong to, one row
+    each; `row` turns the experiment's best trial into that row.
+    """
+
+    columns: tuple[str, ...]
+    experiment: Callable[[Mapping[str, Any]], Hashable]
+    row: Callable[["TrialRecord"], Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """What a sweep may train."""
+
+    name: str
+    description: str
+    code: str
+    """The function that trains, as `package.module:function`; takes (params, run)."""
+    parameters: type[BaseModel] | None = None
+    """What the trainable accepts; None accepts anything."""
+    metrics: tuple[str, ...] = ()
+    """The metrics that it reports; empty when unknown."""
+    default_resources: Resources = field(default_factory=Resources)
+    needs_max_t: bool = False
+    """Whether it trains until it is told to stop, so that a spec must name `max_t`."""
+    reuse_actors: bool = False
+    """Whether it leaves no state behind in its process."""
+    fuse_key: Callable[[Mapping[str, Any]], Hashable] | None = None
+    """Trials with equal keys have the same computation graph; None: never packed."""
+    published: PublishedLayout | None = None
+
+
+def registered() -> dict[str, Trainable]:
+    """Every trainable that the installed packages offer, by name."""
+    found: dict[str, Trainable] = {}
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        trainable = entry.load()
+        if not isinstance(trainable, Trainable):
+            raise TypeError(f"entry point {entry.name!r} of {ENTRY_POINT_GROUP} is no Trainable")
+        found[trainable.name] = trainable
+    return found
+
+
+def find(name: str, known: Mapping[str, Trainable]) -> Trainable:
+    """The trainable of that name, or one made up for a `package.module:function`.
+
+    Raises:
+        SpecError: when the name is neither.
+    """
+    if name in known:
+        return known[name]
+    if _FUNCTION.fullmatch(name):
+        return Trainable(name=name, description="A user's own function.", code=name)
+    raise SpecError(
+        [
+            FieldProblem(
+                "trainable",
+                f"there is no trainable {name!r}: there are {', '.join(sorted(known)) or 'none'}, "
+                "or name your own function as 'package.module:function'",
+            )
+        ]
+    )
+
+
+def check_spec(spec: SweepSpec, trainable: Trainable) -> None:
+    """Check what a spec asks of its trainable, apart from the assignments themselves.
+
+    Raises:
+        SpecError: with the path of every bad field.
+    """
+    problems = []
+    if trainable.needs_max_t and spec.early_stopping.max_t is None:
+        problems.append(
+            FieldProblem(
+                "early_stopping.max_t",
+                f"trainable {trainable.name!r} trains until it is told to stop: "
+                "say at which step, for example early_stopping: {type: none, max_t: 1000}",
+            )
+        )
+    for path, metric in (
+        ("metric.name", spec.metric),
+        ("early_stopping.metric.name", spec.rung_metric),
+    ):
+        if trainable.metrics and metric.name not in trainable.metrics:
+            problems.append(
+                FieldProblem(
+                    path,
+                    f"trainable {trainable.name!r} does not report {metric.name!r}: "
+                    f"it reports {', '.join(trainable.metrics)}",
+                )
+            )
+    if problems:
+        raise SpecError(list(dict.fromkeys(problems)))
+
+
+def check_parameters(parameters: Mapping[str, Any], trainable: Trainable) -> None:
+    """Check one assignment against what the trainable accepts.
+
+    Raises:
+        SpecError: with the path of every bad parameter.
+    """
+    if trainable.parameters is None:
+        return
+    try:
+        trainable.parameters.model_validate(parameters)
+    except ValidationError as error:
+        raise SpecError(field_problems(error, "parameters")) from None
