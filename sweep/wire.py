@@ -32,6 +32,8 @@ class TrialTask(_Wire):
     seed: int
     group: str
     state: TrialState
+    reason: str | None = None
+    """Why it is in its state."""
     attempts: int = 0
     """How many times it was started."""
     failures: int = 0

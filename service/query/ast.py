@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Literal_ = str | float | int | bool | None
+Constant = str | float | int | bool | None
 Comparator = Literal["==", "!=", "<", "<=", ">", ">=", "contains"]
-Source = Literal["column", "parameter", "last", "best", "min", "max"]
+Source = Literal["column", "parameter", "last", "min", "max"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Compare:
 
     field: Field
     comparator: Comparator
-    value: Literal_
+    value: Constant
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class In:
     """The field equals one of the constants."""
 
     field: Field
-    values: tuple[Literal_, ...]
+    values: tuple[Constant, ...]
 
 
 @dataclass(frozen=True)

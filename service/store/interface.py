@@ -251,7 +251,9 @@ class Store(Protocol):
 
     # Tokens
 
-    def create_token(self, token_id: str, *, name: str, token_hash: str, now: datetime) -> TokenRecord:
+    def create_token(
+        self, token_id: str, *, name: str, token_hash: str, now: datetime
+    ) -> TokenRecord:
         """Raises `Conflict` when a live token has the name. Event: token.created."""
         ...
 

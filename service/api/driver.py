@@ -1,0 +1,77 @@
+"""What drivers call. Their token names the sweep and the epoch."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from service.api.context import Driver, In, problems
+from sweep.spec import Resources
+from sweep.trainables import find
+from sweep.wire import Ack, Assignment, Batch, Heartbeat, RungPage, TaskPage
+
+router = APIRouter(prefix="/v1/driver", tags=["driver"])
+
+PageSize = Annotated[int, Query(ge=1, le=1_000)]
+_MAX_POSITION = 2**62
+
+
+@router.get("/assignment", operation_id="driver_assignment", responses=problems(404, 409))
+def assignment(context: In, driver: Driver) -> Assignment:
+    """The sweep that the driver is to run, and how."""
+    sweep = context.store.get_sweep(driver.sweep_id)
+    trainable = find(sweep.spec.trainable, context.trainables)
+    resources: Resources = sweep.spec.resources or trainable.default_resources
+    reuse = sweep.spec.reuse_actors
+    return Assignment(
+        sweep_id=sweep.id,
+        epoch=driver.epoch,
+        spec=sweep.spec,
+        code=trainable.code,
+        cpu=resources.cpu,
+        gpu=resources.gpu,
+        reuse_actors=trainable.reuse_actors if reuse is None else reuse,
+        max_concurrent=sweep.spec.max_concurrent,
+        lease_s=context.settings.lease_s,
+        checkpoint_root=context.settings.checkpoints,
+    )
+
+
+@router.get("/trials", operation_id="driver_trials", responses=problems(404, 422))
+def trials(
+    context: In,
+    driver: Driver,
+    after: Annotated[int, Query(ge=-1, le=_MAX_POSITION)] = -1,
+    limit: PageSize = 1_000,
+) -> TaskPage:
+    """The sweep's trials past an index."""
+    return context.store.tasks(driver.sweep_id, after=after, limit=limit)
+
+
+@router.get("/rungs", operation_id="driver_rungs", responses=problems(404, 422))
+def rungs(
+    context: In,
+    driver: Driver,
+    after: Annotated[int, Query(ge=0, le=_MAX_POSITION)] = 0,
+    limit: PageSize = 1_000,
+) -> RungPage:
+    """The sweep's rung decisions past a position."""
+    return context.store.rung_entries(driver.sweep_id, after=after, limit=limit)
+
+
+@router.post("/batch", operation_id="driver_batch", responses=problems(404, 409, 413, 422))
+def batch(context: In, driver: Driver, messages: Batch) -> Ack:
+    """Apply messages in order, all or none."""
+    return context.store.apply_batch(driver, messages, now=context.clock(), lease=context.lease)
+
+
+@router.post("/heartbeat", operation_id="driver_heartbeat", responses=problems(404, 409, 413, 422))
+def heartbeat(context: In, driver: Driver, beat: Heartbeat) -> Ack:
+    """Extend the driver's lease."""
+    return context.store.heartbeat(
+        driver,
+        known_trials=beat.known_trials,
+        now=context.clock(),
+        lease=context.lease,
+        pid=beat.pid,
+        host=beat.host,
+    )

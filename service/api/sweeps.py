@@ -1,0 +1,150 @@
+"""Sweeps."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import StreamingResponse
+
+from service.api.bodies import SPEC_BODY, read_document
+from service.api.context import Cursor, In, Limit, User, problems
+from service.exporting import published_csv, trials_csv
+from service.query.parse import parse_filter
+from service.store.interface import NewSweep, TrialQuery
+from service.submission import dry_run as plan, read_submission
+from sweep.records import DryRun, EventRecord, Page, RungRecord, SweepRecord
+from sweep.states import SweepState
+from sweep.trainables import find
+
+router = APIRouter(prefix="/v1", tags=["sweeps"])
+
+Document = Annotated[Any, Depends(read_document)]
+FilterText = Annotated[
+    str | None,
+    Query(
+        max_length=2_000,
+        description="For example: state == 'completed' and parameters.lr >= 1e-3 and best > 0.9",
+    ),
+]
+
+
+@router.post(
+    "/sweeps",
+    status_code=201,
+    operation_id="create_sweep",
+    response_model=SweepRecord | DryRun,
+    responses={200: {"model": DryRun}, **problems(413, 415, 422)},
+    openapi_extra=dict(SPEC_BODY),
+)
+def create_sweep(
+    context: In,
+    user: User,
+    document: Document,
+    response: Response,
+    dry_run: Annotated[bool, Query(description="Answer what would run; store nothing.")] = False,
+) -> SweepRecord | DryRun:
+    """Store a sweep and queue it, or say what it would run."""
+    submission = read_submission(
+        document, trainables=context.trainables, max_trials=context.settings.max_trials
+    )
+    if dry_run:
+        response.status_code = 200
+        return plan(submission)
+    sweep = NewSweep(
+        id=context.new_id(),
+        spec=submission.spec,
+        created_by=user,
+        created_at=context.clock(),
+    )
+    record = context.store.create_sweep(sweep, submission.trials())
+    response.headers["Location"] = f"/v1/sweeps/{record.id}"
+    return record
+
+
+@router.get("/sweeps", operation_id="list_sweeps", responses=problems(422))
+def list_sweeps(
+    context: In,
+    user: User,
+    state: SweepState | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[SweepRecord]:
+    """Sweeps, newest first."""
+    return context.store.list_sweeps(state=state, limit=limit, cursor=cursor)
+
+
+@router.get("/sweeps/{sweep_id}", operation_id="get_sweep", responses=problems(404))
+def get_sweep(context: In, user: User, sweep_id: str) -> SweepRecord:
+    """One sweep: its spec, state, trials by state, and best result."""
+    return context.store.get_sweep(sweep_id)
+
+
+@router.delete(
+    "/sweeps/{sweep_id}",
+    status_code=204,
+    operation_id="delete_sweep",
+    responses=problems(404, 409),
+)
+def delete_sweep(context: In, user: User, sweep_id: str) -> None:
+    """Delete a sweep that has ended, with all its trials and reports."""
+    context.store.delete_sweep(sweep_id, actor=user, now=context.clock())
+
+
+@router.post(
+    "/sweeps/{sweep_id}/cancel",
+    status_code=202,
+    operation_id="cancel_sweep",
+    responses=problems(404, 409),
+)
+def cancel_sweep(context: In, user: User, sweep_id: str) -> SweepRecord:
+    """Cancel a sweep; a running one ends within seconds."""
+    return context.store.cancel_sweep(sweep_id, actor=user, now=context.clock())
+
+
+@router.get("/sweeps/{sweep_id}/rungs", operation_id="list_rungs", responses=problems(404, 422))
+def list_rungs(
+    context: In, user: User, sweep_id: str, limit: Limit = 1_000, cursor: Cursor = None
+) -> Page[RungRecord]:
+    """The early-stopping decisions, in the order in which they were taken."""
+    return context.store.list_rungs(sweep_id, limit=limit, cursor=cursor)
+
+
+@router.get("/sweeps/{sweep_id}/audit", operation_id="list_audit", responses=problems(422))
+def list_audit(
+    context: In, user: User, sweep_id: str, limit: Limit = 1_000, cursor: Cursor = None
+) -> Page[EventRecord]:
+    """Who changed what of a sweep, when; kept when the sweep is deleted."""
+    return context.store.list_events(sweep_id, limit=limit, cursor=cursor)
+
+
+@router.get(
+    "/sweeps/{sweep_id}/export",
+    operation_id="export_sweep",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": {}}}, **problems(404, 422)},
+)
+def export_sweep(
+    context: In,
+    user: User,
+    sweep_id: str,
+    format: Literal["csv"] = "csv",
+    layout: Literal["trials", "published"] = "trials",
+    filter: FilterText = None,
+) -> StreamingResponse:
+    """All trials that match as CSV: one row a trial, or as the study was published."""
+    sweep = context.store.get_sweep(sweep_id)
+    query = TrialQuery(filter=parse_filter(filter) if filter else None)
+    trials = context.store.stream_trials(sweep_id, query)
+    if layout == "published":
+        trainable = find(sweep.spec.trainable, context.trainables)
+        lines = published_csv(trainable, sweep.spec.metric, trials)
+    else:
+        lines = trials_csv(sweep.spec, trials)
+    first = next(lines)  # errors come before the answer has begun
+
+    def body() -> Any:
+        yield first
+        yield from lines
+
+    name = f"sweep-{sweep.id}{'-published' if layout == 'published' else ''}.{format}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(body(), media_type="text/csv; charset=utf-8", headers=headers)

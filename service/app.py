@@ -1,0 +1,57 @@
+"""The HTTP side of the service, put together."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from fastapi import FastAPI
+
+from service.api import catalogue, driver, health, sweeps, tokens, trials
+from service.api.bodies import BodyLimit
+from service.api.context import Context
+from service.api.problems import install
+from service.dashboard import pages
+from service.settings import Settings
+from service.store.interface import Store
+from sweep.spec import SweepSpec
+from sweep.trainables import Trainable
+
+
+def create_app(
+    *,
+    store: Store,
+    settings: Settings,
+    clock: Callable[[], datetime],
+    new_id: Callable[[], str],
+    trainables: Mapping[str, Trainable],
+) -> FastAPI:
+    """The application over a store; clock, ids and trainables are passed in."""
+    app = FastAPI(
+        title="Sweep service",
+        version="1",
+        description="Post a sweep, follow it, query its results.",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.context = Context(store, settings, clock, new_id, trainables)
+    install(app)
+    app.add_middleware(BodyLimit)
+    for part in (sweeps, trials, catalogue, tokens, driver, health, pages):
+        app.include_router(part.router)
+    _document_spec(app)
+    return app
+
+
+def _document_spec(app: FastAPI) -> None:
+    """Put the spec's schema into the OpenAPI document: its bodies are read by hand."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, object]:
+        document = generate()
+        schema = SweepSpec.model_json_schema(ref_template="#/components/schemas/{model}")
+        parts = document.setdefault("components", {}).setdefault("schemas", {})
+        parts.update(schema.pop("$defs", {}))
+        parts["SweepSpec"] = schema
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

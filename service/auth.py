@@ -1,0 +1,111 @@
+"""Bearer tokens: made, hashed, compared.
+
+A user's token opens every route but the driver's; a driver's token opens the driver
+routes of one sweep. Only SHA-256 hashes are stored: the secrets are 256 random bits,
+so a slow hash would add nothing.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from service.settings import is_loopback
+from service.store.interface import DriverIdentity, Store
+from sweep.errors import Forbidden, Unauthorized
+from sweep.records import NewToken
+
+USER_PREFIX = "swp_"
+DRIVER_PREFIX = "swd_"
+LOCAL_ACTOR = "local"
+
+_TOUCH_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """What a request says of who made it."""
+
+    authorization: str | None
+    host: str | None
+    origin: str | None
+
+
+def hash_secret(secret: str) -> str:
+    """What is stored of a secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def new_driver_token() -> tuple[str, str]:
+    """A driver's secret and its hash."""
+    secret = DRIVER_PREFIX + secrets.token_urlsafe(32)
+    return secret, hash_secret(secret)
+
+
+def issue_token(store: Store, *, token_id: str, name: str, now: datetime) -> NewToken:
+    """Make and store a user's token; its secret is shown here and never again."""
+    secret = USER_PREFIX + secrets.token_urlsafe(32)
+    record = store.create_token(token_id, name=name, token_hash=hash_secret(secret), now=now)
+    return NewToken(**record.model_dump(), secret=secret)
+
+
+def authenticate_user(store: Store, caller: Caller, *, embedded: bool, now: datetime) -> str:
+    """Who makes a request to a user's route: the token's name.
+
+    Raises:
+        Unauthorized: without a live token, unless in embedded mode.
+        Forbidden: with a driver's token, or in embedded mode from another site.
+    """
+    if embedded:
+        _refuse_other_sites(caller)
+        return LOCAL_ACTOR
+    secret = _bearer(caller)
+    if secret.startswith(DRIVER_PREFIX):
+        raise Forbidden("a driver's token is good for driver routes alone")
+    given = hash_secret(secret)
+    found = None
+    for record, token_hash in store.live_token_hashes():
+        if hmac.compare_digest(given, token_hash):
+            found = record
+    if found is None:
+        raise Unauthorized("this bearer token is not known, or was revoked")
+    if found.last_used_at is None or now - found.last_used_at > _TOUCH_EVERY:
+        store.touch_token(found.id, now=now)
+    return found.name
+
+
+def authenticate_driver(store: Store, caller: Caller) -> DriverIdentity:
+    """Which driver makes a request to a driver route.
+
+    Raises:
+        Unauthorized: without a driver's token that is known.
+        Forbidden: with a user's token.
+    """
+    secret = _bearer(caller)
+    if secret.startswith(USER_PREFIX):
+        raise Forbidden("driver routes are for drivers' own tokens alone")
+    driver = store.identify_driver(hash_secret(secret))
+    if driver is None:
+        raise Unauthorized("this driver's token is not known")
+    return driver
+
+
+def _bearer(caller: Caller) -> str:
+    scheme, _, secret = (caller.authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise Unauthorized(
+            "this needs a bearer token: send the header 'Authorization: Bearer swp_…' "
+            "(`python -m service token NAME` makes the first one)"
+        )
+    return secret.strip()
+
+
+def _refuse_other_sites(caller: Caller) -> None:
+    """A web page that the user visits must not drive a service that asks for no token."""
+    host = urlsplit(f"//{caller.host or ''}").hostname
+    if host is None or not is_loopback(host):
+        raise Forbidden(f"this service answers to loopback addresses alone, not to {host!r}")
+    if caller.origin is not None and urlsplit(caller.origin).netloc != caller.host:
+        raise Forbidden(f"requests from another site ({caller.origin!r:.100}) are refused")

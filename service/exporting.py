@@ -1,0 +1,104 @@
+"""A sweep's trials as CSV, a row at a time."""
+
+import csv
+import io
+import json
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import Any
+
+from sweep.errors import SpecError
+from sweep.parameters import Choice, Grid, Kind
+from sweep.records import TrialRecord
+from sweep.spec import Metric, SweepSpec
+from sweep.trainables import Trainable
+
+_BEFORE = ("id", "index", "state", "reason")
+_AFTER = (
+    *("best", "best_step", "step", "reports", "group", "assignment", "replicate"),
+    *("seed", "max_t", "origin", "attempts", "node", "started_at", "ended_at"),
+)
+
+
+def trials_csv(spec: SweepSpec, trials: Iterable[TrialRecord]) -> Iterator[str]:
+    """One row a trial: its parameters (nested by dot), last metrics and summary."""
+    parameters = list(dict.fromkeys(_leaves(spec.parameters, "")))
+    first = next(iterator := iter(trials), None)
+    metrics = sorted({spec.metric.name, *(first.metrics if first else ())})
+    names = [f"parameters.{name}" for name in parameters] + [f"metrics.{name}" for name in metrics]
+    yield _line([*_BEFORE, *names, *_AFTER])
+    while first is not None:
+        yield _line([_cell(value) for value in _trial_values(first, parameters, metrics)])
+        first = next(iterator, None)
+
+
+def published_csv(
+    trainable: Trainable, metric: Metric, trials: Iterable[TrialRecord]
+) -> Iterator[str]:
+    """One row an experiment, from its best trial, as the trainable's results were published.
+
+    Raises:
+        SpecError: when the trainable declares no such layout.
+    """
+    layout = trainable.published
+    if layout is None:
+        raise SpecError(
+            f"trainable {trainable.name!r} declares no published layout: use layout=trials"
+        )
+    best: dict[Hashable, TrialRecord] = {}
+    for trial in trials:
+        key = layout.experiment(trial.parameters)
+        if trial.best is None:
+            continue
+        held = best.get(key)
+        if held is None or held.best is None or metric.is_better(trial.best.value, held.best.value):
+            best[key] = trial
+    yield _line(layout.columns)
+    for trial in best.values():
+        row = layout.row(trial)
+        yield _line([row[column] for column in layout.columns])
+
+
+def _trial_values(trial: TrialRecord, parameters: list[str], metrics: list[str]) -> Iterator[Any]:
+    flat = dict(_flatten(trial.parameters, ""))
+    yield from (getattr(trial, name) for name in _BEFORE)
+    yield from (flat.get(name) for name in parameters)
+    yield from (trial.metrics.get(name, trial.nonfinite.get(name)) for name in metrics)
+    best = trial.best
+    yield from (best.value if best else None, best.step if best else None)
+    yield from (getattr(trial, name) for name in _AFTER[2:])
+
+
+def _leaves(node: Any, path: str) -> Iterator[str]:
+    if isinstance(node, Grid | Choice):
+        for value in node.values:
+            yield from _leaves(value, path)
+    elif isinstance(node, Mapping) and not isinstance(node, Kind):
+        for key, value in node.items():
+            yield from _leaves(value, f"{path}.{key}" if path else key)
+    else:
+        yield path
+
+
+def _flatten(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flatten(inner, f"{path}.{key}" if path else key)
+    else:
+        yield path, value
+
+
+def _cell(value: Any) -> Any:
+    """A cell's value; text that a spreadsheet would run as a formula is quoted."""
+    if isinstance(value, list | tuple):
+        return json.dumps(list(value))
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    return value
+
+
+def _line(values: Iterable[Any]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(values)
+    return buffer.getvalue()

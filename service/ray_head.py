@@ -1,0 +1,170 @@
+"""A local Ray head, started as a process of its own and found again after a restart.
+
+Ray is never imported here: the head is `ray start --head --block`, guarded by Ray's
+token authentication with a token of our own. The head outlives a service that is
+killed, and the service that starts next in the same home goes on with it, so that
+sweeps in flight are not lost.
+"""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from sweep.errors import ServiceUnavailable
+
+_START_WITHIN_S = 60.0
+
+
+@dataclass(frozen=True)
+class RayResources:
+    """What the head offers; None: what Ray finds on the machine."""
+
+    cpus: int | None = None
+    gpus: int | None = None
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What is written down of a head, to find it again."""
+
+    pid: int
+    created: float
+    port: int
+    token: str
+
+
+class RayHead:
+    """A Ray head on this machine."""
+
+    def __init__(self, home: Path, resources: RayResources) -> None:
+        self._file = home / "ray.json"
+        self._log = home / "ray.log"
+        self._resources = resources
+        self._record: _Record | None = None
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What a process needs in its environment to connect."""
+        record = self._started()
+        return {
+            "RAY_ADDRESS": f"127.0.0.1:{record.port}",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": record.token,
+        }
+
+    def start(self) -> None:
+        """Go on with the head of this home if it lives, or start one and wait for it.
+
+        Raises:
+            ServiceUnavailable: when it does not come up.
+        """
+        self._record = self._find()
+        if self._record is not None:
+            return
+        port, token = _free_port(), secrets.token_hex(32)
+        with self._log.open("wb") as log:
+            process = subprocess.Popen(
+                self._command(port),
+                env={**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._wait(process, port)
+        record = _Record(process.pid, psutil.Process(process.pid).create_time(), port, token)
+        self._write(record)
+        self._record = record
+
+    def stop(self) -> None:
+        """End the head and all that runs under it."""
+        record, self._record = self._record, None
+        if record is None or not _lives(record):
+            return
+        family = [psutil.Process(record.pid)]
+        family += family[0].children(recursive=True)
+        for process in family:
+            _signal(process, signal.SIGTERM)
+        _, alive = psutil.wait_procs(family, timeout=5)
+        for process in alive:
+            _signal(process, signal.SIGKILL)
+        psutil.wait_procs(alive, timeout=5)
+        self._file.unlink(missing_ok=True)
+
+    def _started(self) -> _Record:
+        if self._record is None:
+            raise ServiceUnavailable("the local Ray head is not started")
+        return self._record
+
+    def _command(self, port: int) -> list[str]:
+        command = [
+            *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
+            f"--port={port}",
+            "--include-dashboard=false",
+            "--disable-usage-stats",
+        ]
+        if self._resources.cpus is not None:
+            command.append(f"--num-cpus={self._resources.cpus}")
+        if self._resources.gpus is not None:
+            command.append(f"--num-gpus={self._resources.gpus}")
+        return command
+
+    def _wait(self, process: "subprocess.Popen[bytes]", port: int) -> None:
+        give_up_at = time.monotonic() + _START_WITHIN_S
+        while not _listens(port):
+            if process.poll() is not None or time.monotonic() > give_up_at:
+                process.kill()
+                tail = self._log.read_text(errors="replace")[-2_000:].strip()
+                raise ServiceUnavailable(
+                    f"the local Ray head did not start; {self._log} ends: {tail}"
+                )
+            time.sleep(0.1)
+
+    def _find(self) -> _Record | None:
+        try:
+            record = _Record(**json.loads(self._file.read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+        return record if _lives(record) and _listens(record.port) else None
+
+    def _write(self, record: _Record) -> None:
+        self._file.touch(mode=0o600)
+        self._file.write_text(json.dumps(asdict(record)))
+
+
+def _lives(record: _Record) -> bool:
+    try:
+        process = psutil.Process(record.pid)
+        return process.create_time() == record.created and process.is_running()
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _signal(process: psutil.Process, number: int) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

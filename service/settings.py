@@ -1,0 +1,79 @@
+"""The service's settings, read from the environment when constructed and not before."""
+
+import ipaddress
+import sys
+from pathlib import Path
+from typing import Self
+
+import platformdirs
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sweep.space import MAX_TRIALS
+
+
+class Settings(BaseSettings):
+    """Each is an environment variable: `SWEEP_` and the field's name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="SWEEP_", extra="ignore", frozen=True)
+
+    home: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("sweep")),
+        description="Folder for the SQLite database, logs, spool files and checkpoints.",
+    )
+    database_url: str = Field(
+        default="", description="SQLAlchemy URL; a SQLite file in `home` when not given."
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(
+        default=8080, ge=1, le=65_535, description="Port; the next free one when it is taken."
+    )
+    public_url: str | None = Field(
+        default=None, description="URL at which drivers reach the service, when not its own."
+    )
+    embedded: bool = Field(
+        default=False, description="One person on a loopback address: no tokens are needed."
+    )
+    ray_address: str | None = Field(
+        default=None, description="Ray cluster to run on; a local one is started when not given."
+    )
+    max_running_sweeps: int = Field(default=4, ge=1, description="Sweeps that run at once.")
+    max_trials: int = Field(
+        default=MAX_TRIALS, ge=1, le=MAX_TRIALS, description="Trials that one sweep may have."
+    )
+    lease_s: float = Field(
+        default=20.0, ge=1, description="Seconds without a sign of life after which a driver is lost."
+    )
+    checkpoint_root: str = Field(
+        default="", description="Folder for trials' saved states; in `home` when not given."
+    )
+    python: str = Field(default=sys.executable, description="Interpreter that runs drivers.")
+
+    @model_validator(mode="after")
+    def _embedded_is_local(self) -> Self:
+        if self.embedded and not is_loopback(self.host):
+            raise ValueError(
+                f"host {self.host!r} can be reached by others, and embedded mode asks nobody for "
+                "a token: listen on 127.0.0.1, or run `python -m service serve`"
+            )
+        return self
+
+    @property
+    def store_url(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite:///{self.home / 'sweep.db'}"
+
+    @property
+    def checkpoints(self) -> str:
+        """The folder for saved states."""
+        return self.checkpoint_root or str(self.home / "checkpoints")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own, out of others' reach."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

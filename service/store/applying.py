@@ -1,0 +1,217 @@
+"""What a driver's batch changes: a pure function shared by every store.
+
+A store hands in the rows of the trials that the batch names and takes out the
+changes, to be written in one transaction.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.store.rows import TrialRow, trial_id
+from sweep.errors import NotFound
+from sweep.records import Origin
+from sweep.spec import SweepSpec
+from sweep.states import FINAL_TRIAL_STATES, TRIAL_TRANSITIONS, TrialState
+from sweep.wire import (
+    Batch,
+    CheckpointSaved,
+    Message,
+    ReportRow,
+    Reports,
+    RestartAsked,
+    RungDecided,
+    RungEntry,
+    SweepFinished,
+    TrialMoved,
+    TrialStarted,
+)
+
+ReportsUpTo = Callable[[int, int], Iterable[ReportRow]]
+"""The stored reports of a trial (by index) with steps up to one, ascending."""
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    """An entry for the audit."""
+
+    kind: str
+    trial: int | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Changes:
+    """What is to be written."""
+
+    rows: dict[int, TrialRow]
+    """Every trial that the batch names, as it is afterwards."""
+    dropped: dict[int, int] = field(default_factory=dict)
+    """Trials whose stored reports past a step go."""
+    reports: list[tuple[int, ReportRow]] = field(default_factory=list)
+    rungs: list[RungEntry] = field(default_factory=list)
+    added: list[TrialRow] = field(default_factory=list)
+    events: list[NewEvent] = field(default_factory=list)
+    finished: SweepFinished | None = None
+    fruitful: bool = False
+    """Whether the batch shows that its driver achieved something."""
+
+
+def trials_named(batch: Batch) -> set[int]:
+    """The indexes of the trials that a batch is about."""
+    named: set[int] = set()
+    for message in batch.messages:
+        if isinstance(message, TrialStarted | Reports | TrialMoved | CheckpointSaved):
+            named.add(message.trial)
+        elif isinstance(message, RestartAsked):
+            named.add(message.parent)
+        elif isinstance(message, RungDecided):
+            named.add(message.entry.trial)
+    return named
+
+
+def apply(
+    batch: Batch,
+    rows: dict[int, TrialRow],
+    *,
+    spec: SweepSpec,
+    next_index: int,
+    restarted: frozenset[int],
+    reports_up_to: ReportsUpTo,
+) -> Changes:
+    """Work out what a batch changes.
+
+    Args:
+        rows: the trials that the batch names; changed in place.
+        next_index: the lowest index that no trial has.
+        restarted: the trials that have been restarted already.
+
+    Raises:
+        NotFound: for a trial that is not among the rows.
+    """
+    missing = trials_named(batch) - rows.keys()
+    if missing:
+        raise NotFound(f"this sweep has no trial with index {min(missing)}")
+    applier = _Applier(Changes(rows), spec, next_index, set(restarted), reports_up_to)
+    for message in batch.messages:
+        applier.take(message)
+    return applier.changes
+
+
+class _Applier:
+    def __init__(
+        self,
+        changes: Changes,
+        spec: SweepSpec,
+        next_index: int,
+        restarted: set[int],
+        reports_up_to: ReportsUpTo,
+    ) -> None:
+        self.changes = changes
+        self._spec = spec
+        self._next_index = next_index
+        self._restarted = restarted
+        self._stored_up_to = reports_up_to
+
+    def take(self, message: Message) -> None:
+        match message:
+            case TrialStarted():
+                self._started(message)
+            case Reports():
+                self._reports(message)
+            case TrialMoved():
+                self._moved(message)
+            case CheckpointSaved():
+                self._checkpoint(message)
+            case RungDecided():
+                self.changes.rungs.append(message.entry)
+            case RestartAsked():
+                self._restart(message)
+            case SweepFinished():
+                self.changes.finished = message
+                self.changes.fruitful = True
+
+    def _started(self, message: TrialStarted) -> None:
+        row = self.changes.rows[message.trial]
+        legal = TrialState.RUNNING in TRIAL_TRANSITIONS[row.state]
+        if message.attempt <= row.attempts or not legal:
+            return
+        self.changes.fruitful = True
+        row.attempts, row.state, row.reason = message.attempt, TrialState.RUNNING, None
+        row.node = message.node
+        row.started_at = row.started_at or message.time
+        if (row.step or 0) > message.from_step:
+            self._drop_after(row, message.from_step)
+        if row.checkpoint_step > message.from_step:
+            row.checkpoint, row.checkpoint_step = None, 0
+
+    def _drop_after(self, row: TrialRow, step: int) -> None:
+        changes = self.changes
+        stored_to = min(step, changes.dropped.get(row.index, step))
+        kept = list(self._stored_up_to(row.index, stored_to)) if step > 0 else []
+        fresh = [r for i, r in changes.reports if i == row.index and r.step <= step]
+        changes.reports = [(i, r) for i, r in changes.reports if i != row.index or r.step <= step]
+        changes.dropped[row.index] = stored_to
+        row.clear_summary()
+        for report in sorted([*kept, *fresh], key=lambda r: r.step):
+            self._summarise(row, report)
+
+    def _reports(self, message: Reports) -> None:
+        row = self.changes.rows[message.trial]
+        if message.attempt != row.attempts:
+            return
+        for report in message.rows:
+            if report.step > (row.step or 0):
+                self._summarise(row, report)
+                self.changes.reports.append((row.index, report))
+
+    def _summarise(self, row: TrialRow, report: ReportRow) -> None:
+        row.add_report(report, metric=self._spec.metric, rung_metric=self._spec.rung_metric)
+
+    def _checkpoint(self, message: CheckpointSaved) -> None:
+        row = self.changes.rows[message.trial]
+        if message.attempt == row.attempts:
+            row.checkpoint, row.checkpoint_step = message.uri, message.step
+
+    def _moved(self, message: TrialMoved) -> None:
+        row = self.changes.rows[message.trial]
+        if message.attempt != row.attempts or message.state not in TRIAL_TRANSITIONS[row.state]:
+            return
+        row.state, row.reason = message.state, message.reason
+        if message.error is not None:
+            row.error = message.error
+        row.failures += message.failed
+        if message.state in FINAL_TRIAL_STATES:
+            row.ended_at = message.time
+        if message.failed:
+            kind = "trial.failed" if message.state is TrialState.FAILED else "trial.retried"
+            detail = {"attempt": message.attempt, "reason": message.reason}
+            self.changes.events.append(NewEvent(kind, row.index, detail))
+
+    def _restart(self, message: RestartAsked) -> None:
+        if message.parent in self._restarted:
+            return
+        self._restarted.add(message.parent)
+        parent = self.changes.rows[message.parent]
+        self.changes.added.append(
+            TrialRow(
+                index=self._next_index,
+                parameters=parent.parameters,
+                group=parent.group,
+                assignment=parent.assignment,
+                replicate=parent.replicate,
+                seed=parent.seed,
+                max_t=message.max_t,
+                origin=Origin.RESTART,
+                parent=parent.index,
+                created_at=parent.ended_at or parent.created_at,
+            )
+        )
+        detail = {"parent": message.parent, "max_t": message.max_t}
+        self.changes.events.append(NewEvent("trial.restarted", self._next_index, detail))
+        self._next_index += 1
+
+
+def event_trial(sweep_id: str, event: NewEvent) -> str | None:
+    """The public id of the trial that an event is about."""
+    return None if event.trial is None else trial_id(sweep_id, event.trial)

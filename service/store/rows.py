@@ -1,0 +1,156 @@
+"""A trial as the store holds it, and what reports do to its summary. No I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sweep.records import BestValue, Nonfinite, Origin, TrialRecord
+from sweep.space import PlannedTrial
+from sweep.spec import Metric, SweepSpec
+from sweep.states import TrialState
+from sweep.wire import ReportRow, TrialTask
+
+
+@dataclass
+class TrialRow:
+    """Everything that the store holds of one trial, reports apart."""
+
+    index: int
+    parameters: Mapping[str, Any]
+    group: str
+    assignment: int
+    replicate: int
+    seed: int
+    created_at: datetime
+    state: TrialState = TrialState.PENDING
+    reason: str | None = None
+    error: str | None = None
+    max_t: int | None = None
+    origin: Origin = Origin.SEARCH
+    parent: int | None = None
+    pack: str | None = None
+    attempts: int = 0
+    failures: int = 0
+    node: str | None = None
+    step: int | None = None
+    reports: int = 0
+    last: dict[str, float | None] = field(default_factory=dict)
+    nonfinite: dict[str, Nonfinite] = field(default_factory=dict)
+    minimum: dict[str, float] = field(default_factory=dict)
+    maximum: dict[str, float] = field(default_factory=dict)
+    best: float | None = None
+    best_step: int | None = None
+    rung_value: float | None = None
+    checkpoint: str | None = None
+    checkpoint_step: int = 0
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    def clear_summary(self) -> None:
+        """Forget every report."""
+        self.step, self.reports = None, 0
+        self.last, self.nonfinite, self.minimum, self.maximum = {}, {}, {}, {}
+        self.best = self.best_step = self.rung_value = None
+
+    def add_report(self, report: ReportRow, *, metric: Metric, rung_metric: Metric) -> None:
+        """Take a report with a step above the last into the summary."""
+        self.step = report.step
+        self.reports += 1
+        self.last = {**self.last, **report.values}
+        kept = {k: v for k, v in self.nonfinite.items() if k not in report.values}
+        self.nonfinite = {**kept, **report.nonfinite}
+        for name, value in report.values.items():
+            if value is not None:
+                self.minimum = {**self.minimum, name: min(value, self.minimum.get(name, value))}
+                self.maximum = {**self.maximum, name: max(value, self.maximum.get(name, value))}
+        value = report.values.get(metric.name)
+        if value is not None and (self.best is None or metric.is_better(value, self.best)):
+            self.best, self.best_step = value, report.step
+        watched = report.values.get(rung_metric.name)
+        if watched is not None:
+            self.rung_value = watched
+
+
+def planned_row(trial: PlannedTrial, spec: SweepSpec, created_at: datetime) -> TrialRow:
+    """A trial of the search as it is first stored."""
+    return TrialRow(
+        index=trial.index,
+        parameters=trial.parameters,
+        group=trial.group,
+        assignment=trial.assignment,
+        replicate=trial.replicate,
+        seed=trial.seed,
+        max_t=spec.early_stopping.max_t,
+        created_at=created_at,
+    )
+
+
+def trial_id(sweep_id: str, index: int) -> str:
+    """The public id of a trial."""
+    return f"{sweep_id}-{index}"
+
+
+def split_trial_id(text: str) -> tuple[str, int] | None:
+    """The sweep's id and the index in a trial's public id; None when it is none."""
+    sweep_id, dash, index = text.rpartition("-")
+    if not dash or not sweep_id or not index.isascii() or not index.isdigit() or len(index) > 9:
+        return None
+    return sweep_id, int(index)
+
+
+def to_record(row: TrialRow, sweep_id: str) -> TrialRecord:
+    """The trial as the service answers it."""
+    best = None
+    if row.best is not None and row.best_step is not None:
+        best = BestValue(value=row.best, step=row.best_step)
+    return TrialRecord(
+        id=trial_id(sweep_id, row.index),
+        sweep_id=sweep_id,
+        index=row.index,
+        state=row.state,
+        reason=row.reason,
+        error=row.error,
+        parameters=row.parameters,
+        metrics=row.last,
+        nonfinite=row.nonfinite,
+        minimum=row.minimum,
+        maximum=row.maximum,
+        best=best,
+        step=row.step,
+        reports=row.reports,
+        group=row.group,
+        assignment=row.assignment,
+        replicate=row.replicate,
+        seed=row.seed,
+        max_t=row.max_t,
+        origin=row.origin,
+        parent=None if row.parent is None else trial_id(sweep_id, row.parent),
+        pack=row.pack,
+        attempts=row.attempts,
+        node=row.node,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+    )
+
+
+def to_task(row: TrialRow, sweep_id: str) -> TrialTask:
+    """The trial as its driver needs it."""
+    return TrialTask(
+        index=row.index,
+        id=trial_id(sweep_id, row.index),
+        parameters=row.parameters,
+        seed=row.seed,
+        group=row.group,
+        state=row.state,
+        reason=row.reason,
+        attempts=row.attempts,
+        failures=row.failures,
+        max_t=row.max_t,
+        origin=row.origin,
+        parent=row.parent,
+        checkpoint=row.checkpoint,
+        checkpoint_step=row.checkpoint_step,
+        rung_value=row.rung_value,
+    )

@@ -1,0 +1,52 @@
+"""The audit: who changed what, when."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from service.store import cursors
+from service.store.sql import convert
+from service.store.tables import events
+from sweep.records import EventRecord, Page
+
+DRIVER = "driver"
+DISPATCHER = "dispatcher"
+
+
+def record(
+    connection: Connection,
+    kind: str,
+    *,
+    actor: str,
+    now: datetime,
+    sweep_id: str | None = None,
+    trial_id: str | None = None,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Write an event."""
+    connection.execute(
+        insert(events).values(
+            time=now,
+            actor=actor,
+            kind=kind,
+            sweep_id=sweep_id,
+            trial_id=trial_id,
+            detail=dict(detail or {}),
+        )
+    )
+
+
+def list_page(
+    connection: Connection, sweep_id: str | None, *, limit: int, cursor: str | None
+) -> Page[EventRecord]:
+    """Events in order."""
+    question = ("events", sweep_id)
+    start = cursors.decode_int(cursor, question=question, start=0)
+    query = select(events).where(events.c.pk > start).order_by(events.c.pk).limit(limit + 1)
+    if sweep_id is not None:
+        query = query.where(events.c.sweep_id == sweep_id)
+    rows = connection.execute(query).all()
+    more = cursors.encode([rows[limit - 1].pk], question=question) if len(rows) > limit else None
+    return Page(items=tuple(map(convert.event_record, rows[:limit])), next_cursor=more)

@@ -1,0 +1,216 @@
+"""What a driver sends, written in one transaction each."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from service.store.applying import Changes, apply, event_trial, trials_named
+from service.store.interface import DriverIdentity
+from service.store.rows import TrialRow, to_task
+from service.store.sql import audit, convert
+from service.store.sql import sweeps as sweep_rows
+from service.store.tables import drivers, reports, rung_decisions, sweeps, trials
+from sweep.errors import Fenced
+from sweep.spec import parse_spec
+from sweep.states import FINAL_SWEEP_STATES, SweepState, WantedState
+from sweep.wire import Ack, Batch, ReportRow
+
+_NEW_TRIALS = 1_000
+_IN_CHUNK = 500
+
+
+def heartbeat(
+    connection: Connection,
+    driver: DriverIdentity,
+    *,
+    known_trials: int,
+    expires: datetime,
+    pid: int | None,
+    host: str | None,
+) -> Ack:
+    """Extend a driver's lease."""
+    sweep = _hold(connection, driver, expires)
+    connection.execute(
+        update(drivers)
+        .where(drivers.c.sweep_pk == sweep.pk, drivers.c.epoch == driver.epoch)
+        .values(pid=pid, host=host)
+    )
+    return _ack(connection, sweep, known_trials)
+
+
+def apply_batch(
+    connection: Connection,
+    driver: DriverIdentity,
+    batch: Batch,
+    *,
+    now: datetime,
+    expires: datetime,
+) -> Ack:
+    """Apply a driver's messages and extend its lease."""
+    sweep = _hold(connection, driver, expires)
+    if SweepState(sweep.state) not in FINAL_SWEEP_STATES:
+        _write(connection, sweep, driver, batch, now)
+    return _ack(connection, sweep, batch.known_trials)
+
+
+def _hold(connection: Connection, driver: DriverIdentity, expires: datetime) -> convert.AnyRow:
+    """The driver's sweep, locked, once it is known that the driver still holds the lease."""
+    sweep = sweep_rows.find(connection, driver.sweep_id, lock=True)
+    final = SweepState(sweep.state) in FINAL_SWEEP_STATES
+    held = connection.execute(
+        update(drivers)
+        .where(
+            drivers.c.sweep_pk == sweep.pk,
+            drivers.c.epoch == driver.epoch,
+            drivers.c.ended_at.is_(None),
+        )
+        .values(lease_expires_at=expires)
+    )
+    if sweep.epoch != driver.epoch or not (held.rowcount or final):
+        raise Fenced(
+            f"driver {driver.epoch} of sweep {driver.sweep_id} has ended or has a successor "
+            f"({sweep.epoch}): its messages are refused"
+        )
+    return sweep
+
+
+def _ack(connection: Connection, sweep: convert.AnyRow, known_trials: int) -> Ack:
+    index = trials.c["index"]
+    rows = connection.execute(
+        select(trials)
+        .where(trials.c.sweep_pk == sweep.pk, index >= known_trials)
+        .order_by(index)
+        .limit(_NEW_TRIALS)
+    )
+    over = SweepState(sweep.state) in FINAL_SWEEP_STATES
+    return Ack(
+        wanted=WantedState.CANCEL if over else WantedState(sweep.wanted),
+        max_concurrent=sweep.spec.get("max_concurrent"),
+        trials=tuple(to_task(convert.trial_row(row), sweep.id) for row in rows),
+    )
+
+
+def _write(
+    connection: Connection,
+    sweep: convert.AnyRow,
+    driver: DriverIdentity,
+    batch: Batch,
+    now: datetime,
+) -> None:
+    keys, rows = _load(connection, sweep.pk, trials_named(batch))
+    changes = apply(
+        batch,
+        rows,
+        spec=parse_spec(sweep.spec),
+        next_index=sweep.num_trials,
+        restarted=_restarted(connection, sweep.pk),
+        reports_up_to=lambda index, step: _reports_up_to(connection, keys[index], step),
+    )
+    _write_trials(connection, sweep, keys, changes)
+    _write_reports(connection, keys, changes)
+    _write_rungs(connection, sweep.pk, changes)
+    for event in changes.events:
+        audit.record(
+            connection,
+            event.kind,
+            actor=audit.DRIVER,
+            now=now,
+            sweep_id=sweep.id,
+            trial_id=event_trial(sweep.id, event),
+            detail=event.detail,
+        )
+    if changes.fruitful and sweep.fruitless_drivers:
+        fruitful = update(sweeps).where(sweeps.c.pk == sweep.pk)
+        connection.execute(fruitful.values(fruitless_drivers=0))
+    if changes.finished is not None:
+        done = changes.finished
+        sweep_rows.end(
+            connection, sweep, done.state, reason=done.reason, actor=audit.DRIVER, now=done.time
+        )
+        connection.execute(
+            update(drivers)
+            .where(drivers.c.sweep_pk == sweep.pk, drivers.c.epoch == driver.epoch)
+            .values(ended_at=now, ended_reason="sweep ended")
+        )
+
+
+def _load(
+    connection: Connection, sweep_pk: int, indexes: set[int]
+) -> tuple[dict[int, int], dict[int, TrialRow]]:
+    keys: dict[int, int] = {}
+    rows: dict[int, TrialRow] = {}
+    for chunk in convert.chunks(sorted(indexes), _IN_CHUNK):
+        found = connection.execute(
+            select(trials).where(trials.c.sweep_pk == sweep_pk, trials.c["index"].in_(list(chunk)))
+        )
+        for row in found:
+            trial = convert.trial_row(row)
+            keys[trial.index], rows[trial.index] = row.pk, trial
+    return keys, rows
+
+
+def _restarted(connection: Connection, sweep_pk: int) -> frozenset[int]:
+    parents = select(trials.c.parent).where(
+        trials.c.sweep_pk == sweep_pk, trials.c.parent.is_not(None)
+    )
+    return frozenset(connection.execute(parents).scalars())
+
+
+def _reports_up_to(connection: Connection, trial_pk: int, step: int) -> list[ReportRow]:
+    rows = connection.execute(
+        select(reports)
+        .where(reports.c.trial_pk == trial_pk, reports.c.step <= step)
+        .order_by(reports.c.step)
+    )
+    return [convert.report_row(row) for row in rows]
+
+
+def _write_trials(
+    connection: Connection, sweep: convert.AnyRow, keys: dict[int, int], changes: Changes
+) -> None:
+    if changes.rows:
+        columns = [c.name for c in trials.c if c.name not in ("pk", "sweep_pk", "index")]
+        statement = (
+            update(trials)
+            .where(trials.c.pk == bindparam("this_pk"))
+            .values({name: bindparam(f"new_{name}") for name in columns})
+        )
+        connection.execute(
+            statement,
+            [
+                {
+                    "this_pk": keys[index],
+                    **{f"new_{k}": v for k, v in convert.trial_values(row).items()},
+                }
+                for index, row in changes.rows.items()
+            ],
+        )
+    if changes.added:
+        values = [{"sweep_pk": sweep.pk, **convert.trial_values(row)} for row in changes.added]
+        connection.execute(insert(trials), values)
+        count = sweep.num_trials + len(changes.added)
+        more = update(sweeps).where(sweeps.c.pk == sweep.pk)
+        connection.execute(more.values(num_trials=count))
+
+
+def _write_reports(connection: Connection, keys: dict[int, int], changes: Changes) -> None:
+    for index, step in changes.dropped.items():
+        connection.execute(
+            delete(reports).where(reports.c.trial_pk == keys[index], reports.c.step > step)
+        )
+    if changes.reports:
+        connection.execute(
+            insert(reports),
+            [convert.report_values(keys[index], report) for index, report in changes.reports],
+        )
+
+
+def _write_rungs(connection: Connection, sweep_pk: int, changes: Changes) -> None:
+    if not changes.rungs:
+        return
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(
+        dialect.insert(rung_decisions).on_conflict_do_nothing(),
+        [convert.rung_values(sweep_pk, entry) for entry in changes.rungs],
+    )

@@ -1,0 +1,216 @@
+"""The store over SQLAlchemy: one transaction a method."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine
+
+from service.store.interface import (
+    DriverIdentity,
+    NewSweep,
+    SweepOnDuty,
+    TrialQuery,
+)
+from service.store.sql import audit, batches, drivers, sweeps, tokens, trials
+from service.store.sql.engine import transaction
+from service.store.sql.schema import check_schema
+from sweep.records import (
+    EventRecord,
+    Page,
+    ReportRecord,
+    RungRecord,
+    SweepRecord,
+    TokenRecord,
+    TrialRecord,
+)
+from sweep.space import PlannedTrial
+from sweep.states import SweepState
+from sweep.wire import Ack, Batch, RungPage, TaskPage
+
+
+class SqlStore:
+    """`service.store.interface.Store` over SQLite or PostgreSQL."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def close(self) -> None:
+        """See `Store`."""
+        self._engine.dispose()
+
+    def check(self) -> None:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            check_schema(connection)
+
+    def create_sweep(self, sweep: NewSweep, trials: Iterable[PlannedTrial]) -> SweepRecord:
+        """See `Store`."""
+        with transaction(self._engine, writes=True) as connection:
+            return sweeps.create(connection, sweep, trials)
+
+    def get_sweep(self, sweep_id: str) -> SweepRecord:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return sweeps.get(connection, sweep_id)
+
+    def list_sweeps(
+        self, *, state: SweepState | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page[SweepRecord]:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return sweeps.list_page(connection, state=state, limit=limit, cursor=cursor)
+
+    def cancel_sweep(self, sweep_id: str, *, actor: str, now: datetime) -> SweepRecord:
+        """See `Store`."""
+        with transaction(self._engine, writes=True) as connection:
+            return sweeps.cancel(connection, sweep_id, actor=actor, now=now)
+
+    def delete_sweep(self, sweep_id: str, *, actor: str, now: datetime) -> None:
+        """See `Store`."""
+        with transaction(self._engine, writes=True) as connection:
+            sweeps.delete(connection, sweep_id, actor=actor, now=now)
+
+    def list_trials(self, sweep_id: str, query: TrialQuery) -> Page[TrialRecord]:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return trials.list_page(connection, sweep_id, query)
+
+    def stream_trials(self, sweep_id: str, query: TrialQuery) -> Iterator[TrialRecord]:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            yield from trials.stream(connection, sweep_id, query)
+
+    def get_trial(self, trial_id: str) -> TrialRecord:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return trials.get(connection, trial_id)
+
+    def list_reports(
+        self, trial_id: str, *, limit: int = 1000, cursor: str | None = None
+    ) -> Page[ReportRecord]:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return trials.reports_page(connection, trial_id, limit=limit, cursor=cursor)
+
+    def list_rungs(
+        self, sweep_id: str, *, limit: int = 1000, cursor: str | None = None
+    ) -> Page[RungRecord]:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return drivers.rungs_page(connection, sweep_id, limit=limit, cursor=cursor)
+
+    def list_events(
+        self, sweep_id: str | None = None, *, limit: int = 1000, cursor: str | None = None
+    ) -> Page[EventRecord]:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return audit.list_page(connection, sweep_id, limit=limit, cursor=cursor)
+
+    def on_duty(self) -> Sequence[SweepOnDuty]:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return drivers.on_duty(connection)
+
+    def start_driver(
+        self,
+        sweep_id: str,
+        *,
+        after_epoch: int,
+        token_hash: str,
+        now: datetime,
+        lease: timedelta,
+    ) -> int | None:
+        """See `Store`."""
+        with transaction(self._engine, writes=True) as connection:
+            return drivers.start(
+                connection,
+                sweep_id,
+                after_epoch=after_epoch,
+                token_hash=token_hash,
+                now=now,
+                lease=lease,
+            )
+
+    def end_driver(self, sweep_id: str, epoch: int, *, reason: str, now: datetime) -> bool:
+        """See `Store`."""
+        with transaction(self._engine, writes=True) as connection:
+            return drivers.end(connection, sweep_id, epoch, reason=reason, now=now)
+
+    def finish_abandoned(
+        self, sweep_id: str, *, epoch: int, state: SweepState, reason: str, now: datetime
+    ) -> bool:
+        """See `Store`."""
+        with transaction(self._engine, writes=True) as connection:
+            return drivers.finish_abandoned(
+                connection, sweep_id, epoch=epoch, state=state, reason=reason, now=now
+            )
+
+    def identify_driver(self, token_hash: str) -> DriverIdentity | None:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return drivers.identify(connection, token_hash)
+
+    def heartbeat(
+        self,
+        driver: DriverIdentity,
+        *,
+        known_trials: int,
+        now: datetime,
+        lease: timedelta,
+        pid: int | None = None,
+        host: str | None = None,
+    ) -> Ack:
+        """See `Store`."""
+        with transaction(self._engine, writes=True) as connection:
+            return batches.heartbeat(
+                connection,
+                driver,
+                known_trials=known_trials,
+                expires=now + lease,
+                pid=pid,
+                host=host,
+            )
+
+    def apply_batch(
+        self, driver: DriverIdentity, batch: Batch, *, now: datetime, lease: timedelta
+    ) -> Ack:
+        """See `Store`."""
+        with transaction(self._engine, writes=True) as connection:
+            return batches.apply_batch(connection, driver, batch, now=now, expires=now + lease)
+
+    def tasks(self, sweep_id: str, *, after: int, limit: int) -> TaskPage:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return drivers.tasks(connection, sweep_id, after=after, limit=limit)
+
+    def rung_entries(self, sweep_id: str, *, after: int, limit: int) -> RungPage:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return drivers.rung_entries(connection, sweep_id, after=after, limit=limit)
+
+    def create_token(
+        self, token_id: str, *, name: str, token_hash: str, now: datetime
+    ) -> TokenRecord:
+        """See `Store`."""
+        with transaction(self._engine, writes=True) as connection:
+            return tokens.create(connection, token_id, name=name, token_hash=token_hash, now=now)
+
+    def list_tokens(self) -> Sequence[TokenRecord]:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return tokens.list_all(connection)
+
+    def revoke_token(self, token_id: str, *, now: datetime) -> TokenRecord:
+        """See `Store`."""
+        with transaction(self._engine, writes=True) as connection:
+            return tokens.revoke(connection, token_id, now=now)
+
+    def live_token_hashes(self) -> Sequence[tuple[TokenRecord, str]]:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return tokens.live_hashes(connection)
+
+    def touch_token(self, token_id: str, *, now: datetime) -> None:
+        """See `Store`."""
+        with transaction(self._engine, writes=True) as connection:
+            tokens.touch(connection, token_id, now=now)

@@ -1,0 +1,179 @@
+"""Sweeps in SQL."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import islice
+
+from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import delete as sql_delete
+
+from service.store import cursors
+from service.store.interface import NewSweep
+from service.store.rows import planned_row
+from service.store.sql import audit, convert
+from service.store.tables import sweeps, trials
+from sweep.errors import Conflict, NotFound
+from sweep.records import Page, SweepRecord
+from sweep.space import PlannedTrial
+from sweep.states import (
+    FINAL_SWEEP_STATES,
+    FINAL_TRIAL_STATES,
+    SweepState,
+    TrialState,
+    WantedState,
+    sources_of_sweep,
+)
+
+_INSERT_CHUNK = 1_000
+
+
+def create(connection: Connection, sweep: NewSweep, planned: Iterable[PlannedTrial]) -> SweepRecord:
+    """Store a sweep and its trials."""
+    spec = sweep.spec
+    key = connection.execute(
+        insert(sweeps)
+        .values(
+            id=sweep.id,
+            name=spec.name,
+            state=SweepState.QUEUED.value,
+            wanted=WantedState.RUN.value,
+            priority=spec.priority,
+            tags=list(spec.tags),
+            spec=spec.model_dump(mode="json"),
+            metric=spec.metric.name,
+            mode=spec.metric.mode,
+            epoch=0,
+            fruitless_drivers=0,
+            num_trials=0,
+            created_by=sweep.created_by,
+            created_at=sweep.created_at,
+        )
+        .returning(sweeps.c.pk)
+    ).scalar_one()
+    count = 0
+    rows = (planned_row(trial, spec, sweep.created_at) for trial in planned)
+    while chunk := list(islice(rows, _INSERT_CHUNK)):
+        values = [{"sweep_pk": key, **convert.trial_values(row)} for row in chunk]
+        connection.execute(insert(trials), values)
+        count += len(chunk)
+    connection.execute(update(sweeps).where(sweeps.c.pk == key).values(num_trials=count))
+    audit.record(
+        connection,
+        "sweep.created",
+        actor=sweep.created_by,
+        now=sweep.created_at,
+        sweep_id=sweep.id,
+        detail={"name": spec.name, "trials": count},
+    )
+    return get(connection, sweep.id)
+
+
+def find(connection: Connection, sweep_id: str, *, lock: bool = False) -> convert.AnyRow:
+    """The sweep's row; locked until the end of the transaction when asked.
+
+    Raises:
+        NotFound: when there is none.
+    """
+    query = select(sweeps).where(sweeps.c.id == sweep_id)
+    row = connection.execute(query.with_for_update() if lock else query).first()
+    if row is None:
+        raise NotFound(f"there is no sweep {sweep_id!r}")
+    return row
+
+
+def get(connection: Connection, sweep_id: str) -> SweepRecord:
+    """One sweep."""
+    return _records(connection, [find(connection, sweep_id)])[0]
+
+
+def list_page(
+    connection: Connection, *, state: SweepState | None, limit: int, cursor: str | None
+) -> Page[SweepRecord]:
+    """Sweeps, newest first."""
+    question = ("sweeps", state)
+    start = cursors.decode_int(cursor, question=question, start=2**62)
+    query = select(sweeps).where(sweeps.c.pk < start).order_by(sweeps.c.pk.desc())
+    if state is not None:
+        query = query.where(sweeps.c.state == state.value)
+    rows = connection.execute(query.limit(limit + 1)).all()
+    more = cursors.encode([rows[limit - 1].pk], question=question) if len(rows) > limit else None
+    return Page(items=tuple(_records(connection, rows[:limit])), next_cursor=more)
+
+
+def cancel(connection: Connection, sweep_id: str, *, actor: str, now: datetime) -> SweepRecord:
+    """Cancel at once what no driver runs; ask the driver otherwise."""
+    row = find(connection, sweep_id, lock=True)
+    state = SweepState(row.state)
+    if state in (SweepState.QUEUED, SweepState.PAUSED):
+        end(connection, row, SweepState.CANCELLED, reason="cancelled", actor=actor, now=now)
+    elif state is SweepState.RUNNING:
+        if row.wanted != WantedState.CANCEL.value:
+            wanted = update(sweeps).where(sweeps.c.pk == row.pk)
+            connection.execute(wanted.values(wanted=WantedState.CANCEL.value))
+            audit.record(connection, "sweep.cancel_asked", actor=actor, now=now, sweep_id=sweep_id)
+    elif state is not SweepState.CANCELLED:
+        raise Conflict(f"sweep {sweep_id} is {state.value} already and cannot be cancelled")
+    return get(connection, sweep_id)
+
+
+def end(
+    connection: Connection,
+    row: convert.AnyRow,
+    state: SweepState,
+    *,
+    reason: str | None,
+    actor: str,
+    now: datetime,
+) -> bool:
+    """Move a locked sweep to a final state, its unfinished trials to cancelled."""
+    if SweepState(row.state) not in sources_of_sweep(state):
+        return False
+    connection.execute(
+        update(sweeps)
+        .where(sweeps.c.pk == row.pk)
+        .values(state=state.value, reason=reason, ended_at=now)
+    )
+    connection.execute(
+        update(trials)
+        .where(
+            trials.c.sweep_pk == row.pk,
+            trials.c.state.not_in([s.value for s in FINAL_TRIAL_STATES]),
+        )
+        .values(state=TrialState.CANCELLED.value, reason=reason or "sweep ended", ended_at=now)
+    )
+    kind = f"sweep.{state.value}"
+    audit.record(connection, kind, actor=actor, now=now, sweep_id=row.id, detail={"reason": reason})
+    return True
+
+
+def delete(connection: Connection, sweep_id: str, *, actor: str, now: datetime) -> None:
+    """Delete a final sweep."""
+    row = find(connection, sweep_id, lock=True)
+    if SweepState(row.state) not in FINAL_SWEEP_STATES:
+        raise Conflict(f"sweep {sweep_id} is {row.state}: cancel it before you delete it")
+    connection.execute(sql_delete(sweeps).where(sweeps.c.pk == row.pk))
+    audit.record(connection, "sweep.deleted", actor=actor, now=now, sweep_id=sweep_id)
+
+
+def _records(connection: Connection, rows: Sequence[convert.AnyRow]) -> list[SweepRecord]:
+    keys = [row.pk for row in rows]
+    counts: dict[int, dict[str, int]] = defaultdict(dict)
+    tally = (
+        select(trials.c.sweep_pk, trials.c.state, func.count())
+        .where(trials.c.sweep_pk.in_(keys))
+        .group_by(trials.c.sweep_pk, trials.c.state)
+    )
+    for key, state, count in connection.execute(tally):
+        counts[key][state] = count
+    return [convert.sweep_record(row, counts[row.pk], _best(connection, row)) for row in rows]
+
+
+def _best(connection: Connection, row: convert.AnyRow) -> convert.AnyRow | None:
+    best = trials.c.best.desc() if row.mode == "max" else trials.c.best.asc()
+    return connection.execute(
+        select(trials.c["index"], trials.c.best, trials.c.best_step)
+        .where(trials.c.sweep_pk == row.pk, trials.c.best.is_not(None))
+        .order_by(best, trials.c["index"])
+        .limit(1)
+    ).first()

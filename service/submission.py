@@ -1,0 +1,101 @@
+"""From a posted document to a stored sweep, or to a dry run of it."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.errors import FieldProblem, SpecError
+from sweep.records import DryRun, GroupPlan, RungPlan
+from sweep.rungs import plan_rungs, trial_steps
+from sweep.space import PlannedTrial, Space
+from sweep.spec import Halving, SweepSpec, parse_spec
+from sweep.trainables import Trainable, check_parameters, check_spec, find
+
+_MAX_PROBLEMS = 10
+_SHOWN_ASSIGNMENTS = 10
+_SHOWN_GROUPS = 100
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A spec that was checked against its trainable and the service's limits."""
+
+    spec: SweepSpec
+    trainable: Trainable
+    max_trials: int
+
+    def trials(self) -> Iterator[PlannedTrial]:
+        """Every trial, each checked against the trainable's parameter model.
+
+        Raises:
+            SpecError: with the first bad assignments.
+        """
+        problems: dict[FieldProblem, None] = {}
+        assignment = -1
+        for trial in Space(self.spec).trials():
+            if trial.assignment != assignment:
+                assignment = trial.assignment
+                problems.update(self._problems(trial.parameters))
+            if len(problems) >= _MAX_PROBLEMS:
+                break
+            if not problems:
+                yield trial
+        if problems:
+            raise SpecError(tuple(problems)[:_MAX_PROBLEMS])
+
+    def _problems(self, parameters: Mapping[str, Any]) -> dict[FieldProblem, None]:
+        try:
+            check_parameters(parameters, self.trainable)
+        except SpecError as error:
+            return dict.fromkeys(error.problems)
+        return {}
+
+
+def read_submission(
+    raw: object, *, trainables: Mapping[str, Trainable], max_trials: int
+) -> Submission:
+    """Check a document as far as that goes without enumerating its trials.
+
+    Raises:
+        SpecError, SpecTooLarge: with every bad field.
+    """
+    spec = parse_spec(raw)
+    trainable = find(spec.trainable, trainables)
+    check_spec(spec, trainable)
+    Space(spec).check(max_trials)
+    return Submission(spec, trainable, max_trials)
+
+
+def dry_run(submission: Submission) -> DryRun:
+    """What the spec would run."""
+    rule = submission.spec.early_stopping
+    groups: Counter[str] = Counter()
+    shown: list[Mapping[str, Any]] = []
+    last = -1
+    for trial in submission.trials():
+        groups[trial.group] += 1
+        if trial.assignment != last and len(shown) < _SHOWN_ASSIGNMENTS:
+            last = trial.assignment
+            shown.append(trial.parameters)
+    sizes = Counter(groups.values())
+    rungs: Counter[int] = Counter()
+    steps: int | None = 0
+    for size, times in sizes.items():
+        for rung in plan_rungs(rule, size):
+            rungs[rung.step] += rung.keeps * times
+        planned = trial_steps(rule, size)
+        steps = None if planned is None or steps is None else steps + planned * times
+    restarts = isinstance(rule, Halving) and rule.restart_winner is not None
+    return DryRun(
+        trials=groups.total(),
+        assignments=tuple(shown),
+        groups=tuple(
+            GroupPlan(group=group, trials=count)
+            for group, count in list(groups.items())[:_SHOWN_GROUPS]
+        ),
+        num_groups=len(groups),
+        rungs=tuple(RungPlan(step=step, keeps=keeps) for step, keeps in sorted(rungs.items())),
+        restarts=len(groups) if restarts else 0,
+        trial_steps=steps,
+    )

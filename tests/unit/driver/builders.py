@@ -1,0 +1,96 @@
+"""Small makers of tasks, specs and updates for tests of the driver."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sweep.space import Space
+from sweep.spec import SweepSpec, parse_spec
+from sweep.states import TrialState
+from sweep.wire import ReportRow, TrialTask
+from workers.driver.live import TrialUpdate
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def make_spec(
+    *,
+    early_stopping: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> SweepSpec:
+    return parse_spec(
+        {
+            "name": "test",
+            "trainable": "some.module:train",
+            "metric": {"name": "score", "mode": "max"},
+            "parameters": parameters or {"x": {"grid": [1, 2, 3]}},
+            "early_stopping": early_stopping or {"type": "none"},
+            **fields,
+        }
+    )
+
+
+def make_tasks(spec: SweepSpec) -> list[TrialTask]:
+    return [
+        TrialTask(
+            index=trial.index,
+            id=f"s-{trial.index}",
+            parameters=trial.parameters,
+            seed=trial.seed,
+            group=trial.group,
+            state=TrialState.PENDING,
+            max_t=spec.early_stopping.max_t,
+        )
+        for trial in Space(spec).trials()
+    ]
+
+
+def make_task(index: int = 0, *, group: str = "{}") -> TrialTask:
+    return TrialTask(
+        index=index,
+        id=f"s-{index}",
+        parameters={},
+        seed=0,
+        group=group,
+        state=TrialState.PENDING,
+        max_t=100,
+    )
+
+
+def row(step: int, score: float | None, **others: float) -> ReportRow:
+    return ReportRow(
+        step=step,
+        time=START,
+        values={"score": score, **others},
+        nonfinite={} if score is not None else {"score": "nan"},
+    )
+
+
+def update(
+    *rows: ReportRow,
+    finished: bool = False,
+    parked: bool = False,
+    error: str | None = None,
+    retryable: bool = True,
+    checkpoint: tuple[int, str] | None = None,
+    from_step: int | None = 0,
+) -> TrialUpdate:
+    return TrialUpdate(
+        node="here",
+        from_step=from_step,
+        rows=tuple(rows),
+        finished=finished,
+        parked=parked,
+        error=error,
+        retryable=retryable,
+        checkpoint=checkpoint,
+    )
+
+
+def kinds(messages: Sequence[Any]) -> list[str]:
+    return [message.kind for message in messages]

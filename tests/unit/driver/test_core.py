@@ -1,0 +1,238 @@
+"""The driver's core: what it hands out, tells and decides, event by event."""
+
+from sweep.states import SweepState, TrialState
+from sweep.wire import TrialTask
+from tests.unit.driver.builders import START, kinds, make_spec, make_tasks, row, update
+from workers.driver.core import SweepCore
+
+from sweep.records import Origin
+
+
+def make_core(spec=None, tasks=None, rungs=(), **fields):
+    spec = spec or make_spec()
+    return SweepCore(
+        spec,
+        make_tasks(spec) if tasks is None else tasks,
+        rungs,
+        max_concurrent=fields.get("max_concurrent"),
+        now=START,
+    )
+
+
+def start_all(core):
+    taken = []
+    while (handed := core.next_task()) is not None:
+        taken.append(handed)
+    return taken
+
+
+def test_a_plain_sweep_runs_every_trial_once_and_completes() -> None:
+    core = make_core()
+    handed = start_all(core)
+    assert [(task.index, attempt) for task, attempt in handed] == [(0, 1), (1, 1), (2, 1)]
+    for task, attempt in handed:
+        assert core.on_update(task.index, attempt, update(row(1, 0.5)), START)
+        assert not core.on_update(task.index, attempt, update(finished=True), START)
+    assert core.done
+    core.finish(START)
+    messages = core.take_messages()
+    assert kinds(messages) == ["started", "reports", "moved"] * 3 + ["finished"]
+    assert messages[-1].state is SweepState.COMPLETED
+    assert core.take_messages() == []
+
+
+def test_no_more_than_max_concurrent_run_at_once() -> None:
+    core = make_core(max_concurrent=2)
+    assert len(start_all(core)) == 2
+    core.on_update(0, 1, update(row(1, 1.0), finished=True), START)
+    assert [task.index for task, _ in start_all(core)] == [2]
+
+
+def test_target_max_t_and_divergence_end_a_trial_each_with_its_reason() -> None:
+    spec = make_spec(
+        metric={"name": "score", "mode": "max", "target": 0.9},
+        early_stopping={"type": "none", "max_t": 10},
+    )
+    core = make_core(spec)
+    start_all(core)
+    assert not core.on_update(0, 1, update(row(3, 0.95)), START)
+    assert not core.on_update(1, 1, update(row(10, 0.1)), START)
+    assert not core.on_update(2, 1, update(row(4, None)), START)
+    moves = [m for m in core.take_messages() if m.kind == "moved"]
+    assert [(m.trial, m.state, m.reason) for m in moves] == [
+        (0, TrialState.COMPLETED, "target"),
+        (1, TrialState.COMPLETED, "max_t"),
+        (2, TrialState.DIVERGED, "nonfinite"),
+    ]
+
+
+def test_a_failure_is_retried_up_to_max_failures_and_keeps_its_traceback() -> None:
+    core = make_core(make_spec(parameters={"x": {"grid": [1]}}, max_failures=1))
+    core.next_task()
+    assert core.on_update(0, 1, update(row(1, 0.1), error="Traceback: boom"), START)
+    core.on_failure(0, 1, "TrialError", START)
+    task, attempt = core.next_task()
+    assert (task.index, attempt, task.failures) == (0, 2, 1)
+    core.on_failure(0, 2, "the process died", START)
+    assert core.done
+    core.finish(START)
+    moves = [m for m in core.take_messages() if m.kind in ("moved", "finished")]
+    assert [(m.state, getattr(m, "error", None)) for m in moves] == [
+        (TrialState.PENDING, "Traceback: boom"),
+        (TrialState.FAILED, "the process died"),
+        (SweepState.FAILED, None),
+    ]
+
+
+def test_a_failure_that_would_repeat_is_not_retried() -> None:
+    core = make_core(make_spec(parameters={"x": {"grid": [1]}}))
+    core.next_task()
+    core.on_update(0, 1, update(error="ImportError: no", retryable=False), START)
+    core.on_failure(0, 1, "TrialError", START)
+    assert core.done
+
+
+def test_a_trial_that_never_reports_the_metric_fails_and_says_so() -> None:
+    core = make_core(make_spec(parameters={"x": {"grid": [1]}}))
+    core.next_task()
+    core.on_update(0, 1, update(finished=True), START)
+    (move,) = [m for m in core.take_messages() if m.kind == "moved"]
+    assert move.state is TrialState.FAILED
+    assert "'score'" in move.error
+
+
+def test_asha_stops_the_poor_one_and_tells_why() -> None:
+    spec = make_spec(
+        early_stopping={"type": "asha", "grace_period": 5, "max_t": 50, "min_peers": 1}
+    )
+    core = make_core(spec)
+    start_all(core)
+    assert core.on_update(0, 1, update(row(5, 0.9)), START)
+    assert not core.on_update(1, 1, update(row(5, 0.1)), START)
+    messages = core.take_messages()
+    rungs = [m.entry for m in messages if m.kind == "rung"]
+    assert [(e.trial, e.step, e.decision, e.peers) for e in rungs] == [
+        (0, 5, "continue", 0),
+        (1, 5, "stop", 1),
+    ]
+    assert messages[-1].state is TrialState.STOPPED
+
+
+HALVING = {"type": "halving", "grace_period": 5, "max_t": 50, "reduction_factor": 3}
+
+
+def test_halving_pauses_those_that_came_early_and_resumes_the_best() -> None:
+    core = make_core(make_spec(early_stopping=HALVING))
+    start_all(core)
+    for index, score in ((0, 0.3), (1, 0.9)):
+        assert core.on_update(index, 1, update(row(5, score)), START)
+        saved = update(parked=True, checkpoint=(5, f"state-{index}"))
+        assert not core.on_update(index, 1, saved, START)
+    assert not core.done
+    assert core.next_task() is None
+    assert not core.on_update(2, 1, update(row(5, 0.1)), START)
+    task, attempt = core.next_task()
+    assert (task.index, attempt, task.checkpoint, task.checkpoint_step) == (1, 2, "state-1", 5)
+    states = [(m.trial, m.state) for m in core.take_messages() if m.kind == "moved"]
+    assert states == [
+        (0, TrialState.PAUSED),
+        (1, TrialState.PAUSED),
+        (0, TrialState.STOPPED),
+        (2, TrialState.STOPPED),
+    ]
+
+
+def test_halving_lets_the_last_arrival_go_on_in_place() -> None:
+    core = make_core(make_spec(early_stopping=HALVING, parameters={"x": {"grid": [1]}}))
+    core.next_task()
+    assert core.on_update(0, 1, update(row(5, 0.5)), START)
+    assert core.on_update(0, 1, update(parked=True), START)
+
+
+def test_the_winner_of_a_group_is_trained_again_once() -> None:
+    rule = {"type": "halving", "max_t": 10, "restart_winner": {"max_t": 40}}
+    spec = make_spec(early_stopping=rule)
+    core = make_core(spec)
+    start_all(core)
+    for index, score in enumerate((0.1, 0.8, 0.3)):
+        core.on_update(index, 1, update(row(10, score)), START)
+    asked = [m for m in core.take_messages() if m.kind == "restart"]
+    assert [(m.parent, m.max_t) for m in asked] == [(1, 40)]
+    assert not core.done
+    parent = make_tasks(spec)[1]
+    again = parent.model_copy(
+        update={"index": 3, "id": "s-3", "origin": Origin.RESTART, "parent": 1, "max_t": 40}
+    )
+    core.add([again])
+    core.add([again])
+    task, _ = core.next_task()
+    assert task.index == 3
+    assert core.on_update(3, 1, update(row(10, 0.1)), START)
+    assert not core.on_update(3, 1, update(row(40, 0.2)), START)
+    assert core.done
+
+
+def test_cancelling_ends_what_runs_and_hands_out_nothing_more() -> None:
+    core = make_core(max_concurrent=1)
+    core.next_task()
+    core.cancel(START)
+    assert core.done
+    assert core.next_task() is None
+    core.finish(START)
+    messages = core.take_messages()
+    assert kinds(messages) == ["started", "moved", "finished"]
+    assert messages[1].state is TrialState.CANCELLED
+    assert messages[2].state is SweepState.CANCELLED
+    assert not core.on_update(0, 1, update(row(1, 1.0)), START)
+
+
+def recovered(task: TrialTask, **changes: object) -> TrialTask:
+    return task.model_copy(update=changes)
+
+
+def test_a_successor_runs_only_what_is_not_final() -> None:
+    spec = make_spec()
+    done, lost, waiting = make_tasks(spec)
+    tasks = [
+        recovered(done, state=TrialState.COMPLETED, reason="max_t", attempts=1),
+        recovered(lost, state=TrialState.RUNNING, attempts=1),
+        waiting,
+    ]
+    core = make_core(spec, tasks)
+    (move,) = core.take_messages()
+    assert (move.trial, move.state, move.reason) == (1, TrialState.PENDING, "driver lost")
+    assert [(task.index, attempt) for task, attempt in start_all(core)] == [(1, 2), (2, 1)]
+
+
+def test_a_successor_completes_a_rung_that_its_predecessor_left_open() -> None:
+    spec = make_spec(early_stopping=HALVING)
+    tasks = [
+        recovered(task, state=TrialState.PAUSED, attempts=1, rung_value=score)
+        for task, score in zip(make_tasks(spec), (0.2, 0.9, 0.4), strict=True)
+    ]
+    core = make_core(spec, tasks)
+    assert [task.index for task, _ in start_all(core)] == [1]
+    stops = [m.trial for m in core.take_messages() if m.kind == "moved"]
+    assert stops == [0, 2]
+
+
+def test_a_successor_asks_again_for_a_second_training_that_was_lost() -> None:
+    rule = {"type": "halving", "max_t": 10, "restart_winner": {"max_t": 40}}
+    spec = make_spec(early_stopping=rule)
+    tasks = [
+        recovered(t, state=TrialState.COMPLETED, reason="max_t", attempts=1, rung_value=score)
+        for t, score in zip(make_tasks(spec), (0.2, 0.9, 0.4), strict=True)
+    ]
+    core = make_core(spec, tasks)
+    assert not core.done
+    (message,) = core.take_messages()
+    assert (message.kind, message.parent) == ("restart", 1)
+
+
+def test_an_update_of_an_attempt_that_is_over_changes_nothing() -> None:
+    core = make_core()
+    core.next_task()
+    core.on_failure(0, 1, "died", START)
+    core.take_messages()
+    assert not core.on_update(0, 1, update(row(1, 1.0)), START)
+    assert core.take_messages() == []

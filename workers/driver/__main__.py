@@ -1,0 +1,107 @@
+"""`python -m workers.driver`: run one sweep.
+
+Reads its environment: SWEEP_DRIVER_URL, SWEEP_DRIVER_TOKEN, SWEEP_DRIVER_SPOOL (a
+folder) and RAY_ADDRESS. Exit codes: 0 the sweep ended; 3 a successor holds the lease
+or the service does not know this driver; 4 the service stayed away; 5 it could not
+run, and a successor may.
+"""
+
+import logging
+import os
+import sys
+import threading
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+import ray
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+
+from sweep.errors import Fenced, ServiceUnavailable, Unauthorized
+from workers.driver.core import SweepCore
+from workers.driver.link import EXIT_AWAY, EXIT_FENCED, Link
+from workers.driver.outbox import Outbox
+from workers.driver.service import DriverService
+from workers.driver.tuning import TunedSweep, run_on_tune
+
+EXIT_FAILED = 5
+_START_WITHIN_S = 60.0
+_CANCEL_WITHIN_S = 2.0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _load(service: DriverService, outbox: Outbox) -> TunedSweep:
+    """The sweep as the service has it."""
+    retrying = Retrying(
+        retry=retry_if_exception_type(ServiceUnavailable),
+        stop=stop_after_delay(_START_WITHIN_S),
+        wait=wait_exponential(multiplier=0.2, max=5),
+        reraise=True,
+    )
+    assignment = retrying(service.assignment)
+    core = SweepCore(
+        assignment.spec,
+        retrying(service.tasks),
+        retrying(service.rungs),
+        max_concurrent=assignment.max_concurrent,
+        now=_now(),
+    )
+    return TunedSweep(core, assignment, clock=_now, emit=outbox.put)
+
+
+def _run(service: DriverService, spool: Path) -> None:
+    outbox = Outbox(spool)
+    sweep = _load(service, outbox)
+    cancelled, over = threading.Event(), threading.Event()
+    link = Link(service, sweep, outbox, on_cancel=cancelled.set)
+    link.start()
+
+    def finish() -> None:
+        sweep.finish()
+        link.drain()
+        outbox.close()
+        os._exit(0)  # at once: Ray ends the sweep's actors when their driver is gone
+
+    def finish_soon_after_cancel() -> None:
+        cancelled.wait()
+        if not over.wait(_CANCEL_WITHIN_S):
+            finish()
+
+    threading.Thread(target=finish_soon_after_cancel, daemon=True).start()
+    ray.init(
+        namespace=sweep.assignment.sweep_id, log_to_driver=False, logging_level=logging.WARNING
+    )
+    run_on_tune(sweep)
+    over.set()
+    if not sweep.done:
+        raise RuntimeError("Ray Tune ended before the sweep did")
+    finish()
+
+
+def main() -> int:
+    """Run the sweep that the environment's token names; the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    service = DriverService(os.environ["SWEEP_DRIVER_URL"], os.environ["SWEEP_DRIVER_TOKEN"])
+    spool = Path(os.environ["SWEEP_DRIVER_SPOOL"]) / f"{os.getpid()}.jsonl"
+    try:
+        _run(service, spool)
+    except (Fenced, Unauthorized) as error:
+        logging.error("this driver's part is over: %s", error)
+        return EXIT_FENCED
+    except ServiceUnavailable as error:
+        logging.error("gave up: %s", error)
+        return EXIT_AWAY
+    except Exception:  # noqa: BLE001 - whatever it was, a successor gets to try
+        traceback.print_exc()
+        return EXIT_FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)  # threads and Ray's own exit hooks must not delay a successor

@@ -1,0 +1,402 @@
+"""What a driver decides: which trial runs next, which goes on, when the sweep is over.
+
+No I/O: tasks and trial updates go in, verdicts and messages for the service come
+out, and the time is passed in. It is built from what SQL holds, so a successor of a
+driver that died goes on where the messages of its predecessor end.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sweep.records import Origin
+from sweep.spec import Halving, SweepSpec
+from sweep.states import FINAL_TRIAL_STATES, SweepState, TrialState
+from sweep.wire import (
+    CheckpointSaved,
+    Message,
+    ReportRow,
+    Reports,
+    RestartAsked,
+    RungDecided,
+    RungEntry,
+    SweepFinished,
+    TrialMoved,
+    TrialStarted,
+    TrialTask,
+)
+from workers.driver.halving import winner
+from workers.driver.live import TrialUpdate
+from workers.driver.stopping import Decision, Outcome, make_rule
+
+
+@dataclass
+class _Attempt:
+    """A trial that was handed out to be trained."""
+
+    task: TrialTask
+    number: int
+    started: bool = False
+    last: float | None = None
+    """The last finite value of the metric that rungs compare."""
+    metric_seen: bool = False
+    verdict: Decision | None = None
+    error: str | None = None
+    retryable: bool = True
+
+
+@dataclass
+class _Book:
+    """Where every trial stands."""
+
+    tasks: dict[int, TrialTask] = field(default_factory=dict)
+    pending: deque[int] = field(default_factory=deque)
+    running: dict[int, _Attempt] = field(default_factory=dict)
+    paused: set[int] = field(default_factory=set)
+    ends: dict[int, tuple[Outcome, float | None]] = field(default_factory=dict)
+    groups: dict[str, list[int]] = field(default_factory=dict)
+    """The trials of each group."""
+    open_members: dict[str, int] = field(default_factory=dict)
+    """How many trials of each group's search have not ended."""
+    restarts_awaited: set[int] = field(default_factory=set)
+    """Winners whose second training the service has not added yet."""
+
+
+class SweepCore:
+    """The state of one running sweep."""
+
+    def __init__(
+        self,
+        spec: SweepSpec,
+        tasks: Sequence[TrialTask],
+        rungs: Iterable[RungEntry],
+        *,
+        max_concurrent: int | None,
+        now: datetime,
+    ) -> None:
+        self._spec = spec
+        self._rule = make_rule(spec, tasks)
+        self._book = _Book()
+        self._messages: list[Message] = []
+        self.max_concurrent = max_concurrent
+        self.cancelled = False
+        entries = tuple(rungs)
+        self._rule.recall(entries)
+        self._recover(tasks, now)
+
+    # What goes in
+
+    def add(self, tasks: Iterable[TrialTask]) -> None:
+        """Take in trials that the service has added."""
+        for task in tasks:
+            if task.index not in self._book.tasks:
+                self._enter(task)
+                self._book.pending.append(task.index)
+
+    def cancel(self, now: datetime) -> None:
+        """Let go of every trial; the sweep's end cancels those that never ran."""
+        if self.cancelled:
+            return
+        self.cancelled = True
+        for index in list(self._book.running):
+            self._move(index, TrialState.CANCELLED, "cancelled", now)
+        self._book.running.clear()
+        self._book.pending.clear()
+
+    def next_task(self) -> tuple[TrialTask, int] | None:
+        """The next trial to train and the number of this attempt, if one may start now."""
+        book = self._book
+        if self.cancelled or not book.pending:
+            return None
+        if self.max_concurrent is not None and len(book.running) >= self.max_concurrent:
+            return None
+        task = book.tasks[book.pending.popleft()]
+        book.running[task.index] = _Attempt(task, task.attempts + 1, last=task.rung_value)
+        return task, task.attempts + 1
+
+    def on_update(self, index: int, attempt: int, update: TrialUpdate, now: datetime) -> bool:
+        """Take in what happened in a trial; whether it goes on."""
+        current = self._book.running.get(index)
+        if current is None or current.number != attempt:
+            return False
+        self._tell(current, update, now)
+        for row in update.rows:
+            end = self._judge(current, row, now)
+            if end is not None:
+                self._end(index, *end, now)
+                return False
+        if current.verdict is not None and not current.verdict.keep:
+            self._end(index, TrialState.STOPPED, "rung", "stopped", now)
+            return False
+        if update.error is not None:
+            current.error, current.retryable = update.error, update.retryable
+            return True  # the process raises next, so that it is not used again
+        if update.finished:
+            self._finish(current, now)
+            return False
+        if update.parked and self._rule.is_waiting(current.task):
+            self._pause(current, now)
+            return False
+        return True
+
+    def on_failure(self, index: int, attempt: int, error: str, now: datetime) -> None:
+        """Take in that a trial's process raised or died."""
+        current = self._book.running.get(index)
+        if current is None or current.number != attempt:
+            return
+        task, text = current.task, current.error or error
+        if not current.started:
+            self._start(current, 0, None, now)
+        failures = task.failures + 1
+        if current.retryable and failures <= self._spec.max_failures:
+            self._move(index, TrialState.PENDING, "retry", now, error=text, failed=True)
+            self._requeue(index, attempts=current.number, failures=failures)
+        else:
+            self._end(index, TrialState.FAILED, "error", "dropped", now, error=text)
+
+    # What comes out
+
+    def take_messages(self) -> list[Message]:
+        """What the service is to be told, in order; each message once."""
+        taken, self._messages = self._messages, []
+        return taken
+
+    @property
+    def known_trials(self) -> int:
+        """How many trials the driver knows of."""
+        return len(self._book.tasks)
+
+    @property
+    def running(self) -> int:
+        """How many trials are handed out."""
+        return len(self._book.running)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do."""
+        book = self._book
+        return self.cancelled or not (
+            book.pending or book.running or book.paused or book.restarts_awaited
+        )
+
+    def finish(self, now: datetime) -> None:
+        """Tell how the sweep ended. Call once `done`."""
+        ends = self._book.ends
+        failed = sum(t.state is TrialState.FAILED for t in self._book.tasks.values())
+        if self.cancelled:
+            state, reason = SweepState.CANCELLED, "cancelled"
+        elif failed and failed == len(ends):
+            state, reason = SweepState.FAILED, f"all {failed} trials failed"
+        elif failed:
+            state, reason = SweepState.COMPLETED, f"{failed} of {len(ends)} trials failed"
+        else:
+            state, reason = SweepState.COMPLETED, None
+        self._messages.append(SweepFinished(state=state, reason=reason, time=now))
+
+    # Inside
+
+    def _enter(self, task: TrialTask) -> None:
+        book = self._book
+        book.tasks[task.index] = task
+        book.groups.setdefault(task.group, []).append(task.index)
+        if task.origin is Origin.RESTART:
+            book.restarts_awaited.discard(task.parent if task.parent is not None else -1)
+        else:
+            book.open_members[task.group] = book.open_members.get(task.group, 0) + 1
+
+    def _recover(self, tasks: Sequence[TrialTask], now: datetime) -> None:
+        for task in tasks:
+            self._enter(task)
+        decisions: list[Decision] = []
+        for task in tasks:
+            if task.state in FINAL_TRIAL_STATES:
+                decisions += self._leave(task, _outcome(task), task.rung_value)
+        for task in tasks:
+            if task.state is TrialState.RUNNING:
+                self._move(task.index, TrialState.PENDING, "driver lost", now)
+                self._book.pending.append(task.index)
+            elif task.state is TrialState.PAUSED:
+                self._book.paused.add(task.index)
+                decisions += self._rule.observe(task, step=task.max_t or 0, value=task.rung_value)
+            elif task.state is TrialState.PENDING:
+                self._book.pending.append(task.index)
+        self._apply(decisions, now)
+        for index in [i for i in self._book.paused if not self._waits(i)]:
+            self._book.paused.discard(index)
+            self._book.pending.append(index)
+        for group in self._book.groups:
+            self._ask_restart(group)
+
+    def _waits(self, index: int) -> bool:
+        return self._rule.is_waiting(self._book.tasks[index])
+
+    def _tell(self, current: _Attempt, update: TrialUpdate, now: datetime) -> None:
+        if not current.started and update.from_step is not None:
+            self._start(current, update.from_step, update.node, now)
+        index, attempt = current.task.index, current.number
+        if update.rows:
+            self._messages.append(Reports(trial=index, attempt=attempt, rows=update.rows))
+        if update.checkpoint is not None:
+            step, uri = update.checkpoint
+            self._messages.append(CheckpointSaved(trial=index, attempt=attempt, step=step, uri=uri))
+            self._replace(index, checkpoint=uri, checkpoint_step=step)
+
+    def _start(self, current: _Attempt, from_step: int, node: str | None, now: datetime) -> None:
+        current.started = True
+        task = current.task
+        self._messages.append(
+            TrialStarted(
+                trial=task.index, attempt=current.number, from_step=from_step, node=node, time=now
+            )
+        )
+        self._replace(task.index, attempts=current.number, state=TrialState.RUNNING)
+
+    def _judge(
+        self, current: _Attempt, row: ReportRow, now: datetime
+    ) -> tuple[TrialState, str, Outcome] | None:
+        """Whether and how the trial ends with this report."""
+        spec, task = self._spec, current.task
+        if spec.metric.name in row.values:
+            current.metric_seen = True
+        watched = spec.rung_metric.name
+        if row.values.get(watched) is not None:
+            current.last = row.values[watched]
+        if row.nonfinite:
+            return TrialState.DIVERGED, "nonfinite", "diverged"
+        value = row.values.get(spec.metric.name)
+        if value is not None and spec.metric.reaches_target(value):
+            return TrialState.COMPLETED, "target", "target"
+        if task.max_t is not None and row.step >= task.max_t:
+            return TrialState.COMPLETED, "max_t", "completed"
+        if watched in row.values and self._rule.steps_for(task):
+            self._apply(self._rule.observe(task, step=row.step, value=row.values[watched]), now)
+        return None
+
+    def _apply(self, decisions: Iterable[Decision], now: datetime) -> None:
+        for decision in decisions:
+            self._messages.append(RungDecided(entry=_entry(decision, now)))
+            index = decision.trial
+            if index in self._book.running:
+                self._book.running[index].verdict = decision
+            elif index in self._book.paused:
+                self._book.paused.discard(index)
+                if decision.keep:
+                    self._book.pending.append(index)
+                else:
+                    self._end(index, TrialState.STOPPED, "rung", "stopped", now)
+
+    def _finish(self, current: _Attempt, now: datetime) -> None:
+        index, name = current.task.index, self._spec.metric.name
+        if not current.started:
+            self._start(current, 0, None, now)
+        if not current.metric_seen and current.last is None:
+            error = f"the trial ended without ever reporting the sweep's metric {name!r}"
+            self._end(index, TrialState.FAILED, "no metric", "dropped", now, error=error)
+        else:
+            self._end(index, TrialState.COMPLETED, "finished", "completed", now)
+
+    def _pause(self, current: _Attempt, now: datetime) -> None:
+        index = current.task.index
+        self._move(index, TrialState.PAUSED, "rung", now)
+        self._replace(index, rung_value=current.last)
+        del self._book.running[index]
+        self._book.paused.add(index)
+
+    def _end(
+        self,
+        index: int,
+        state: TrialState,
+        reason: str,
+        outcome: Outcome,
+        now: datetime,
+        *,
+        error: str | None = None,
+    ) -> None:
+        current = self._book.running.get(index)
+        value = current.last if current else self._book.tasks[index].rung_value
+        self._move(index, state, reason, now, error=error, failed=state is TrialState.FAILED)
+        self._book.running.pop(index, None)
+        task = self._book.tasks[index]
+        self._apply(self._leave(task, outcome, value), now)
+        self._ask_restart(task.group)
+
+    def _leave(self, task: TrialTask, outcome: Outcome, value: float | None) -> Sequence[Decision]:
+        self._book.ends[task.index] = (outcome, value)
+        if task.origin is not Origin.RESTART:
+            self._book.open_members[task.group] -= 1
+        return self._rule.leave(task, outcome=outcome, value=value)
+
+    def _ask_restart(self, group: str) -> None:
+        """Ask for the longer training of a group's winner, once all of the group ended."""
+        rule = self._spec.early_stopping
+        if not isinstance(rule, Halving) or rule.restart_winner is None:
+            return
+        if self._book.open_members.get(group, 0) > 0:
+            return
+        tasks = [self._book.tasks[index] for index in self._book.groups[group]]
+        if any(t.origin is Origin.RESTART for t in tasks):
+            return
+        best = winner(tasks, self._book.ends, self._spec.rung_metric)
+        if best is None or best in self._book.restarts_awaited:
+            return
+        self._book.restarts_awaited.add(best)
+        self._messages.append(RestartAsked(parent=best, max_t=rule.restart_winner.max_t))
+
+    def _move(
+        self,
+        index: int,
+        state: TrialState,
+        reason: str,
+        now: datetime,
+        *,
+        error: str | None = None,
+        failed: bool = False,
+    ) -> None:
+        current = self._book.running.get(index)
+        if current is not None and not current.started:
+            self._start(current, 0, None, now)
+        self._messages.append(
+            TrialMoved(
+                trial=index,
+                attempt=self._book.tasks[index].attempts,
+                state=state,
+                reason=reason,
+                error=error,
+                failed=failed,
+                time=now,
+            )
+        )
+        self._replace(index, state=state, reason=reason)
+
+    def _requeue(self, index: int, *, attempts: int, failures: int) -> None:
+        self._replace(index, attempts=attempts, failures=failures)
+        self._book.running.pop(index, None)
+        self._book.pending.append(index)
+
+    def _replace(self, index: int, **changes: object) -> None:
+        task = self._book.tasks[index].model_copy(update=changes)
+        self._book.tasks[index] = task
+        if index in self._book.running:
+            self._book.running[index].task = task
+
+
+def _outcome(task: TrialTask) -> Outcome:
+    if task.state is TrialState.COMPLETED:
+        return "target" if task.reason == "target" else "completed"
+    if task.state is TrialState.DIVERGED:
+        return "diverged"
+    return "stopped" if task.state is TrialState.STOPPED else "dropped"
+
+
+def _entry(decision: Decision, now: datetime) -> RungEntry:
+    return RungEntry(
+        step=decision.step,
+        trial=decision.trial,
+        group=decision.group,
+        value=decision.value,
+        peers=decision.peers,
+        cutoff=decision.cutoff,
+        decision="continue" if decision.keep else "stop",
+        time=now,
+    )

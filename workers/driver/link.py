@@ -1,0 +1,108 @@
+"""The threads that keep a driver and the service in touch."""
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+from sweep.errors import Fenced, ServiceUnavailable, Unauthorized
+from sweep.states import WantedState
+from sweep.wire import Ack, Heartbeat
+from workers.driver.outbox import Outbox
+from workers.driver.service import DriverService
+from workers.driver.tuning import TunedSweep
+
+logger = logging.getLogger(__name__)
+
+EXIT_FENCED = 3
+EXIT_AWAY = 4
+
+_GIVE_UP_AFTER_S = 900.0
+_BATCH_EVERY_S = 0.2
+_RETRY_EVERY_S = 1.0
+_BEATS_PER_LEASE = 15
+
+
+class Link:
+    """Sends the outbox and beats the heart, each in its own thread.
+
+    Ends the whole process, and with it the sweep's actors, when a successor holds
+    the lease, when the service does not know the driver, or after a long silence.
+    """
+
+    def __init__(
+        self,
+        service: DriverService,
+        sweep: TunedSweep,
+        outbox: Outbox,
+        *,
+        on_cancel: Callable[[], None],
+    ) -> None:
+        self._service = service
+        self._sweep = sweep
+        self._outbox = outbox
+        self._on_cancel = on_cancel
+        self._last_contact = time.monotonic()
+        self._draining = threading.Event()
+
+    def start(self) -> None:
+        """Start both threads."""
+        for target in (self._send_forever, self._beat_forever):
+            threading.Thread(target=target, name=target.__name__, daemon=True).start()
+
+    def drain(self) -> None:
+        """Wait until the service has taken every message."""
+        self._draining.set()
+        self._outbox.wait_empty()
+
+    def _send_forever(self) -> None:
+        while True:
+            if self._outbox.wait(_RETRY_EVERY_S):
+                sent = self._attempt(self._send)
+                self._draining.wait(_BATCH_EVERY_S if sent else 0)
+                if not sent:
+                    time.sleep(_RETRY_EVERY_S)
+
+    def _beat_forever(self) -> None:
+        every = self._sweep.assignment.lease_s / _BEATS_PER_LEASE
+        while True:
+            self._attempt(self._beat)
+            time.sleep(every)
+
+    def _send(self) -> Ack | None:
+        with self._outbox.batch() as messages:
+            if not messages:
+                return None
+            return self._service.send(messages, known_trials=self._sweep.known_trials)
+
+    def _beat(self) -> Ack:
+        return self._service.heartbeat(
+            Heartbeat(
+                known_trials=self._sweep.known_trials, pid=os.getpid(), host=socket.gethostname()
+            )
+        )
+
+    def _attempt(self, call: Callable[[], Ack | None]) -> bool:
+        """Make one call and take its answer in; False when the service is away."""
+        try:
+            ack = call()
+        except ServiceUnavailable as error:
+            self._endure(error)
+            return False
+        except (Fenced, Unauthorized) as error:
+            logger.error("this driver's part is over: %s", error)
+            os._exit(EXIT_FENCED)
+        self._last_contact = time.monotonic()
+        if ack is not None:
+            self._sweep.take(ack)
+            if ack.wanted is WantedState.CANCEL:
+                self._on_cancel()
+        return True
+
+    def _endure(self, error: ServiceUnavailable) -> None:
+        silence = time.monotonic() - self._last_contact
+        logger.warning("the service is away for %.0f s: %s", silence, error)
+        if silence > _GIVE_UP_AFTER_S:
+            os._exit(EXIT_AWAY)

@@ -1,0 +1,248 @@
+"""A trial's `run` object in a training process, and the updates that leave it.
+
+The training function runs in its own thread. At a *boundary* (a rung, the trial's
+last step, the target, a value that is not finite) it is held inside `report` until
+the next update is asked for, which means that it may go on; so no training happens
+past a decision. A rule that makes trials wait holds it a little later, at the next
+`save` or `report`, so that a state saved right after the rung is there to go on from.
+"""
+
+import importlib
+import math
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sweep.errors import TrialFault
+from sweep.records import Nonfinite
+from sweep.run import ReportRules, Run, TrialStop
+from sweep.spec import Metric
+from sweep.wire import ReportRow, TrialTask
+from workers.driver.checkpoints import Checkpoints
+
+MAX_ROWS = 2_000
+MAX_ERROR_CHARS = 20_000
+
+
+class TrialPlan(BaseModel):
+    """All that a training process needs to know of a trial."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: TrialTask
+    attempt: int
+    code: str
+    metric: Metric
+    rungs: tuple[int, ...] = ()
+    waits: bool = False
+    checkpoint_folder: str
+
+
+@dataclass(frozen=True)
+class TrialUpdate:
+    """What happened in a trial since the last update."""
+
+    node: str
+    from_step: int | None
+    """The step of the state that it went on from; None while that is not known."""
+    rows: tuple[ReportRow, ...] = ()
+    checkpoint: tuple[int, str] | None = None
+    """The step of the state saved last and where it lies."""
+    parked: bool = False
+    """Whether it waits for its group at a rung."""
+    finished: bool = False
+    error: str | None = None
+    retryable: bool = True
+
+
+class LiveRun:
+    """The `run` object of a trial in a sweep."""
+
+    def __init__(self, plan: TrialPlan, *, device: str, node: str) -> None:
+        self._plan = plan
+        self._device = device
+        self._node = node
+        self._checkpoints = Checkpoints(plan.checkpoint_folder)
+        self._rules = ReportRules()
+        self._condition = threading.Condition()
+        self._rows: list[ReportRow] = []
+        self._checkpoint: tuple[int, str] | None = None
+        self._from_step = None if plan.task.checkpoint else 0
+        self._held = False
+        self._park_next = False
+        self._parked = False
+        self._told = False
+        self._stopped = False
+        self._finished = False
+        self._error: str | None = None
+        self._retryable = True
+        self._rungs = list(plan.rungs)
+
+    @property
+    def seed(self) -> int:
+        """See `sweep.run.Run`."""
+        return self._plan.task.seed
+
+    @property
+    def device(self) -> str:
+        """See `sweep.run.Run`."""
+        return self._device
+
+    @property
+    def max_t(self) -> int | None:
+        """See `sweep.run.Run`."""
+        return self._plan.task.max_t
+
+    def report(self, step: int, **metrics: float) -> None:
+        """See `sweep.run.Run`."""
+        with self._condition:
+            self._park()
+            values = self._rules.accept(step, metrics)
+            if self._from_step is None:
+                self._from_step = 0
+            self._rows.append(_row(step, values))
+            if self._is_boundary(step, values) or len(self._rows) >= MAX_ROWS:
+                self._hold()
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """See `sweep.run.Run`."""
+        with self._condition:
+            self._raise_if_stopped()
+        step = self._rules.last_step
+        uri = self._checkpoints.save(step, state)
+        with self._condition:
+            self._checkpoint = (step, uri)
+            self._park()
+
+    def restore(self) -> dict[str, Any] | None:
+        """See `sweep.run.Run`."""
+        task = self._plan.task
+        if task.checkpoint is None or self._rules.last_step > 0:
+            return None
+        state = self._checkpoints.load(task.checkpoint)
+        with self._condition:
+            self._from_step = task.checkpoint_step if state is not None else 0
+            self._rules.last_step = self._from_step
+            self._rungs = [rung for rung in self._rungs if rung > self._from_step]
+        return state
+
+    def execute(self) -> None:
+        """Run the training function to its end, in the calling thread."""
+        try:
+            train = load_code(self._plan.code)
+            train(dict(self._plan.task.parameters), self)
+            self._end(error=None, retryable=True)
+        except TrialStop:
+            self._end(error=None, retryable=True)
+        except (ImportError, TrialFault, ValidationError) as error:
+            self._end(error=_text(error), retryable=False)
+        except BaseException as error:  # noqa: BLE001 - a user's code may raise anything
+            self._end(error=_text(error), retryable=True)
+
+    def next_update(self, timeout: float) -> TrialUpdate:
+        """What happened since the last update; waits for something to tell, `timeout` s at most.
+
+        Asking for another update after one that told of a boundary means that the
+        function may go on past it.
+        """
+        with self._condition:
+            if self._told:
+                self._held = self._parked = False
+                self._condition.notify_all()
+            self._condition.wait_for(lambda: self._held or self._parked or self._finished, timeout)
+            update = TrialUpdate(
+                node=self._node,
+                from_step=self._from_step,
+                rows=tuple(self._rows),
+                checkpoint=self._checkpoint,
+                parked=self._parked,
+                finished=self._finished,
+                error=self._error,
+                retryable=self._retryable,
+            )
+            self._rows.clear()
+            self._checkpoint = None
+            self._told = self._held or self._parked
+            return update
+
+    def stop(self) -> None:
+        """Make the function's next call of `report` or `save` end it."""
+        with self._condition:
+            self._stopped = True
+            self._condition.notify_all()
+
+    def _end(self, *, error: str | None, retryable: bool) -> None:
+        with self._condition:
+            self._finished, self._error, self._retryable = True, error, retryable
+            if self._from_step is None:
+                self._from_step = 0
+            self._condition.notify_all()
+
+    def _is_boundary(self, step: int, values: Mapping[str, float]) -> bool:
+        if any(not math.isfinite(value) for value in values.values()):
+            return True
+        if self.max_t is not None and step >= self.max_t:
+            return True
+        metric = self._plan.metric
+        if metric.name in values and metric.reaches_target(values[metric.name]):
+            return True
+        if not self._rungs or step < self._rungs[0]:
+            return False
+        self._rungs = [rung for rung in self._rungs if rung > step]
+        self._park_next = self._plan.waits
+        return not self._plan.waits
+
+    def _hold(self) -> None:
+        self._held = True
+        self._condition.notify_all()
+        self._condition.wait_for(lambda: not self._held or self._stopped)
+        self._raise_if_stopped()
+
+    def _park(self) -> None:
+        self._raise_if_stopped()
+        if self._park_next:
+            self._park_next = False
+            self._parked = True
+            self._condition.notify_all()
+            self._condition.wait_for(lambda: not self._parked or self._stopped)
+            self._raise_if_stopped()
+
+    def _raise_if_stopped(self) -> None:
+        if self._stopped:
+            raise TrialStop("the trial need not go on")
+
+
+def load_code(path: str) -> Callable[[dict[str, Any], Run], None]:
+    """The function at `package.module:function`.
+
+    Raises:
+        ImportError: when there is none.
+    """
+    module_name, _, name = path.partition(":")
+    function = getattr(importlib.import_module(module_name), name, None)
+    if not callable(function):
+        raise ImportError(f"module {module_name!r} has no function {name!r}")
+    loaded: Callable[[dict[str, Any], Run], None] = function
+    return loaded
+
+
+def _row(step: int, values: Mapping[str, float]) -> ReportRow:
+    nonfinite: dict[str, Nonfinite] = {}
+    finite: dict[str, float | None] = {}
+    for name, value in values.items():
+        finite[name] = value if math.isfinite(value) else None
+        if math.isnan(value):
+            nonfinite[name] = "nan"
+        elif math.isinf(value):
+            nonfinite[name] = "inf" if value > 0 else "-inf"
+    return ReportRow(step=step, time=datetime.now(UTC), values=finite, nonfinite=nonfinite)
+
+
+def _text(error: BaseException) -> str:
+    text = "".join(traceback.format_exception(error))
+    return text if len(text) <= MAX_ERROR_CHARS else "…" + text[-MAX_ERROR_CHARS:]

@@ -1,0 +1,105 @@
+"""Early-stopping rules: what each of them has in common.
+
+A rule hears of every value at a rung and of every trial that leaves, and answers
+with decisions. It does no I/O and reads no clock, so it can be rebuilt from the
+decisions that SQL holds.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from sweep.spec import Asha, Halving, Metric, SweepSpec
+from sweep.wire import RungEntry, TrialTask
+
+Outcome = Literal["completed", "target", "diverged", "stopped", "dropped"]
+"""How a trial ended; `dropped` (failed, cancelled) takes it out of every comparison."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A verdict on one trial at one rung."""
+
+    trial: int
+    group: str
+    step: int
+    value: float | None
+    peers: int
+    cutoff: float | None
+    keep: bool
+
+
+class StoppingRule(Protocol):
+    """Compares the trials of each group at rungs."""
+
+    waits: bool
+    """Whether a trial at a rung waits for others."""
+
+    def steps_for(self, task: TrialTask) -> tuple[int, ...]:
+        """The rungs at which this trial is compared, ascending."""
+        ...
+
+    def observe(self, task: TrialTask, *, step: int, value: float | None) -> Sequence[Decision]:
+        """A trial reported `value` (None: not finite) at `step`; what that decides."""
+        ...
+
+    def leave(
+        self, task: TrialTask, *, outcome: Outcome, value: float | None
+    ) -> Sequence[Decision]:
+        """A trial ended with that last value; what that decides for others."""
+        ...
+
+    def is_waiting(self, task: TrialTask) -> bool:
+        """Whether the trial is at a rung whose decision is not made yet."""
+        ...
+
+    def recall(self, entries: Iterable[RungEntry]) -> None:
+        """Take over decisions made before."""
+        ...
+
+
+class NeverStop:
+    """Lets every trial run to its end."""
+
+    waits = False
+
+    def steps_for(self, task: TrialTask) -> tuple[int, ...]:
+        """No rungs."""
+        return ()
+
+    def observe(self, task: TrialTask, *, step: int, value: float | None) -> Sequence[Decision]:
+        """Decides nothing."""
+        return ()
+
+    def leave(
+        self, task: TrialTask, *, outcome: Outcome, value: float | None
+    ) -> Sequence[Decision]:
+        """Decides nothing."""
+        return ()
+
+    def is_waiting(self, task: TrialTask) -> bool:
+        """Never."""
+        return False
+
+    def recall(self, entries: Iterable[RungEntry]) -> None:
+        """Remembers nothing."""
+
+
+def badness(value: float | None, metric: Metric) -> float:
+    """The value on a scale where lower is better; infinite when it was not finite."""
+    if value is None:
+        return float("inf")
+    return -value if metric.mode == "max" else value
+
+
+def make_rule(spec: SweepSpec, tasks: Sequence[TrialTask]) -> StoppingRule:
+    """The rule that a spec asks for, over the trials that it compares."""
+    from workers.driver.asha import GroupedAshaRule
+    from workers.driver.halving import HalvingRule
+
+    rule = spec.early_stopping
+    if isinstance(rule, Asha):
+        return GroupedAshaRule(rule, spec.rung_metric)
+    if isinstance(rule, Halving):
+        return HalvingRule(rule, spec.rung_metric, tasks)
+    return NeverStop()
