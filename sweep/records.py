@@ -77,6 +77,8 @@ class BestValue(_Record):
 
     value: float
     step: int
+    metrics: Mapping[str, float | None] = {}
+    """Every metric at that step."""
 
 
 class TrialRecord(_Record):

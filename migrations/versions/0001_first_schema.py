@@ -138,6 +138,7 @@ def upgrade() -> None:
         sa.Column("maximum", Json, nullable=False),
         sa.Column("best", sa.Float(precision=53), nullable=True),
         sa.Column("best_step", sa.BigInteger(), nullable=True),
+        sa.Column("best_metrics", Json, nullable=False),
         sa.Column("rung_value", sa.Float(precision=53), nullable=True),
         sa.Column("checkpoint", sa.Text(), nullable=True),
         sa.Column("checkpoint_step", sa.BigInteger(), nullable=False),

@@ -41,6 +41,7 @@ class TrialRow:
     maximum: dict[str, float] = field(default_factory=dict)
     best: float | None = None
     best_step: int | None = None
+    best_metrics: dict[str, float | None] = field(default_factory=dict)
     rung_value: float | None = None
     checkpoint: str | None = None
     checkpoint_step: int = 0
@@ -52,6 +53,7 @@ class TrialRow:
         self.step, self.reports = None, 0
         self.last, self.nonfinite, self.minimum, self.maximum = {}, {}, {}, {}
         self.best = self.best_step = self.rung_value = None
+        self.best_metrics = {}
 
     def add_report(self, report: ReportRow, *, metric: Metric, rung_metric: Metric) -> None:
         """Take a report with a step above the last into the summary."""
@@ -67,6 +69,7 @@ class TrialRow:
         value = report.values.get(metric.name)
         if value is not None and (self.best is None or metric.is_better(value, self.best)):
             self.best, self.best_step = value, report.step
+            self.best_metrics = dict(report.values)
         watched = report.values.get(rung_metric.name)
         if watched is not None:
             self.rung_value = watched
@@ -103,7 +106,7 @@ def to_record(row: TrialRow, sweep_id: str) -> TrialRecord:
     """The trial as the service answers it."""
     best = None
     if row.best is not None and row.best_step is not None:
-        best = BestValue(value=row.best, step=row.best_step)
+        best = BestValue(value=row.best, step=row.best_step, metrics=row.best_metrics)
     return TrialRecord(
         id=trial_id(sweep_id, row.index),
         sweep_id=sweep_id,

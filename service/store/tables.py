@@ -118,6 +118,7 @@ trials = Table(
     Column("maximum", Json, nullable=False),
     Column("best", Float(53)),
     Column("best_step", BigInteger),
+    Column("best_metrics", Json, nullable=False),
     Column("rung_value", Float(53)),
     Column("checkpoint", Text),
     Column("checkpoint_step", BigInteger, nullable=False),

@@ -8,13 +8,13 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ray import tune
-from ray.tune import Stopper
+from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
@@ -60,6 +60,10 @@ class TunedSweep:
         self._finished = False
         self._clock = clock
         self._emit = emit
+
+    def __reduce__(self) -> tuple[type[object], tuple[()]]:
+        """Nothing: Tune pickles its parts into an experiment state that nobody reads."""
+        return object, ()
 
     def plan_next(self) -> TrialPlan | None:
         """The next attempt to hand to Tune."""
@@ -113,12 +117,6 @@ class TunedSweep:
             return self._core.known_trials
 
     @property
-    def cancelled(self) -> bool:
-        """Whether the sweep was cancelled."""
-        with self._lock:
-            return self._core.cancelled
-
-    @property
     def done(self) -> bool:
         """Whether nothing is left to do."""
         with self._lock:
@@ -146,13 +144,12 @@ class CoreSearcher(Searcher):  # type: ignore[misc]
         super().__init__()
         self._sweep = sweep
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next attempt's plan, None to be asked again, or FINISHED."""
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """The next attempt's plan, or None to be asked again."""
+        if self._sweep.done:
+            raise _SweepOver
         plan = self._sweep.plan_next()
-        if plan is not None:
-            return {PLAN: plan.model_dump_json()}
-        finished: str | None = Searcher.FINISHED if self._sweep.done else None
-        return finished
+        return None if plan is None else {PLAN: plan.model_dump_json()}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -210,15 +207,17 @@ class GroupedASHA(TrialScheduler):  # type: ignore[misc]
         return "GroupedASHA"
 
 
-class _StopWhenCancelled(Stopper):  # type: ignore[misc]
+class _SweepOver(BaseException):
+    """Leaves Tune's loop at once; no `Exception`, for which Tune would first tidy up."""
+
+
+class _LeaveWhenDone(Callback):  # type: ignore[misc]
     def __init__(self, sweep: TunedSweep) -> None:
         self._sweep = sweep
 
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        return False
-
-    def stop_all(self) -> bool:
-        return self._sweep.cancelled
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        if self._sweep.done:
+            raise _SweepOver
 
 
 def run_on_tune(sweep: TunedSweep) -> None:
@@ -228,13 +227,13 @@ def run_on_tune(sweep: TunedSweep) -> None:
     assignment = sweep.assignment
     slots = _slots(assignment)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
-    with tempfile.TemporaryDirectory(prefix="sweep-tune-") as folder:
+    with tempfile.TemporaryDirectory(prefix="sweep-tune-") as folder, suppress(_SweepOver):
         tune.run(
             TrialActor,
             name=assignment.sweep_id,
             search_alg=CoreSearcher(sweep),
             scheduler=GroupedASHA(sweep),
-            stop=_StopWhenCancelled(sweep),
+            callbacks=[_LeaveWhenDone(sweep)],
             num_samples=-1,
             resources_per_trial={"cpu": assignment.cpu, "gpu": assignment.gpu},
             storage_path=folder,
