@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from service.ray_head import RayResources
 from service.settings import Settings
-from sweep.errors import SweepError
+from sweep.errors import SpecError, SweepError
+from sweep.parameters import field_problems
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -26,7 +28,11 @@ Gpus = Annotated[int | None, typer.Option(min=0, help="GPUs that the local Ray o
 
 def _settings(host: str | None, port: int | None, home: Path | None, *, embedded: bool) -> Settings:
     given = {"host": host, "port": port, "home": home, "embedded": embedded}
-    return Settings(**{name: value for name, value in given.items() if value is not None})
+    named = {name: value for name, value in given.items() if value is not None}
+    try:
+        return Settings.model_validate({**Settings().model_dump(exclude={"embedded"}), **named})
+    except ValidationError as error:
+        raise SpecError(field_problems(error)) from None
 
 
 @app.command()

@@ -42,7 +42,9 @@ class Settings(BaseSettings):
         default=MAX_TRIALS, ge=1, le=MAX_TRIALS, description="Trials that one sweep may have."
     )
     lease_s: float = Field(
-        default=20.0, ge=1, description="Seconds without a sign of life after which a driver is lost."
+        default=20.0,
+        ge=1,
+        description="Seconds without a sign of life after which a driver is lost.",
     )
     checkpoint_root: str = Field(
         default="", description="Folder for trials' saved states; in `home` when not given."

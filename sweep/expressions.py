@@ -61,7 +61,7 @@ class ConditionEvaluator:
             try:
                 if evaluator.eval(source, previously_parsed=tree):
                     return True
-            except Exception as error:  # simpleeval lets any operator's own error through
+            except Exception as error:  # noqa: BLE001 - simpleeval lets any operator's own error through
                 raise SpecError(
                     f"the condition {source!r} cannot be evaluated: {error}; "
                     f"the parameters are {', '.join(parameters)}"

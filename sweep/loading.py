@@ -20,7 +20,7 @@ MAX_DEPTH = 50
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader with YAML 1.2's scalars and bounded aliases."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    yaml_implicit_resolvers = {}  # noqa: RUF012 - as the base class declares it
 
     def get_single_node(self) -> yaml.Node | None:
         node = super().get_single_node()
@@ -46,9 +46,13 @@ _resolve(
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$",
     "-+.0123456789",
 )
-_Loader.add_constructor(
-    "tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node))
-)
+
+
+def _construct_int(loader: _Loader, node: yaml.ScalarNode) -> int:
+    return int(loader.construct_scalar(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 
 
 def _check_size(root: yaml.Node) -> None:

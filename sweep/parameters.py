@@ -110,7 +110,7 @@ class Uniform(_FloatRange):
     kind: Literal["uniform"] = "uniform"
 
     def sample(self, unit: float) -> float:
-        """min + unit (max - min)."""
+        """Min + unit (max - min)."""
         return self._clamp(self.min + unit * (self.max - self.min))
 
 
@@ -122,7 +122,7 @@ class LogUniform(_FloatRange):
     max: float = Field(gt=0)
 
     def sample(self, unit: float) -> float:
-        """min (max / min) ** unit, by way of logarithms."""
+        """Min (max / min) ** unit, by way of logarithms."""
         low, high = math.log(self.min), math.log(self.max)
         return self._clamp(math.exp(low + unit * (high - low)))
 
@@ -162,7 +162,7 @@ class LogRandInt(_IntRange):
     min: int = Field(ge=1, strict=True)
 
     def sample(self, unit: float) -> int:
-        """floor of a log-uniform number in [min, max + 1)."""
+        """Floor of a log-uniform number in [min, max + 1)."""
         low, high = math.log(self.min), math.log(self.max + 1)
         return min(max(math.floor(math.exp(low + unit * (high - low))), self.min), self.max)
 
@@ -277,7 +277,7 @@ def _constant(raw: object, path: str) -> Value:
 
 
 def field_problems(error: ValidationError, prefix: str = "") -> list[FieldProblem]:
-    """pydantic's findings as field problems; `prefix` is put before each path."""
+    """Pydantic's findings as field problems; `prefix` is put before each path."""
     problems = []
     for detail in error.errors(include_url=False):
         path = prefix
@@ -302,7 +302,9 @@ def dump_node(node: Node) -> Any:
     return node
 
 
-def kinds_in(nodes: Mapping[str, Node], path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Kind]]:
+def kinds_in(
+    nodes: Mapping[str, Node], path: tuple[str, ...] = ()
+) -> list[tuple[tuple[str, ...], Kind]]:
     """Every kind in a tree of parameters with its path, in the order of the spec."""
     found: list[tuple[tuple[str, ...], Kind]] = []
     for key, node in nodes.items():

@@ -194,7 +194,6 @@ class Space:
         return points
 
 
-
 def _fill(
     nodes: Mapping[str, Any], chosen: Mapping[tuple[str, ...], Value], path: tuple[str, ...]
 ) -> dict[str, Value]:

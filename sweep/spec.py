@@ -24,8 +24,6 @@ from sweep.expressions import Condition
 from sweep.parameters import Grid, Node, dump_node, field_problems, kinds_in, parse_nodes
 from sweep.schema import PARAMETERS_SCHEMA
 
-SCHEMA_VERSION = 1
-
 Count = Annotated[int, Field(ge=1, strict=True)]
 
 
@@ -180,7 +178,7 @@ Parameters = Annotated[
 class SweepSpec(_Model):
     """A sweep: a search space, a metric, an early-stopping rule, resources."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     name: str = Field(min_length=1, max_length=200)
     description: str = Field(default="", max_length=10_000)
     tags: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field(
@@ -249,16 +247,16 @@ class SweepSpec(_Model):
                     )
                 ]
             )
-        if isinstance(rule, Halving) and rule.restart_winner is not None:
-            if rule.restart_winner.max_t <= rule.max_t:
-                raise SpecError(
-                    [
-                        FieldProblem(
-                            "early_stopping.restart_winner.max_t",
-                            f"{rule.restart_winner.max_t} is not above max_t {rule.max_t}",
-                        )
-                    ]
-                )
+        restart = rule.restart_winner if isinstance(rule, Halving) else None
+        if restart is not None and restart.max_t <= (rule.max_t or 0):
+            raise SpecError(
+                [
+                    FieldProblem(
+                        "early_stopping.restart_winner.max_t",
+                        f"{restart.max_t} is not above max_t {rule.max_t}",
+                    )
+                ]
+            )
         return self
 
     @property

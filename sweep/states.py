@@ -54,9 +54,7 @@ SWEEP_TRANSITIONS: Mapping[SweepState, frozenset[SweepState]] = {
 }
 
 TRIAL_TRANSITIONS: Mapping[TrialState, frozenset[TrialState]] = {
-    TrialState.PENDING: frozenset(
-        {TrialState.RUNNING, TrialState.FAILED, TrialState.CANCELLED}
-    ),
+    TrialState.PENDING: frozenset({TrialState.RUNNING, TrialState.FAILED, TrialState.CANCELLED}),
     TrialState.RUNNING: frozenset(
         {
             TrialState.PENDING,
@@ -78,9 +76,7 @@ TRIAL_TRANSITIONS: Mapping[TrialState, frozenset[TrialState]] = {
     TrialState.CANCELLED: frozenset(),
 }
 
-FINAL_SWEEP_STATES = frozenset(
-    {SweepState.COMPLETED, SweepState.FAILED, SweepState.CANCELLED}
-)
+FINAL_SWEEP_STATES = frozenset({SweepState.COMPLETED, SweepState.FAILED, SweepState.CANCELLED})
 FINAL_TRIAL_STATES = frozenset(
     {
         TrialState.COMPLETED,

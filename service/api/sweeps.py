@@ -10,7 +10,8 @@ from service.api.context import Cursor, In, Limit, User, problems
 from service.exporting import published_csv, trials_csv
 from service.query.parse import parse_filter
 from service.store.interface import NewSweep, TrialQuery
-from service.submission import dry_run as plan, read_submission
+from service.submission import dry_run as plan
+from service.submission import read_submission
 from sweep.records import DryRun, EventRecord, Page, RungRecord, SweepRecord
 from sweep.states import SweepState
 from sweep.trainables import find

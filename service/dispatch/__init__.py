@@ -1,0 +1,1 @@
+"""The dispatcher: pure decisions, a thin loop, launchers."""

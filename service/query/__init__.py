@@ -1,0 +1,1 @@
+"""Filters and sorts over trials: text to tree, and the tree evaluated."""

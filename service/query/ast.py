@@ -10,7 +10,7 @@ Source = Literal["column", "parameter", "last", "min", "max"]
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a trial: `state`, `parameters.lr`, `metrics.loss`, `min.loss`, `best`, …"""
+    """A field of a trial: `state`, `parameters.lr`, `metrics.loss`, `min.loss`, `best`."""
 
     source: Source
     path: tuple[str, ...]

@@ -68,7 +68,8 @@ def _compare(value: Anything, comparison: Compare) -> bool:
             return isinstance(value, str) and str(constant) in value
     if _kind(value) != _kind(constant):
         return False
-    left, right = (value, constant) if isinstance(value, str) else (float(value), constant)
+    left: Anything = value if isinstance(value, str) else float(value)
+    right: Anything = constant
     match comparison.comparator:
         case "<":
             return bool(left < right)

@@ -1,0 +1,1 @@
+"""Where sweeps, trials and reports are kept."""

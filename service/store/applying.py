@@ -82,9 +82,12 @@ def apply(
     """Work out what a batch changes.
 
     Args:
+        batch: the messages, in order.
         rows: the trials that the batch names; changed in place.
+        spec: the sweep's.
         next_index: the lowest index that no trial has.
         restarted: the trials that have been restarted already.
+        reports_up_to: reads stored reports.
 
     Raises:
         NotFound: for a trial that is not among the rows.

@@ -178,7 +178,8 @@ class Store(Protocol):
         Succeeds when the sweep is queued or running, wanted is run (or the sweep is
         running), its last epoch is `after_epoch`, and that driver has ended or its lease has
         expired by `now`. The sweep becomes running (`started_at` once); its trials stay as they
-        are, for the driver to move. Event: driver.started. Returns the new epoch (after_epoch + 1), or None when it lost.
+        are, for the driver to move. Event: driver.started. Returns the new epoch
+        (after_epoch + 1), or None when it lost.
         """
         ...
 

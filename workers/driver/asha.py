@@ -76,7 +76,7 @@ class GroupedAshaRule:
                 rung[entry.trial] = entry.value
 
     def _limit(self, recorded: Rung) -> float | None:
-        """The value that a trial must not be worse than; None when all of it is below any number."""
+        """The value that a trial must not be worse than; None when that is no number."""
         scores = [-math.inf if v is None else self._sign * v for v in recorded.values()]
         cutoff = percentile(scores, (1 - 1 / self._rule.reduction_factor) * 100)
         return self._sign * cutoff if math.isfinite(cutoff) else None

@@ -19,9 +19,9 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from sweep.spec import Halving
-from sweep.rungs import rung_steps
 from sweep.records import Origin
+from sweep.rungs import rung_steps
+from sweep.spec import Halving
 from sweep.states import WantedState
 from sweep.wire import Ack, Assignment, Message
 from workers.driver.actor import PLAN, UPDATE, TrialActor

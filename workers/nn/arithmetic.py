@@ -7,6 +7,7 @@ that of both inputs together. Biases start at zero; weights as `init_linear` say
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -62,9 +63,7 @@ class Dense(nn.Module):
         super().__init__()
         inner = 2 * width
         sizes = [inner] * depth + [out]
-        self.layers = nn.ModuleList(
-            nn.Linear(before, after) for before, after in zip(sizes, sizes[1:], strict=False)
-        )
+        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(sizes))
         self._activate = ACTIVATIONS[activation]
         self._residual = residual
         for layer in self.layers:

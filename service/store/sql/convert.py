@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import Row
-
 from service.store.rows import TrialRow, trial_id
 from sweep.records import (
     Best,
@@ -20,7 +18,8 @@ from sweep.spec import parse_spec
 from sweep.states import SweepState, TrialState
 from sweep.wire import ReportRow, RungEntry
 
-AnyRow = Row[Any]
+AnyRow = Any
+"""A row of the database: its columns as attributes."""
 
 _TRIAL_FIELDS = tuple(field.name for field in fields(TrialRow))
 

@@ -1,25 +1,30 @@
 """The driver's core: what it hands out, tells and decides, event by event."""
 
+from sweep.records import Origin
+from sweep.spec import SweepSpec
 from sweep.states import SweepState, TrialState
 from sweep.wire import TrialTask
 from tests.unit.driver.builders import START, kinds, make_spec, make_tasks, row, update
 from workers.driver.core import SweepCore
 
-from sweep.records import Origin
 
-
-def make_core(spec=None, tasks=None, rungs=(), **fields):
+def make_core(
+    spec: SweepSpec | None = None,
+    tasks: list[TrialTask] | None = None,
+    *,
+    max_concurrent: int | None = None,
+) -> SweepCore:
     spec = spec or make_spec()
     return SweepCore(
         spec,
         make_tasks(spec) if tasks is None else tasks,
-        rungs,
-        max_concurrent=fields.get("max_concurrent"),
+        (),
+        max_concurrent=max_concurrent,
         now=START,
     )
 
 
-def start_all(core):
+def start_all(core: SweepCore) -> list[tuple[TrialTask, int]]:
     taken = []
     while (handed := core.next_task()) is not None:
         taken.append(handed)

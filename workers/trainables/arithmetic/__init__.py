@@ -140,15 +140,17 @@ def _row(trial: TrialRecord) -> dict[str, str]:
     params = ArithmeticParameters.model_validate(trial.parameters)
     assert trial.best is not None
     network = params.network
-    layered = isinstance(network, DenseNetwork | ResidualNetwork)
+    depth, activation = 1, "linear"
+    if isinstance(network, DenseNetwork | ResidualNetwork):
+        depth, activation = network.depth, network.activation
     loss = trial.best.metrics.get("loss")
     ended = trial.ended_at or datetime.now(UTC)
     return {
         "task": params.task,
         "dataset": params.dataset,
         "network_type": network.type,
-        "network_depth": str(network.depth) if layered else "1",
-        "network_activation": network.activation if layered else "linear",
+        "network_depth": str(depth),
+        "network_activation": activation,
         "accuracy_pct": f"{round(trial.best.value * 100)}.0%",
         "accuracy": f"{trial.best.value:.8g}",
         "loss": "" if loss is None else f"{loss:.8g}",

@@ -1,0 +1,36 @@
+# `make run` starts the service and runs the quickstart; `make test` runs every test.
+# Both set up a virtual environment in .venv first, when it is not there or out of date.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help run test check bench install
+
+help: ## Show this.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(STAMP) ## Start the service, run the quickstart sweep, show its results, go on serving.
+	@exec $(BIN)/sweep up --run studies/arithmetic-quickstart.yaml
+
+test: $(STAMP) ## Run every test.
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## Lint, formatting, types, imports between packages.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(STAMP) ## Run the benchmarks and print their figures.
+	$(BIN)/python -m benchmarks
+
+install: $(STAMP) ## Set up the virtual environment.
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "setting up $(VENV) (about a minute and a half)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[service,workers,dev]'
+	@touch $@

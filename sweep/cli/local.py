@@ -1,0 +1,153 @@
+"""`sweep up`: the service as a child process, and a first sweep run on it."""
+
+import csv
+import importlib.util
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console
+
+from sweep.cli.output import best_first, leaderboard
+from sweep.cli.progress import follow
+from sweep.client import Client, home_folder
+from sweep.errors import SweepError
+from sweep.records import TrialRecord
+
+_POLL_S = 0.1
+_READY_WITHIN_S = 60.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to start the service; None leaves a choice to it."""
+
+    host: str
+    port: int
+    home: Path | None
+    num_cpus: int | None
+    num_gpus: int | None
+
+    def command(self) -> list[str]:
+        """The child's command line."""
+        command = [sys.executable, "-m", "service", "up"]
+        given: Mapping[str, object] = {
+            "--host": self.host,
+            "--port": self.port,
+            "--home": self.home,
+            "--num-cpus": self.num_cpus,
+            "--num-gpus": self.num_gpus,
+        }
+        for name, value in given.items():
+            if value is not None:
+                command += [name, str(value)]
+        return command
+
+
+def serve(options: Options, *, spec: Path | None, console: Console) -> int:
+    """Start the service, run a spec on it if one is given, and serve until told to stop.
+
+    Returns:
+        The service's exit code; 0 after an interrupt.
+    """
+    if importlib.util.find_spec("service") is None:
+        raise SweepError(
+            "the service is not installed: pip install 'sweep-service[service,workers]'"
+        )
+    if spec is not None and not spec.is_file():
+        raise SweepError(f"there is no spec at {str(spec)!r}")
+    child = subprocess.Popen(options.command(), start_new_session=True)
+    with _stopping(child):
+        try:
+            return _attend(child, options.home or home_folder(), spec, console)
+        except KeyboardInterrupt:
+            console.print("stopping", markup=False)
+            return 0
+
+
+def _attend(
+    child: "subprocess.Popen[bytes]", home: Path, spec: Path | None, console: Console
+) -> int:
+    url = _wait_until_ready(child, home)
+    if url is None:
+        return child.returncode or 1
+    console.print(f"the sweep service is up at {url}", markup=False)
+    if spec is not None:
+        _run_first(url, spec, console)
+    console.print(f"serving at {url} (API at {url}/v1); press Ctrl-C to stop", markup=False)
+    return child.wait()
+
+
+def _run_first(url: str, spec: Path, console: Console) -> None:
+    with Client(url) as client:
+        sweep = client.submit(spec)
+        page = f"{url}/sweeps/{sweep.id}"
+        console.print(f"running {sweep.name}: {sweep.num_trials} trials, {page}", markup=False)
+        sweep = follow(client, sweep.id, console)
+        trials = client.trials(sweep.id, sort=best_first(sweep)).page(limit=10).items
+        console.print(leaderboard(sweep, trials))
+        console.print(f"all results: {page}", markup=False)
+
+
+def _wait_until_ready(child: "subprocess.Popen[bytes]", home: Path) -> str | None:
+    """The service's URL once it answers; None when the child ends before."""
+    give_up_at = time.monotonic() + _READY_WITHIN_S
+    while child.poll() is None:
+        url = _address_of(child.pid, home)
+        if url is not None:
+            with Client(url) as client:
+                if client.is_ready():
+                    return url
+        if time.monotonic() > give_up_at:
+            raise SweepError(f"the service did not get ready within {_READY_WITHIN_S:.0f} s")
+        time.sleep(_POLL_S)
+    return None
+
+
+def _address_of(pid: int, home: Path) -> str | None:
+    try:
+        found: dict[str, Any] = json.loads((home / "server.json").read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return str(found["url"]) if found.get("pid") == pid else None
+
+
+@contextmanager
+def _stopping(child: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """End the child with the block, and the block with SIGTERM as with Ctrl-C."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+            child.wait()
+
+
+def write_csv(trials: Sequence[TrialRecord], file: TextIO) -> None:
+    """Trials as CSV, nested fields as columns with dots."""
+    rows = [dict(_flatten(trial.model_dump(mode="json"), "")) for trial in trials]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _flatten(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flatten(inner, f"{path}.{key}" if path else key)
+    else:
+        yield path, value

@@ -1,0 +1,361 @@
+"""The Python client of the sweep service.
+
+with Client() as client:
+    sweep = client.submit("sweep.yaml")
+    client.wait(sweep.id)
+    frame = client.trials(sweep.id, filter="best > 0.9", sort="-best").to_pandas()
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+import platformdirs
+from pydantic import BaseModel, TypeAdapter
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+
+from sweep import errors
+from sweep.errors import FieldProblem, NotFound, ServiceUnavailable, SpecError, SweepError
+from sweep.loading import load_yaml
+from sweep.records import (
+    DryRun,
+    EventRecord,
+    NewToken,
+    Page,
+    Problem,
+    ReportRecord,
+    RungRecord,
+    SweepRecord,
+    TokenRecord,
+    TrainableRecord,
+    TrialRecord,
+)
+from sweep.spec import SweepSpec
+from sweep.states import FINAL_SWEEP_STATES
+
+if TYPE_CHECKING:
+    import pandas
+
+Item = TypeVar("Item", bound=BaseModel)
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+_PAGE = 500
+_ATTEMPTS = 4
+
+_BY_CODE: Mapping[str, type[SweepError]] = {
+    kind.code: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, SweepError)
+}
+
+
+def home_folder() -> Path:
+    """Where a local service keeps its files."""
+    return Path(os.environ.get("SWEEP_HOME") or platformdirs.user_data_dir("sweep"))
+
+
+def default_url() -> str:
+    """SWEEP_URL, or where the local service says that it is, or the usual address."""
+    if url := os.environ.get("SWEEP_URL"):
+        return url
+    try:
+        url = json.loads((home_folder() / "server.json").read_text())["url"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return DEFAULT_URL
+    return str(url)
+
+
+class Listing(Generic[Item]):
+    """A list of the service, fetched page by page as it is walked through."""
+
+    def __init__(
+        self, client: "Client", path: str, kind: type[Item], parameters: Mapping[str, Any]
+    ) -> None:
+        self._client = client
+        self._path = path
+        self._page: TypeAdapter[Page[Item]] = TypeAdapter(Page[kind])  # type: ignore[valid-type]
+        self._parameters = {k: v for k, v in parameters.items() if v is not None}
+
+    def __iter__(self) -> Iterator[Item]:
+        cursor: str | None = None
+        while True:
+            page = self.page(limit=_PAGE, cursor=cursor)
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def page(self, *, limit: int, cursor: str | None = None) -> Page[Item]:
+        """One page."""
+        parameters = {**self._parameters, "limit": limit}
+        if cursor is not None:
+            parameters["cursor"] = cursor
+        return self._page.validate_json(self._client.get(self._path, parameters))
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """All items as a table; nested fields become columns with dots.
+
+        Raises:
+            SweepError: when pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise SweepError(
+                "to_pandas needs pandas: pip install 'sweep-service[pandas]'"
+            ) from None
+        return pandas.json_normalize([item.model_dump(mode="json") for item in self])
+
+
+class Client:
+    """Calls the service's REST API; every error is one of `sweep.errors`."""
+
+    def __init__(
+        self, url: str | None = None, token: str | None = None, *, timeout: float = 30
+    ) -> None:
+        self.url = (url or default_url()).rstrip("/")
+        token = token or os.environ.get("SWEEP_TOKEN")
+        self._http = httpx.Client(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=httpx.Timeout(timeout, connect=5),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._http.close()
+
+    # Sweeps
+
+    def submit(self, spec: SweepSpec | Mapping[str, Any] | Path | str) -> SweepRecord:
+        """Post a sweep: a spec, plain data, a YAML or JSON file's path, or its text."""
+        answer = self._send("POST", "/v1/sweeps", _document(spec))
+        return SweepRecord.model_validate_json(answer.content)
+
+    def dry_run(self, spec: SweepSpec | Mapping[str, Any] | Path | str) -> DryRun:
+        """What a spec would run; nothing is stored."""
+        answer = self._send("POST", "/v1/sweeps?dry_run=true", _document(spec))
+        return DryRun.model_validate_json(answer.content)
+
+    def sweeps(self, *, state: str | None = None) -> Listing[SweepRecord]:
+        """Sweeps, newest first."""
+        return Listing(self, "/v1/sweeps", SweepRecord, {"state": state})
+
+    def sweep(self, sweep_id: str) -> SweepRecord:
+        """One sweep."""
+        return SweepRecord.model_validate_json(self.get(_at("/v1/sweeps", sweep_id)))
+
+    def cancel(self, sweep_id: str) -> SweepRecord:
+        """Cancel a sweep."""
+        answer = self._send("POST", _at("/v1/sweeps", sweep_id, "cancel"))
+        return SweepRecord.model_validate_json(answer.content)
+
+    def delete(self, sweep_id: str) -> None:
+        """Delete a sweep that has ended."""
+        self._send("DELETE", _at("/v1/sweeps", sweep_id))
+
+    def wait(
+        self,
+        sweep_id: str,
+        *,
+        poll: float = 1.0,
+        on_update: Callable[[SweepRecord], None] | None = None,
+    ) -> SweepRecord:
+        """Wait until a sweep has ended; `on_update` hears of it every `poll` seconds."""
+        while True:
+            sweep = self.sweep(sweep_id)
+            if on_update is not None:
+                on_update(sweep)
+            if sweep.state in FINAL_SWEEP_STATES:
+                return sweep
+            time.sleep(poll)
+
+    # Results
+
+    def trials(
+        self, sweep_id: str, *, filter: str | None = None, sort: str | None = None
+    ) -> Listing[TrialRecord]:
+        """A sweep's trials."""
+        path = _at("/v1/sweeps", sweep_id, "trials")
+        return Listing(self, path, TrialRecord, {"filter": filter, "sort": sort})
+
+    def trial(self, trial_id: str) -> TrialRecord:
+        """One trial."""
+        return TrialRecord.model_validate_json(self.get(_at("/v1/trials", trial_id)))
+
+    def reports(self, trial_id: str) -> Listing[ReportRecord]:
+        """What a trial reported, by step."""
+        return Listing(self, _at("/v1/trials", trial_id, "reports"), ReportRecord, {})
+
+    def rungs(self, sweep_id: str) -> Listing[RungRecord]:
+        """A sweep's early-stopping decisions, in order."""
+        return Listing(self, _at("/v1/sweeps", sweep_id, "rungs"), RungRecord, {})
+
+    def audit(self, sweep_id: str) -> Listing[EventRecord]:
+        """Who changed what of a sweep, when."""
+        return Listing(self, _at("/v1/sweeps", sweep_id, "audit"), EventRecord, {})
+
+    def export(
+        self,
+        sweep_id: str,
+        to: Path | str,
+        *,
+        layout: str = "trials",
+        filter: str | None = None,
+    ) -> None:
+        """Write a sweep's trials to a CSV file."""
+        parameters = {"format": "csv", "layout": layout}
+        if filter is not None:
+            parameters["filter"] = filter
+        path = _at("/v1/sweeps", sweep_id, "export")
+        with self._guard(), self._http.stream("GET", path, params=parameters) as answer:
+            if not answer.is_success:
+                answer.read()
+                raise _error(answer)
+            with Path(to).open("wb") as file:
+                for chunk in answer.iter_bytes():
+                    file.write(chunk)
+
+    # The rest
+
+    def trainables(self) -> tuple[TrainableRecord, ...]:
+        """The registered trainables."""
+        adapter = TypeAdapter(Page[TrainableRecord])
+        return adapter.validate_json(self.get("/v1/trainables")).items
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of a sweep spec."""
+        found: dict[str, Any] = json.loads(self.get("/v1/schema/sweep"))
+        return found
+
+    def create_token(self, name: str) -> NewToken:
+        """Make a bearer token; its secret is shown this once."""
+        answer = self._send("POST", "/v1/tokens", json.dumps({"name": name}))
+        return NewToken.model_validate_json(answer.content)
+
+    def tokens(self) -> tuple[TokenRecord, ...]:
+        """Every token, without secrets."""
+        return TypeAdapter(Page[TokenRecord]).validate_json(self.get("/v1/tokens")).items
+
+    def revoke_token(self, token: str) -> TokenRecord:
+        """Make a token, named by id or name, worthless."""
+        answer = self._send("DELETE", _at("/v1/tokens", token))
+        return TokenRecord.model_validate_json(answer.content)
+
+    def is_ready(self) -> bool:
+        """Whether the service can be reached and its store answers."""
+        try:
+            return self._http.get("/readyz").is_success
+        except httpx.TransportError:
+            return False
+
+    def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> bytes:
+        """The body that a GET answers; tried again for a while when the service is away."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(ServiceUnavailable),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_exponential_jitter(initial=0.1, max=2),
+            reraise=True,
+        )
+        return retrying(self._get, path, parameters)
+
+    def _get(self, path: str, parameters: Mapping[str, Any] | None) -> bytes:
+        with self._guard():
+            answer = self._http.get(path, params=dict(parameters or {}))
+        if not answer.is_success:
+            raise _error(answer)
+        return answer.content
+
+    def _send(self, method: str, path: str, body: str | None = None) -> httpx.Response:
+        with self._guard():
+            answer = self._http.request(
+                method, path, content=body, headers={"Content-Type": "application/json"}
+            )
+        if not answer.is_success:
+            raise _error(answer)
+        return answer
+
+    def _guard(self) -> "_Guard":
+        return _Guard(self.url)
+
+
+class _Guard:
+    """Turns what the network does into one of our errors."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, httpx.TransportError | httpx.InvalidURL):
+            raise ServiceUnavailable(
+                f"cannot reach the sweep service at {self._url} ({error}): "
+                "start one with `sweep up`, or name it with --url or SWEEP_URL"
+            ) from error
+
+
+def _document(spec: SweepSpec | Mapping[str, Any] | Path | str) -> str:
+    """A spec as JSON text, so that the reading of YAML is this package's own.
+
+    Raises:
+        SpecError: when it cannot be read.
+        NotFound: when a path leads nowhere.
+    """
+    if isinstance(spec, SweepSpec):
+        return spec.model_dump_json()
+    if isinstance(spec, Path) or (isinstance(spec, str) and "\n" not in spec):
+        try:
+            spec = Path(spec).read_text()
+        except OSError as error:
+            raise NotFound(f"cannot read the spec {str(spec)!r}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SpecError("the spec's file is not UTF-8 text") from None
+    raw = load_yaml(spec) if isinstance(spec, str) else spec
+    try:
+        return json.dumps(raw, allow_nan=False)
+    except (ValueError, TypeError) as error:
+        raise SpecError(f"the spec holds what JSON cannot: {error}") from None
+
+
+def _at(*parts: str) -> str:
+    first, *rest = parts
+    return "/".join([first, *(quote(part, safe="") for part in rest)])
+
+
+def _error(answer: httpx.Response) -> SweepError:
+    """The error that a problem document stands for."""
+    try:
+        problem = Problem.model_validate_json(answer.content)
+    except ValueError:
+        kind = ServiceUnavailable if answer.status_code in (429, 502, 503, 504) else SweepError
+        return kind(f"the service answered {answer.status_code}: {answer.text[:300]}")
+    if problem.code == SpecError.code:
+        fields = [FieldProblem(p.get("path", ""), p.get("message", "")) for p in problem.problems]
+        return SpecError(fields or problem.detail)
+    known = _BY_CODE.get(problem.code)
+    return known(problem.detail) if known is not None else SweepError(problem.detail)
