@@ -2,6 +2,7 @@
 
 from functools import cache
 from importlib.resources import files
+from typing import cast
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedEOF, UnexpectedInput
 from lark.exceptions import UnexpectedToken, VisitError
@@ -24,7 +25,7 @@ def parse_filter(text: str) -> Filter:
     _check_length(text, "filter")
     try:
         tree = _grammar("start").parse(text)
-        found: Filter = _ToAst().transform(tree)
+        found = cast(Filter, _ToAst().transform(tree))
     except UnexpectedInput as error:
         raise _unexpected(error, text) from None
     except VisitError as error:
@@ -46,7 +47,7 @@ def parse_sort(text: str) -> tuple[SortKey, ...]:
         stripped = part.strip()
         name = stripped.removeprefix("-").strip()
         try:
-            field: Field = _ToAst().transform(_grammar("field").parse(name))
+            field = cast(Field, _ToAst().transform(_grammar("field").parse(name)))
         except UnexpectedInput:
             raise QueryError(f"cannot sort by {stripped!r}: name a field, such as -best") from None
         except VisitError as error:

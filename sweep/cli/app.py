@@ -11,6 +11,7 @@ from sweep.cli.output import (
     EXIT_CODES_TEXT,
     EXIT_INTERRUPTED,
     best_first,
+    best_trials,
     done_count,
     exit_code,
     leaderboard,
@@ -97,7 +98,7 @@ def submit(
             console = make_console()
             console.print(f"sweep {sweep.id}: {sweep.num_trials} trials", markup=False)
             sweep = progress.follow(client, sweep.id, console)
-            _print_leaderboard(client, sweep, limit=10)
+            _print_leaderboard(client, sweep, limit=20)
         raise typer.Exit(outcome_code(sweep))
 
 
@@ -292,8 +293,7 @@ def _print_submitted(client: Client, sweep: SweepRecord) -> None:
 
 
 def _print_leaderboard(client: Client, sweep: SweepRecord, *, limit: int) -> None:
-    trials = client.trials(sweep.id, sort=best_first(sweep)).page(limit=limit).items
-    make_console().print(leaderboard(sweep, trials))
+    make_console().print(leaderboard(sweep, best_trials(client, sweep, limit=limit)))
 
 
 def _print_plan(plan: DryRun) -> None:

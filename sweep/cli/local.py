@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
-from sweep.cli.output import best_first, leaderboard
+from sweep.cli.output import best_trials, leaderboard
 from sweep.cli.progress import follow
 from sweep.client import Client, home_folder
 from sweep.errors import SweepError
@@ -91,8 +91,7 @@ def _run_first(url: str, spec: Path, console: Console) -> None:
         page = f"{url}/sweeps/{sweep.id}"
         console.print(f"running {sweep.name}: {sweep.num_trials} trials, {page}", markup=False)
         sweep = follow(client, sweep.id, console)
-        trials = client.trials(sweep.id, sort=best_first(sweep)).page(limit=10).items
-        console.print(leaderboard(sweep, trials))
+        console.print(leaderboard(sweep, best_trials(client, sweep, limit=20)))
         console.print(f"all results: {page}", markup=False)
 
 

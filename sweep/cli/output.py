@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sweep.client import Client
 from sweep.errors import (
     Conflict,
     Forbidden,
@@ -32,6 +33,10 @@ EXIT_CODES_TEXT = (
 )
 
 EXIT_FAILED = 1
+
+_RANKED = 1_000
+"""How many trials are looked through for the best of each group."""
+
 EXIT_INTERRUPTED = 130
 
 _EXIT_CODES: tuple[tuple[type[SweepError], int], ...] = (
@@ -109,6 +114,17 @@ def done_count(sweep: SweepRecord) -> int:
 def states_line(sweep: SweepRecord) -> str:
     """The trials by state, those that there are."""
     return ", ".join(f"{count} {state}" for state, count in sweep.trials.items() if count)
+
+
+def best_trials(client: Client, sweep: SweepRecord, *, limit: int) -> list[TrialRecord]:
+    """The best trials, the best of each group where a spec has groups; best first."""
+    trials = client.trials(sweep.id, sort=best_first(sweep)).page(limit=_RANKED).items
+    if sweep.spec.early_stopping.group_by:
+        best_of: dict[str, TrialRecord] = {}
+        for trial in trials:
+            best_of.setdefault(trial.group, trial)
+        trials = tuple(best_of.values())
+    return list(trials[:limit])
 
 
 def leaderboard(sweep: SweepRecord, trials: Sequence[TrialRecord]) -> Table:

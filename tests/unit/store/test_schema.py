@@ -1,0 +1,63 @@
+"""The migrations make exactly the declared schema, on both databases, and can be undone."""
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine, inspect, text
+
+from service.store.open import migrate, open_store
+from service.store.sql.engine import make_engine
+from service.store.sql.schema import downgrade, upgrade
+from service.store.tables import metadata
+from sweep.errors import ServiceUnavailable, SweepError
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'sweep.db'}"
+    server: str = request.getfixturevalue("postgres")
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("DROP DATABASE IF EXISTS migrated"))
+        connection.execute(text("CREATE DATABASE migrated"))
+    engine.dispose()
+    return server.replace("/postgres?", "/migrated?")
+
+
+def test_the_migrated_schema_is_the_declared_one(url: str) -> None:
+    migrate(url)
+    migrate(url)
+    engine = make_engine(url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_the_migrations_can_be_undone(url: str) -> None:
+    engine = make_engine(url)
+    upgrade(engine)
+    downgrade(engine)
+    assert inspect(engine).get_table_names() == ["alembic_version"]
+    upgrade(engine)
+    engine.dispose()
+
+
+def test_a_schema_that_is_behind_is_not_ready(url: str) -> None:
+    store = open_store(url)
+    with pytest.raises(ServiceUnavailable, match="migrate"):
+        store.check()
+    store.close()
+
+
+def test_a_database_that_is_away_or_of_another_kind_is_said_so(tmp_path: Path) -> None:
+    away = open_store("postgresql://nobody@127.0.0.1:1/none?connect_timeout=1")
+    with pytest.raises(ServiceUnavailable):
+        away.on_duty()
+    away.close()
+    for bad in ("mysql://host/db", "not a url"):
+        with pytest.raises(SweepError):
+            open_store(bad)
