@@ -37,6 +37,9 @@ def _parse(source: str) -> ast.expr:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call | ast.JoinedStr | ast.Lambda | ast.NamedExpr):
             raise ValueError(f"the condition {source!r} may not call or define anything")
+        name = str(getattr(node, "attr", "") or getattr(node, "id", ""))
+        if name.startswith("_"):
+            raise ValueError(f"the condition {source!r} may not name {name!r}")
     return tree
 
 

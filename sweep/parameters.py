@@ -198,7 +198,7 @@ Node = Kind | Value | Mapping[str, "Node"]
 
 
 def parse_node(raw: object, path: str) -> Node:
-    """Read one parameter of a spec.
+    """Read one parameter of a spec, which must be plain data (see `sweep.plain`).
 
     Raises:
         SpecError: with the path of every bad field in it.
@@ -210,7 +210,7 @@ def parse_node(raw: object, path: str) -> Node:
         if named:
             return _parse_kind(named, raw, path)
         return parse_nodes(raw, path)
-    return _constant(raw, path)
+    return raw  # type: ignore[return-value]  # `check_plain` has seen it
 
 
 def parse_nodes(raw: Mapping[Any, object], path: str) -> dict[str, Node]:
@@ -251,44 +251,49 @@ def _parse_kind(named: Sequence[str], raw: Mapping[Any, object], path: str) -> K
     if not isinstance(body, Mapping):
         fields = ", ".join(f for f in KINDS[name].model_fields if f != "kind")
         raise SpecError([FieldProblem(where, f"needs a mapping with {fields}; got {body!r:.100}")])
-    if isinstance(body.get("values"), Sequence):
-        _constant(body["values"], where)
+    values = body.get("values")
+    if isinstance(values, Sequence) and not values:
+        raise SpecError([FieldProblem(where, f"a {name} needs at least one value; got none")])
     try:
         return KINDS[name].model_validate({**body, "kind": name})
     except ValidationError as error:
         raise SpecError(field_problems(error, where)) from None
 
 
-def _constant(raw: object, path: str) -> Value:
-    """A constant as it stands, once it is known to be plain data with finite numbers."""
-    if raw is None or isinstance(raw, bool | int | str):
-        return raw
-    if isinstance(raw, float):
-        if not math.isfinite(raw):
-            raise SpecError([FieldProblem(path, f"{raw!r} is not a finite number")])
-        return raw
-    if isinstance(raw, list | tuple):
-        return [_constant(value, f"{path}[{i}]") for i, value in enumerate(raw)]
-    if isinstance(raw, Mapping):
-        return {str(key): _constant(value, f"{path}.{key}") for key, value in raw.items()}
-    raise SpecError(
-        [FieldProblem(path, f"{raw!r:.100} is a {type(raw).__name__}, not a JSON value")]
-    )
+def field_problems(
+    error: ValidationError, prefix: str = "", raw: object = None
+) -> list[FieldProblem]:
+    """Pydantic's findings as field problems.
 
-
-def field_problems(error: ValidationError, prefix: str = "") -> list[FieldProblem]:
-    """Pydantic's findings as field problems; `prefix` is put before each path."""
+    Args:
+        error: what pydantic found.
+        prefix: put before each path.
+        raw: what was validated. The names that pydantic puts into a path for the
+            members of a union are left out when they are no keys of it.
+    """
     problems = []
     for detail in error.errors(include_url=False):
-        path = prefix
-        for part in detail["loc"]:
-            path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+        path = _path(detail["loc"], prefix, raw)
         message = detail["msg"].removeprefix("Value error, ")
         given = detail.get("input")
         if isinstance(given, bool | int | float | str) and repr(given) not in message:
             message = f"{message}; got {given!r:.100}"
         problems.append(FieldProblem(path, message))
     return problems
+
+
+def _path(location: Sequence[int | str], prefix: str, raw: object) -> str:
+    path, here = prefix, raw
+    for i, part in enumerate(location):
+        if isinstance(part, int):
+            path += f"[{part}]"
+            here = here[part] if isinstance(here, list | tuple) and part < len(here) else None
+        elif isinstance(here, Mapping) and part not in here and i + 1 < len(location):
+            continue
+        else:
+            path += f".{part}" if path else part
+            here = here.get(part) if isinstance(here, Mapping) else None
+    return path
 
 
 def dump_node(node: Node) -> Any:

@@ -22,6 +22,7 @@ from pydantic import (
 from sweep.errors import FieldProblem, SpecError
 from sweep.expressions import Condition
 from sweep.parameters import Grid, Node, dump_node, field_problems, kinds_in, parse_nodes
+from sweep.plain import check_plain
 from sweep.schema import PARAMETERS_SCHEMA
 
 Count = Annotated[int, Field(ge=1, strict=True)]
@@ -271,17 +272,23 @@ def parse_spec(raw: object) -> SweepSpec:
     Raises:
         SpecError: with the path of every bad field.
     """
+    if isinstance(raw, SweepSpec):
+        return raw
+    if not isinstance(raw, Mapping):
+        raise SpecError(f"a spec is a mapping of fields to values; got {raw!r:.100}")
+    check_plain(raw)
     problems: list[FieldProblem] = []
-    if isinstance(raw, Mapping) and isinstance(raw.get("parameters"), Mapping):
+    read = dict(raw)
+    if isinstance(raw.get("parameters"), Mapping):
         try:
-            raw = {**raw, "parameters": parse_nodes(raw["parameters"], "parameters")}
+            read["parameters"] = parse_nodes(raw["parameters"], "parameters")
         except SpecError as error:
             problems.extend(error.problems)
-            raw = {**raw, "parameters": {}}
+            read["parameters"] = {}
     try:
-        spec = SweepSpec.model_validate(raw)
+        spec = SweepSpec.model_validate(read)
     except ValidationError as error:
-        problems.extend(field_problems(error))
+        problems.extend(field_problems(error, raw=raw))
     except SpecError as error:
         if not problems:
             problems.extend(error.problems)

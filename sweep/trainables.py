@@ -134,4 +134,4 @@ def check_parameters(parameters: Mapping[str, Any], trainable: Trainable) -> Non
     try:
         trainable.parameters.model_validate(parameters)
     except ValidationError as error:
-        raise SpecError(field_problems(error, "parameters")) from None
+        raise SpecError(field_problems(error, "parameters", parameters)) from None

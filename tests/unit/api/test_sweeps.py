@@ -1,0 +1,161 @@
+"""Sweeps and trials over REST."""
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.store.interface import Store
+from sweep.states import TrialState
+from tests.unit.store.builders import drive, moved, reported, send, started
+
+SPEC: dict[str, Any] = {
+    "name": "first",
+    "trainable": "toy",
+    "metric": {"name": "score", "mode": "max"},
+    "parameters": {"x": {"grid": [1.0, 2.0, 3.0]}, "kind": {"grid": ["a", "b"]}},
+    "early_stopping": {"type": "asha", "max_t": 9, "grace_period": 1, "group_by": ["kind"]},
+}
+
+
+def post(client: TestClient, **changes: Any) -> str:
+    answer = client.post("/v1/sweeps", json={**SPEC, **changes})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def test_a_posted_sweep_can_be_read_listed_cancelled_and_deleted(client: TestClient) -> None:
+    answer = client.post("/v1/sweeps", json=SPEC)
+    assert answer.status_code == 201
+    assert answer.headers["location"] == "/v1/sweeps/id1"
+    sweep = client.get("/v1/sweeps/id1").json()
+    assert sweep == answer.json()
+    assert (sweep["state"], sweep["trials"]["pending"], sweep["created_by"]) == (
+        "queued",
+        6,
+        "local",
+    )
+    assert [s["id"] for s in client.get("/v1/sweeps?state=queued").json()["items"]] == ["id1"]
+    assert client.post("/v1/sweeps/id1/cancel").status_code == 202
+    assert client.delete("/v1/sweeps/id1").status_code == 204
+    assert client.get("/v1/sweeps/id1").status_code == 404
+    kinds = [e["kind"] for e in client.get("/v1/sweeps/id1/audit").json()["items"]]
+    assert kinds == ["sweep.created", "sweep.cancelled", "sweep.deleted"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/yaml", "text/yaml", "application/x-www-form-urlencoded"]
+)
+def test_a_spec_may_be_yaml(client: TestClient, kind: str) -> None:
+    text = """
+name: yaml
+trainable: toy
+metric: {name: score, mode: max}
+parameters: {x: {grid: [1e-4, 2.0]}}
+"""
+    answer = client.post("/v1/sweeps", content=text, headers={"Content-Type": kind})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["spec"]["parameters"]["x"]["grid"] == [1e-4, 2.0]
+
+
+def test_a_dry_run_says_what_would_run_and_stores_nothing(client: TestClient) -> None:
+    answer = client.post("/v1/sweeps?dry_run=true", json=SPEC)
+    assert answer.status_code == 200
+    plan = answer.json()
+    assert (plan["trials"], plan["num_groups"], len(plan["assignments"])) == (6, 2, 6)
+    assert plan["groups"] == [
+        {"group": '{"kind":"a"}', "trials": 3},
+        {"group": '{"kind":"b"}', "trials": 3},
+    ]
+    assert plan["rungs"] == [{"step": 1, "keeps": 6}, {"step": 3, "keeps": 6}]
+    assert plan["trial_steps"] == 54
+    assert client.get("/v1/sweeps").json()["items"] == []
+
+
+def test_trials_are_filtered_sorted_and_paged(client: TestClient, store: Store) -> None:
+    sweep = post(client)
+    driver = drive(store, sweep)
+    for index, score in enumerate((0.3, 0.9, 0.1)):
+        send(store, driver, started(index), reported((1, score), trial=index), known=6)
+    path = f"/v1/sweeps/{sweep}/trials"
+    page = client.get(path, params={"filter": "best > 0.2", "sort": "-best", "limit": 1}).json()
+    assert [t["index"] for t in page["items"]] == [1]
+    rest = {"filter": "best > 0.2", "sort": "-best", "limit": 1, "cursor": page["next_cursor"]}
+    assert [t["index"] for t in client.get(path, params=rest).json()["items"]] == [0]
+    trial = client.get(f"/v1/trials/{sweep}-1").json()
+    assert (trial["metrics"], trial["best"]["value"], trial["step"]) == ({"score": 0.9}, 0.9, 1)
+    reports = client.get(f"/v1/trials/{sweep}-1/reports").json()
+    assert [(r["step"], r["values"]) for r in reports["items"]] == [(1, {"score": 0.9})]
+
+
+def test_exports(client: TestClient, store: Store) -> None:
+    sweep = post(client, name="=1+1")
+    driver = drive(store, sweep)
+    for index, score in enumerate((0.3, 0.9, 0.1, 0.2)):
+        send(
+            store,
+            driver,
+            started(index),
+            reported((1, score), trial=index, loss=1.0),
+            moved(TrialState.FAILED, trial=index, reason="=HYPERLINK()", error="x"),
+            known=6,
+        )
+    answer = client.get(f"/v1/sweeps/{sweep}/export?format=csv")
+    assert answer.headers["content-disposition"] == f'attachment; filename="sweep-{sweep}.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [row["parameters.x"] for row in rows] == ["1.0", "1.0", "2.0", "2.0", "3.0", "3.0"]
+    assert (rows[1]["metrics.score"], rows[1]["metrics.loss"], rows[1]["best"]) == (
+        "0.9",
+        "1.0",
+        "0.9",
+    )
+    assert rows[0]["reason"] == "'=HYPERLINK()"
+    published = client.get(f"/v1/sweeps/{sweep}/export?layout=published").text
+    assert published.splitlines() == ["kind,score", "a,0.3", "b,0.9"]
+    few = client.get(f"/v1/sweeps/{sweep}/export", params={"filter": "best > 0.8"})
+    assert len(few.text.splitlines()) == 2
+
+
+def test_what_specs_may_name_is_published(client: TestClient) -> None:
+    items = client.get("/v1/trainables").json()["items"]
+    assert [(t["name"], t["published_columns"]) for t in items] == [
+        ("toy", ["kind", "score"]),
+        ("unbounded", None),
+    ]
+    schema = client.get("/v1/schema/sweep").json()
+    assert "parameters" in schema["properties"]
+    assert "/v1/sweeps" in client.get("/v1/openapi.json").json()["paths"]
+
+
+def test_health_needs_nothing(guarded: TestClient) -> None:
+    assert guarded.get("/healthz").json() == {"status": "ok"}
+    assert guarded.get("/readyz").json() == {"status": "ready"}
+
+
+def test_the_page_shows_sweeps_and_escapes_what_people_wrote(
+    client: TestClient, store: Store
+) -> None:
+    assert "No sweep yet" in client.get("/").text
+    sweep = post(client, name="<script>alert(1)</script>")
+    driver = drive(store, sweep)
+    error = "<b>Traceback</b>"
+    send(
+        store,
+        driver,
+        started(),
+        reported((1, 0.5)),
+        moved(TrialState.FAILED, reason="error", error=error),
+        known=6,
+    )
+    for path in ("/", f"/sweeps/{sweep}"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert "&lt;script&gt;" in answer.text
+        assert "<script" not in answer.text
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "&lt;b&gt;Traceback" in client.get(f"/sweeps/{sweep}").text
+    assert client.get("/static/style.css").headers["content-type"].startswith("text/css")
+    assert json.loads(client.get("/sweeps/nope").text)["code"] == "not-found"
