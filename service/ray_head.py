@@ -51,6 +51,7 @@ class RayHead:
         self._log = home / "ray.log"
         self._resources = resources
         self._record: _Record | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -81,6 +82,7 @@ class RayHead:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._process = process
         self._wait(process, port)
         record = _Record(process.pid, psutil.Process(process.pid).create_time(), port, token)
         self._write(record)
@@ -99,6 +101,8 @@ class RayHead:
         for process in alive:
             _signal(process, signal.SIGKILL)
         psutil.wait_procs(alive, timeout=5)
+        if self._process is not None:
+            self._process.wait()
         self._file.unlink(missing_ok=True)
 
     def _started(self) -> _Record:

@@ -272,7 +272,7 @@ class Client:
         retrying = Retrying(
             retry=retry_if_exception_type(ServiceUnavailable),
             stop=stop_after_attempt(_ATTEMPTS),
-            wait=wait_exponential_jitter(initial=0.1, max=2),
+            wait=wait_exponential_jitter(multiplier=0.1, max=2),
             reraise=True,
         )
         return retrying(self._get, path, parameters)

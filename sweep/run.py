@@ -76,6 +76,8 @@ class ReportRules:
         """
         if isinstance(step, bool) or not isinstance(step, int):
             raise TrialFault(f"run.report needs an integer step; got {step!r:.100}")
+        if step >= 2**63:
+            raise TrialFault(f"run.report got step {step}, which does not fit into 64 bits")
         if step <= self.last_step:
             raise TrialFault(
                 f"run.report got step {step} after step {self.last_step}: steps must ascend from 1"

@@ -7,16 +7,37 @@ answer is an `Ack`.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from sweep.records import Nonfinite, Origin
 from sweep.spec import SweepSpec
 from sweep.states import SweepState, TrialState, WantedState
 
 MAX_BATCH_MESSAGES = 2_000
+
+
+def _storable(text: str) -> str:
+    """The text without what databases cannot hold; a trial's error may be any text."""
+    return text.replace("\x00", "\ufffd")
+
+
+def _recent(time: datetime) -> datetime:
+    if not _EARLIEST <= time <= _LATEST:
+        raise ValueError(f"the time {time} is not of this age")
+    return time
+
+
+_EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+_LATEST = datetime(3000, 1, 1, tzinfo=UTC)
+
+Text = Annotated[str, AfterValidator(_storable)]
+Time = Annotated[AwareDatetime, AfterValidator(_recent)]
+Index = Annotated[int, Field(ge=0, lt=2**31)]
+Step = Annotated[int, Field(ge=0, lt=2**63)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Wire(BaseModel):
@@ -52,15 +73,15 @@ class TrialTask(_Wire):
 class RungEntry(_Wire):
     """A decision taken at a rung, as the driver told it."""
 
-    step: int
-    trial: int
-    group: str
-    value: float | None
+    step: Step
+    trial: Index
+    group: Text
+    value: Finite | None
     """Null: not finite, which counts as worst."""
-    peers: int = Field(ge=0)
-    cutoff: float | None = None
+    peers: Index
+    cutoff: Finite | None = None
     decision: Literal["continue", "stop"]
-    time: datetime
+    time: Time
 
 
 class Assignment(_Wire):
@@ -97,10 +118,10 @@ class RungPage(_Wire):
 class ReportRow(_Wire):
     """The metrics of one step."""
 
-    step: int = Field(ge=1)
-    time: datetime
-    values: Mapping[str, Annotated[float, Field(allow_inf_nan=False)] | None]
-    nonfinite: Mapping[str, Nonfinite] = {}
+    step: Step = Field(ge=1)
+    time: Time
+    values: Mapping[Text, Finite | None]
+    nonfinite: Mapping[Text, Nonfinite] = {}
 
 
 class TrialStarted(_Wire):
@@ -111,19 +132,19 @@ class TrialStarted(_Wire):
     """
 
     kind: Literal["started"] = "started"
-    trial: int
-    attempt: int = Field(ge=1)
-    from_step: int = 0
-    node: str | None = None
-    time: datetime
+    trial: Index
+    attempt: Index = Field(ge=1)
+    from_step: Step = 0
+    node: Text | None = None
+    time: Time
 
 
 class Reports(_Wire):
     """Steps of one trial, ascending."""
 
     kind: Literal["reports"] = "reports"
-    trial: int
-    attempt: int
+    trial: Index
+    attempt: Index
     rows: tuple[ReportRow, ...]
 
 
@@ -131,24 +152,24 @@ class TrialMoved(_Wire):
     """A trial left the state running (or, for a verdict at a rung, paused)."""
 
     kind: Literal["moved"] = "moved"
-    trial: int
-    attempt: int
+    trial: Index
+    attempt: Index
     state: TrialState
-    reason: str | None = None
-    error: str | None = Field(default=None, max_length=100_000)
+    reason: Text | None = None
+    error: Text | None = Field(default=None, max_length=100_000)
     failed: bool = False
     """Whether this attempt failed; it counts towards `max_failures`."""
-    time: datetime
+    time: Time
 
 
 class CheckpointSaved(_Wire):
     """A trial's state after `step` lies at `uri`; all reports up to it went before."""
 
     kind: Literal["checkpoint"] = "checkpoint"
-    trial: int
-    attempt: int
-    step: int = Field(ge=0)
-    uri: str
+    trial: Index
+    attempt: Index
+    step: Step
+    uri: Text
 
 
 class RungDecided(_Wire):
@@ -162,8 +183,8 @@ class RestartAsked(_Wire):
     """A group's winner is to be trained again, from scratch, to `max_t`."""
 
     kind: Literal["restart"] = "restart"
-    parent: int
-    max_t: int
+    parent: Index
+    max_t: Step
 
 
 class SweepFinished(_Wire):
@@ -171,8 +192,8 @@ class SweepFinished(_Wire):
 
     kind: Literal["finished"] = "finished"
     state: SweepState
-    reason: str | None = None
-    time: datetime
+    reason: Text | None = None
+    time: Time
 
 
 Message = Annotated[
@@ -191,16 +212,16 @@ class Batch(_Wire):
     """Messages in the order in which they came about."""
 
     messages: tuple[Message, ...] = Field(max_length=MAX_BATCH_MESSAGES)
-    known_trials: int = Field(ge=0)
+    known_trials: Index
     """How many trials the driver knows: those with a lower index."""
 
 
 class Heartbeat(_Wire):
     """The driver is alive; extends its lease."""
 
-    known_trials: int = Field(ge=0)
-    pid: int | None = None
-    host: str | None = None
+    known_trials: Index
+    pid: Index | None = None
+    host: Text | None = None
 
 
 class Ack(_Wire):

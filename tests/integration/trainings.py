@@ -1,0 +1,41 @@
+"""Training functions for tests, found by drivers as `tests.integration.trainings:…`."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from sweep.run import Run
+
+
+def steady(params: dict[str, Any], run: Run) -> None:
+    """Deterministic reports at a steady pace; saves after each."""
+    state = run.restore() or {"step": 0}
+    for step in range(state["step"] + 1, params["steps"] + 1):
+        time.sleep(params["pace"])
+        run.report(step, score=params["x"] * 100 + step)
+        run.save({"step": step})
+
+
+def moody(params: dict[str, Any], run: Run) -> None:
+    """Fails as its parameters say: always, once, by a dying process, or by NaN."""
+    run.report(1, score=1.0)
+    first = Path(params["folder"]) / f"{params['mood']}-{run.seed}"
+    if params["mood"] == "raises":
+        raise RuntimeError("always in a bad mood")
+    if params["mood"] == "once" and not first.exists():
+        first.touch()
+        raise RuntimeError("only this once")
+    if params["mood"] == "dies" and not first.exists():
+        first.touch()
+        os._exit(7)
+    if params["mood"] == "nan":
+        run.report(2, score=float("nan"))
+    run.report(3, score=3.0)
+
+
+def stuck(params: dict[str, Any], run: Run) -> None:
+    """Reports once and then computes on and on without a word."""
+    run.report(1, score=1.0)
+    while True:
+        sum(range(10_000))
