@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
 from service.api.bodies import SPEC_BODY, read_document
@@ -19,6 +19,7 @@ from sweep.trainables import find
 router = APIRouter(prefix="/v1", tags=["sweeps"])
 
 Document = Annotated[Any, Depends(read_document)]
+SweepId = Annotated[str, Path(max_length=40, pattern=r"^[a-z0-9]+$")]
 FilterText = Annotated[
     str | None,
     Query(
@@ -111,7 +112,7 @@ def list_rungs(
 
 @router.get("/sweeps/{sweep_id}/audit", operation_id="list_audit", responses=problems(422))
 def list_audit(
-    context: In, user: User, sweep_id: str, limit: Limit = 1_000, cursor: Cursor = None
+    context: In, user: User, sweep_id: SweepId, limit: Limit = 1_000, cursor: Cursor = None
 ) -> Page[EventRecord]:
     """Who changed what of a sweep, when; kept when the sweep is deleted."""
     return context.store.list_events(sweep_id, limit=limit, cursor=cursor)

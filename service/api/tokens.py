@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.context import In, User, problems
@@ -12,12 +12,17 @@ from sweep.records import NewToken, Page, TokenRecord
 router = APIRouter(prefix="/v1", tags=["tokens"])
 
 
+_NAME = r"^[A-Za-z0-9._@-]+$"
+
+TokenId = Annotated[str, Path(max_length=100, pattern=_NAME)]
+
+
 class TokenRequest(BaseModel):
     """A token to make."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._@-]+$")]
+    name: Annotated[str, Field(min_length=1, max_length=100, pattern=_NAME)]
 
 
 @router.post(
@@ -36,7 +41,7 @@ def list_tokens(context: In, user: User) -> Page[TokenRecord]:
     return Page(items=tuple(context.store.list_tokens()))
 
 
-@router.delete("/tokens/{token_id}", operation_id="revoke_token", responses=problems(404))
-def revoke_token(context: In, user: User, token_id: str) -> TokenRecord:
+@router.delete("/tokens/{token_id}", operation_id="revoke_token", responses=problems(404, 422))
+def revoke_token(context: In, user: User, token_id: TokenId) -> TokenRecord:
     """Make a token, named by id or by name, worthless from now on."""
     return context.store.revoke_token(token_id, now=context.clock())

@@ -97,7 +97,8 @@ def trial_id(sweep_id: str, index: int) -> str:
 def split_trial_id(text: str) -> tuple[str, int] | None:
     """The sweep's id and the index in a trial's public id; None when it is none."""
     sweep_id, dash, index = text.rpartition("-")
-    if not dash or not sweep_id or not index.isascii() or not index.isdigit() or len(index) > 9:
+    plain = text.isascii() and "\x00" not in text
+    if not plain or not dash or not sweep_id or not index.isdigit() or len(index) > 9:
         return None
     return sweep_id, int(index)
 

@@ -76,7 +76,9 @@ def find(connection: Connection, sweep_id: str, *, lock: bool = False) -> conver
         NotFound: when there is none.
     """
     query = select(sweeps).where(sweeps.c.id == sweep_id)
-    row = connection.execute(query.with_for_update() if lock else query).first()
+    row = None
+    if sweep_id.isascii() and "\x00" not in sweep_id:  # PostgreSQL refuses the question itself
+        row = connection.execute(query.with_for_update() if lock else query).first()
     if row is None:
         raise NotFound(f"there is no sweep {sweep_id!r}")
     return row
