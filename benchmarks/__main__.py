@@ -13,7 +13,9 @@ def main() -> None:
     names = sys.argv[1:] or NAMES
     unknown = set(names) - set(NAMES)
     if unknown:
-        sys.exit(f"there is no benchmark {', '.join(sorted(unknown))}: there are {', '.join(NAMES)}")
+        sys.exit(
+            f"there is no benchmark {', '.join(sorted(unknown))}: there are {', '.join(NAMES)}"
+        )
     print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores")
     for name in names:
         print(f"\n== {name}", flush=True)

@@ -13,6 +13,11 @@ from pydantic import AfterValidator, Field
 
 from sweep.errors import SpecError
 
+_FORBIDDEN = (
+    *(ast.Call, ast.JoinedStr, ast.Lambda, ast.NamedExpr),
+    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
+)
+
 
 def check_condition(source: str) -> str:
     """The condition as it stands, once it is known to be readable.
@@ -27,15 +32,17 @@ def check_condition(source: str) -> str:
 Condition = Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(check_condition)]
 
 
-def _parse(source: str) -> ast.expr:
+def _parse(source: str) -> ast.Expr:
     from simpleeval import InvalidExpression, SimpleEval
 
     try:
-        tree: ast.expr = SimpleEval.parse(source.strip())
+        tree: ast.AST = SimpleEval.parse(source.strip())
     except (InvalidExpression, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f"cannot read the condition {source!r}: {error}") from None
+    if not isinstance(tree, ast.Expr):
+        raise ValueError(f"the condition {source!r} is no expression")
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call | ast.JoinedStr | ast.Lambda | ast.NamedExpr):
+        if isinstance(node, _FORBIDDEN):
             raise ValueError(f"the condition {source!r} may not call or define anything")
         name = str(getattr(node, "attr", "") or getattr(node, "id", ""))
         if name.startswith("_"):

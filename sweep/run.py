@@ -13,6 +13,7 @@ one before it, and at least one metric with a real number.
 
 import math
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from typing import Any, Protocol
 
 from sweep.errors import TrialFault
@@ -117,12 +118,12 @@ class NullRun:
             raise TrialStop(f"reached max_t {self.max_t}")
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Keep the state in memory."""
-        self._state = dict(state)
+        """Keep the state as it is now, in memory."""
+        self._state = deepcopy(dict(state))
 
     def restore(self) -> dict[str, Any] | None:
         """The state saved last."""
-        return self._state
+        return deepcopy(self._state)
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, float]]]:
         return iter(self.reports)

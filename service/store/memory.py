@@ -152,7 +152,7 @@ class MemoryStore:
         """See `Store`."""
         with self._lock:
             if not self._find(sweep_id).final:
-                raise Conflict(f"sweep {sweep_id} has not ended")
+                raise Conflict(f"sweep {sweep_id} has not ended: cancel it before you delete it")
             del self._data.sweeps[sweep_id]
             self._tell("sweep.deleted", actor, now, sweep_id)
 
