@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import secrets
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -72,6 +73,8 @@ def url_of(listener: socket.socket) -> str:
 
 def serve(settings: Settings, *, resources: RayResources) -> None:
     """Serve the API and dispatch sweeps until told to stop (SIGINT or SIGTERM)."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
     settings.home.mkdir(parents=True, exist_ok=True)
     migrate(settings.store_url)
     store = open_store(settings.store_url)
@@ -88,6 +91,11 @@ def serve(settings: Settings, *, resources: RayResources) -> None:
     ):
         server.run(sockets=[listener])
     store.close()
+
+
+def _leave(number: int, frame: object) -> None:
+    """End by way of every `finally`: uvicorn raises its signals again once it has stopped."""
+    raise SystemExit(0)
 
 
 @contextmanager

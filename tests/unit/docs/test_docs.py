@@ -1,0 +1,47 @@
+"""The documentation keeps step with the code."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from docs.examples.my_training import train
+from docs.generate import FOLDER, GENERATED
+from sweep.loading import load_yaml
+from sweep.run import NullRun
+from sweep.space import Space
+from sweep.spec import parse_spec
+from sweep.trainables import check_spec, find, registered
+
+ROOT = FOLDER.parent
+PAGES = [ROOT / "README.md", *sorted(FOLDER.glob("*.md"))]
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_what_is_generated_is_current(name: str) -> None:
+    assert (FOLDER / name).read_text() == GENERATED[name](), "run `python -m docs.generate`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_specs_in_the_text_are_valid(page: Path) -> None:
+    for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
+        spec = parse_spec(load_yaml(block))
+        check_spec(spec, find(spec.trainable, registered()))
+        assert next(Space(spec).trials()).index == 0
+
+
+def test_the_example_runs_alone_and_goes_on_from_its_state() -> None:
+    run = NullRun(seed=1)
+    train({"lr": 0.1}, run)
+    assert run.reports[-1][0] == 100
+    assert run.reports[-1][1]["loss"] < 1e-6
+    resumed = NullRun()
+    resumed.save({"step": 98, "x": 3.0})
+    train({"lr": 0.1}, resumed)
+    assert [step for step, _ in resumed.reports] == [99, 100]
