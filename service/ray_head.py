@@ -91,19 +91,12 @@ class RayHead:
     def stop(self) -> None:
         """End the head and all that runs under it."""
         record, self._record = self._record, None
-        if record is None or not _lives(record):
-            return
-        family = [psutil.Process(record.pid)]
-        family += family[0].children(recursive=True)
-        for process in family:
-            _signal(process, signal.SIGTERM)
-        _, alive = psutil.wait_procs(family, timeout=5)
-        for process in alive:
-            _signal(process, signal.SIGKILL)
-        psutil.wait_procs(alive, timeout=5)
+        if record is not None and _lives(record):
+            _end_family(psutil.Process(record.pid))
+            self._file.unlink(missing_ok=True)
         if self._process is not None:
             self._process.wait()
-        self._file.unlink(missing_ok=True)
+            self._process = None
 
     def _started(self) -> _Record:
         if self._record is None:
@@ -152,6 +145,16 @@ def _lives(record: _Record) -> bool:
         return process.create_time() == record.created and process.is_running()
     except psutil.NoSuchProcess:
         return False
+
+
+def _end_family(head: psutil.Process) -> None:
+    family = [head, *head.children(recursive=True)]
+    for process in family:
+        _signal(process, signal.SIGTERM)
+    _, alive = psutil.wait_procs(family, timeout=5)
+    for process in alive:
+        _signal(process, signal.SIGKILL)
+    psutil.wait_procs(alive, timeout=5)
 
 
 def _signal(process: psutil.Process, number: int) -> None:

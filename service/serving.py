@@ -2,7 +2,6 @@
 
 import errno
 import json
-import logging
 import os
 import secrets
 import signal
@@ -25,8 +24,6 @@ from service.store.interface import Store
 from service.store.open import migrate, open_store
 from sweep.errors import SweepError
 from sweep.trainables import registered
-
-logger = logging.getLogger(__name__)
 
 _PORTS_TRIED = 100
 
@@ -115,17 +112,30 @@ def _address_file(home: Path, url: str) -> Iterator[None]:
 def _dispatching(
     settings: Settings, store: Store, *, url: str, head: RayHead | None
 ) -> Iterator[None]:
-    """Dispatch in a thread, once Ray is there."""
+    """Dispatch in a thread, once Ray is there; when that fails, the service ends.
+
+    Raises:
+        SweepError: at the end of the block, when the dispatcher failed.
+    """
     stop = threading.Event()
-    thread = threading.Thread(
-        target=_dispatch, args=(settings, store, url, head, stop), name="dispatcher"
-    )
+    failures: list[Exception] = []
+
+    def run() -> None:
+        try:
+            _dispatch(settings, store, url, head, stop)
+        except Exception as error:  # noqa: BLE001 - told below; a service that starts nothing ends
+            failures.append(error)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=run, name="dispatcher")
     thread.start()
     try:
         yield
     finally:
         stop.set()
         thread.join()
+        if failures:
+            raise SweepError(f"the dispatcher failed: {failures[0]}") from failures[0]
 
 
 def _dispatch(
@@ -143,17 +153,9 @@ def _dispatch(
             folder=settings.home,
             environment=environment,
         )
-        dispatcher = Dispatcher(
-            store,
-            launcher,
-            limits=Limits(max_running=settings.max_running_sweeps, leases_hold_until=now() + lease),
-            lease=lease,
-            clock=now,
-        )
-        dispatcher.run(stop)
+        limits = Limits(max_running=settings.max_running_sweeps, leases_hold_until=now() + lease)
+        Dispatcher(store, launcher, limits=limits, lease=lease, clock=now).run(stop)
         launcher.stop()
-    except SweepError:
-        logger.exception("the dispatcher ended; sweeps stay queued")
     finally:
         if head is not None:
             head.stop()

@@ -205,7 +205,7 @@ class SweepSpec(_Model):
         default=None, description="Trials that run at once; as many as fit when not given."
     )
     max_failures: int = Field(
-        default=2, ge=0, strict=True, description="Failures of one trial before it is given up."
+        default=2, ge=0, strict=True, description="How often a trial that failed is tried again."
     )
     priority: int = Field(default=0, strict=True, description="Higher goes first in the queue.")
     reuse_actors: bool | None = Field(

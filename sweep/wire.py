@@ -36,6 +36,7 @@ _LATEST = datetime(3000, 1, 1, tzinfo=UTC)
 Text = Annotated[str, AfterValidator(_storable)]
 Time = Annotated[AwareDatetime, AfterValidator(_recent)]
 Index = Annotated[int, Field(ge=0, lt=2**31)]
+Attempt = Annotated[int, Field(ge=1, lt=2**31)]
 Step = Annotated[int, Field(ge=0, lt=2**63)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -118,7 +119,7 @@ class RungPage(_Wire):
 class ReportRow(_Wire):
     """The metrics of one step."""
 
-    step: Step = Field(ge=1)
+    step: Annotated[Step, Field(ge=1)]
     time: Time
     values: Mapping[Text, Finite | None]
     nonfinite: Mapping[Text, Nonfinite] = {}
@@ -133,7 +134,7 @@ class TrialStarted(_Wire):
 
     kind: Literal["started"] = "started"
     trial: Index
-    attempt: Index = Field(ge=1)
+    attempt: Attempt
     from_step: Step = 0
     node: Text | None = None
     time: Time

@@ -4,7 +4,6 @@ It keeps everything behind one lock and copies what it hands out. It passes the 
 contract suite as the SQL store.
 """
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -16,16 +15,15 @@ from service.query.evaluate import SortValue, matches, sort_value
 from service.store import cursors
 from service.store.applying import apply, event_trial, trials_named
 from service.store.interface import DriverIdentity, NewSweep, SweepOnDuty, TrialQuery
+from service.store.memory_audit import MemoryAudit
 from service.store.rows import TrialRow, planned_row, split_trial_id, to_record, to_task, trial_id
 from sweep.errors import Conflict, Fenced, NotFound
 from sweep.records import (
     Best,
-    EventRecord,
     Page,
     ReportRecord,
     RungRecord,
     SweepRecord,
-    TokenRecord,
     TrialRecord,
 )
 from sweep.space import PlannedTrial
@@ -77,17 +75,15 @@ class _Sweep:
 @dataclass
 class _Data:
     sweeps: dict[str, _Sweep] = field(default_factory=dict)
-    events: list[EventRecord] = field(default_factory=list)
-    tokens: list[tuple[TokenRecord, str]] = field(default_factory=list)
     made: int = 0
 
 
-class MemoryStore:
+class MemoryStore(MemoryAudit):
     """`service.store.interface.Store` in memory."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._data = _Data()
-        self._lock = threading.RLock()
 
     def close(self) -> None:
         """See `Store`."""
@@ -105,7 +101,7 @@ class MemoryStore:
             made = _Sweep(number=self._data.made, new=sweep, trials=rows)
             self._data.sweeps[sweep.id] = made
             detail = {"name": sweep.spec.name, "trials": len(rows)}
-            self._tell("sweep.created", sweep.created_by, sweep.created_at, sweep.id, detail=detail)
+            self.tell("sweep.created", sweep.created_by, sweep.created_at, sweep.id, detail=detail)
             return self._record(made)
 
     def get_sweep(self, sweep_id: str) -> SweepRecord:
@@ -143,7 +139,7 @@ class MemoryStore:
             elif sweep.state is SweepState.RUNNING:
                 if sweep.wanted is not WantedState.CANCEL:
                     sweep.wanted = WantedState.CANCEL
-                    self._tell("sweep.cancel_asked", actor, now, sweep_id)
+                    self.tell("sweep.cancel_asked", actor, now, sweep_id)
             elif sweep.state is not SweepState.CANCELLED:
                 raise Conflict(f"sweep {sweep_id} is {sweep.state} already")
             return self._record(sweep)
@@ -154,7 +150,7 @@ class MemoryStore:
             if not self._find(sweep_id).final:
                 raise Conflict(f"sweep {sweep_id} has not ended: cancel it before you delete it")
             del self._data.sweeps[sweep_id]
-            self._tell("sweep.deleted", actor, now, sweep_id)
+            self.tell("sweep.deleted", actor, now, sweep_id)
 
     # Trials
 
@@ -223,21 +219,6 @@ class MemoryStore:
             next_cursor=cursors.encode([start + limit], question=question) if more else None,
         )
 
-    def list_events(
-        self, sweep_id: str | None = None, *, limit: int = 1000, cursor: str | None = None
-    ) -> Page[EventRecord]:
-        """See `Store`."""
-        question = ("events", sweep_id)
-        start = cursors.decode_int(cursor, question=question, start=0)
-        with self._lock:
-            found = [
-                e for e in self._data.events if e.id > start and sweep_id in (None, e.sweep_id)
-            ]
-        more = (
-            cursors.encode([found[limit - 1].id], question=question) if len(found) > limit else None
-        )
-        return Page(items=tuple(found[:limit]), next_cursor=more)
-
     # Drivers
 
     def on_duty(self) -> Sequence[SweepOnDuty]:
@@ -271,7 +252,7 @@ class MemoryStore:
             sweep.started_at = sweep.started_at or now
             sweep.fruitless += 1
             detail = {"epoch": sweep.epoch}
-            self._tell("driver.started", "dispatcher", now, sweep_id, detail=detail)
+            self.tell("driver.started", "dispatcher", now, sweep_id, detail=detail)
             return sweep.epoch
 
     def end_driver(self, sweep_id: str, epoch: int, *, reason: str, now: datetime) -> bool:
@@ -283,7 +264,7 @@ class MemoryStore:
                 return False
             driver.ended_at = now
             detail = {"epoch": epoch, "reason": reason}
-            self._tell("driver.ended", "dispatcher", now, sweep_id, detail=detail)
+            self.tell("driver.ended", "dispatcher", now, sweep_id, detail=detail)
             return True
 
     def finish_abandoned(
@@ -342,46 +323,6 @@ class MemoryStore:
         with self._lock:
             items = tuple(self._find(sweep_id).rungs[after : after + limit])
         return RungPage(items=items, next_after=after + limit if len(items) == limit else None)
-
-    # Tokens
-
-    def create_token(
-        self, token_id: str, *, name: str, token_hash: str, now: datetime
-    ) -> TokenRecord:
-        """See `Store`."""
-        with self._lock:
-            if any(t.name == name and t.revoked_at is None for t, _ in self._data.tokens):
-                raise Conflict(f"there is a token {name!r} already")
-            record = TokenRecord(id=token_id, name=name, created_at=now)
-            self._data.tokens.append((record, token_hash))
-            self._tell("token.created", name, now, detail={"token": token_id})
-            return record
-
-    def list_tokens(self) -> Sequence[TokenRecord]:
-        """See `Store`."""
-        with self._lock:
-            return [token for token, _ in self._data.tokens]
-
-    def revoke_token(self, token_id: str, *, now: datetime) -> TokenRecord:
-        """See `Store`."""
-        with self._lock:
-            revoked = self._change_token(
-                lambda t: token_id in (t.id, t.name) and t.revoked_at is None, revoked_at=now
-            )
-            if revoked is None:
-                raise NotFound(f"there is no live token {token_id!r}")
-            self._tell("token.revoked", revoked.name, now, detail={"token": revoked.id})
-            return revoked
-
-    def live_token_hashes(self) -> Sequence[tuple[TokenRecord, str]]:
-        """See `Store`."""
-        with self._lock:
-            return [(t, h) for t, h in self._data.tokens if t.revoked_at is None]
-
-    def touch_token(self, token_id: str, *, now: datetime) -> None:
-        """See `Store`."""
-        with self._lock:
-            self._change_token(lambda t: t.id == token_id, last_used_at=now)
 
     # Inside
 
@@ -515,7 +456,7 @@ class MemoryStore:
         sweep.rungs += [e for e in changes.rungs if (e.step, e.trial) not in decided]
         sweep.fruitless = 0 if changes.fruitful else sweep.fruitless
         for event in changes.events:
-            self._tell(
+            self.tell(
                 event.kind,
                 "driver",
                 now,
@@ -541,40 +482,8 @@ class MemoryStore:
                 sweep.trials[index] = replace(
                     row, state=TrialState.CANCELLED, reason=reason or "sweep ended", ended_at=now
                 )
-        self._tell(f"sweep.{state.value}", actor, now, sweep.new.id, detail={"reason": reason})
+        self.tell(f"sweep.{state.value}", actor, now, sweep.new.id, detail={"reason": reason})
         return True
-
-    def _change_token(
-        self, wanted: Callable[[TokenRecord], bool], **changes: datetime
-    ) -> TokenRecord | None:
-        for i, (token, token_hash) in enumerate(self._data.tokens):
-            if wanted(token):
-                changed = token.model_copy(update=changes)
-                self._data.tokens[i] = (changed, token_hash)
-                return changed
-        return None
-
-    def _tell(
-        self,
-        kind: str,
-        actor: str,
-        now: datetime,
-        sweep_id: str | None = None,
-        *,
-        trial: str | None = None,
-        detail: dict[str, Any] | None = None,
-    ) -> None:
-        self._data.events.append(
-            EventRecord(
-                id=len(self._data.events) + 1,
-                time=now,
-                actor=actor,
-                kind=kind,
-                sweep_id=sweep_id,
-                trial_id=trial,
-                detail=detail or {},
-            )
-        )
 
 
 def _key(query: TrialQuery, row: TrialRow) -> list[Any]:

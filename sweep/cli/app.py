@@ -154,10 +154,15 @@ def watch(
     context: typer.Context,
     sweep_id: SweepId,
     rows: Annotated[int, typer.Option(min=1, max=100, help="Trials to show.")] = 15,
+    json: Json = False,
 ) -> None:
     """Watch a sweep's best trials, live, to its end."""
     console = make_console()
     with _client(context) as client:
+        if json:
+            sweep = client.wait(sweep_id)
+            print_json(sweep)
+            raise typer.Exit(outcome_code(sweep))
         try:
             sweep = progress.watch(client, sweep_id, console, rows=rows)
         except KeyboardInterrupt:
@@ -202,12 +207,15 @@ def export(
         Literal["trials", "published"], typer.Option(help="One row a trial, or as published.")
     ] = "trials",
     filter: Annotated[str | None, typer.Option(help="Only trials that match.")] = None,
+    json: Json = False,
 ) -> None:
     """Write a sweep's trials to a CSV file."""
     if output.suffix != ".csv":
         raise typer.BadParameter(f"{output.name!r} does not end in .csv", param_hint="--output")
     with _client(context) as client:
         client.export(sweep_id, output, layout=layout, filter=filter)
+    if json:
+        print_json({"sweep": sweep_id, "file": str(output), "bytes": output.stat().st_size})
 
 
 @app.command()
@@ -223,10 +231,12 @@ def cancel(context: typer.Context, sweep_id: SweepId, json: Json = False) -> Non
 
 
 @app.command()
-def delete(context: typer.Context, sweep_id: SweepId) -> None:
+def delete(context: typer.Context, sweep_id: SweepId, json: Json = False) -> None:
     """Delete a sweep that has ended, with all its trials and reports."""
     with _client(context) as client:
         client.delete(sweep_id)
+    if json:
+        print_json({"deleted": sweep_id})
 
 
 @app.command()

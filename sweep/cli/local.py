@@ -120,16 +120,20 @@ def _address_of(pid: int, home: Path) -> str | None:
 
 @contextmanager
 def _stopping(child: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """End the child with the block, and the block with SIGTERM as with Ctrl-C."""
+    """End the child with the block, and the block with SIGTERM as with Ctrl-C.
+
+    SIGINT is set too: a shell starts background jobs with it ignored.
+    """
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {n: signal.signal(n, interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         if child.poll() is None:
             child.send_signal(signal.SIGTERM)
             child.wait()

@@ -47,10 +47,30 @@ def test_failures_are_retried_recorded_and_told_apart(
     }
     assert "always in a bad mood" in (trials["raises"].error or "")
     assert "only this once" in (trials["once"].error or "")
+    assert "actor died" in (trials["dies"].error or "")
     assert trials["nan"].nonfinite == {"score": "nan"}
     for trial in trials.values():
         steps = [report.step for report in client.reports(trial.id)]
         assert steps == sorted(set(steps))
+
+
+def test_a_trial_that_does_not_end_costs_its_process_and_no_other_trial(
+    service: ServiceProcess,
+) -> None:
+    client = service.start()
+    sweep = client.submit(
+        spec(
+            "stubborn",
+            parameters={"x": {"grid": [1, 2, 3]}},
+            early_stopping={"type": "none", "max_t": 1},
+            max_concurrent=1,
+            max_failures=0,
+            reuse_actors=True,
+        )
+    )
+    assert client.wait(sweep.id, poll=0.2).state is SweepState.COMPLETED
+    ends = [(trial.state, trial.error) for trial in client.trials(sweep.id)]
+    assert ends == [(TrialState.COMPLETED, None)] * 3
 
 
 def test_missing_code_fails_without_retries(service: ServiceProcess) -> None:

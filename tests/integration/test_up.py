@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from service.ray_head import RayHead, RayResources
 from tests.integration.service_process import wait_for
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -57,3 +58,31 @@ def test_it_starts_runs_shows_serves_and_ends_cleanly(
     _, alive = psutil.wait_procs(family, timeout=10)
     assert alive == []
     assert not (home / "server.json").exists()
+
+
+def test_a_ray_head_outlives_its_service_and_is_found_again(home: Path) -> None:
+    first, second = (RayHead(home, RayResources(cpus=1)) for _ in range(2))
+    first.start()
+    second.start()
+    assert first.environment == second.environment
+    assert (home / "ray.json").stat().st_mode & 0o777 == 0o600
+    second.stop()
+    assert not (home / "ray.json").exists()
+    second.start()
+    assert second.environment["RAY_ADDRESS"] != first.environment["RAY_ADDRESS"]
+    second.stop()
+    first.stop()
+
+
+def test_a_service_that_cannot_start_ray_says_why_and_ends(home: Path) -> None:
+    (home / "ray.log").mkdir()  # where the head's log would go
+    answer = subprocess.run(
+        [sys.executable, "-m", "service", "up", "--home", str(home), "--port", "21999"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert answer.returncode == 1
+    assert "the dispatcher failed" in answer.stderr
+    assert "ray.log" in answer.stderr

@@ -34,6 +34,14 @@ def moody(params: dict[str, Any], run: Run) -> None:
     run.report(3, score=3.0)
 
 
+def stubborn(params: dict[str, Any], run: Run) -> None:
+    """Catches even the end of its trial, and takes its time over it."""
+    try:
+        run.report(1, score=1.0)
+    except BaseException:  # noqa: BLE001 - what a careless user may write
+        time.sleep(5)
+
+
 def stuck(params: dict[str, Any], run: Run) -> None:
     """Reports once and then computes on and on without a word."""
     run.report(1, score=1.0)

@@ -20,6 +20,10 @@ class TrialError(Exception):
     """A trial's code raised; its process is not used again."""
 
 
+class ProcessBusy(Exception):
+    """The trial before does not end, so its process cannot be used for the next."""
+
+
 class TrialActor(tune.Trainable):  # type: ignore[misc]
     """Runs a trial's code in a thread and hands its updates to Tune, one a step."""
 
@@ -29,9 +33,14 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """End the trial before and start the next in this process."""
+        """End the trial before and start the next in this process.
+
+        Raises:
+            ProcessBusy: when the trial before does not end. (Answering False instead
+                would make Tune drop the next trial without a word to its scheduler.)
+        """
         if not self._end():
-            return False
+            raise ProcessBusy("the trial before in this process did not end when told to")
         self._begin(new_config)
         return True
 

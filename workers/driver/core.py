@@ -141,7 +141,7 @@ class SweepCore:
         return True
 
     def on_failure(self, index: int, attempt: int, error: str, now: datetime) -> None:
-        """Take in that a trial's process raised or died."""
+        """Take in that a trial raised or its process died."""
         current = self._book.running.get(index)
         if current is None or current.number != attempt:
             return
@@ -154,6 +154,14 @@ class SweepCore:
             self._requeue(index, attempts=current.number, failures=failures)
         else:
             self._end(index, TrialState.FAILED, "error", "dropped", now, error=text)
+
+    def on_refusal(self, index: int, attempt: int, now: datetime) -> None:
+        """Take in that a process did not take a trial: try again, for it is not to blame."""
+        current = self._book.running.get(index)
+        if current is None or current.number != attempt:
+            return
+        self._move(index, TrialState.PENDING, "process busy", now)
+        self._requeue(index, attempts=current.number, failures=current.task.failures)
 
     # What comes out
 

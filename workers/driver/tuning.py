@@ -24,9 +24,9 @@ from sweep.rungs import rung_steps
 from sweep.spec import Halving
 from sweep.states import WantedState
 from sweep.wire import Ack, Assignment, Message
-from workers.driver.actor import PLAN, UPDATE, TrialActor
+from workers.driver.actor import PLAN, UPDATE, ProcessBusy, TrialActor
 from workers.driver.core import SweepCore
-from workers.driver.live import TrialPlan, TrialUpdate
+from workers.driver.live import MAX_ERROR_CHARS, TrialPlan, TrialUpdate
 
 Clock = Callable[[], datetime]
 
@@ -91,9 +91,12 @@ class TunedSweep:
             return self._core.on_update(plan.task.index, plan.attempt, update, self._clock())
 
     def on_failure(self, plan: TrialPlan, error: str) -> None:
-        """A trial's process raised or died."""
+        """A trial raised, or its process died or was busy with the one before."""
         with self._telling():
-            self._core.on_failure(plan.task.index, plan.attempt, error, self._clock())
+            if ProcessBusy.__name__ in error:
+                self._core.on_refusal(plan.task.index, plan.attempt, self._clock())
+            else:
+                self._core.on_failure(plan.task.index, plan.attempt, error, self._clock())
 
     def take(self, ack: Ack) -> None:
         """Take in what the service answered."""
@@ -264,5 +267,10 @@ def _slots(assignment: Assignment) -> int:
 
 
 def _error_text(trial: Trial) -> str:
-    error = trial.get_pickled_error()
-    return f"{type(error).__name__}: {error}" if error is not None else "the process died"
+    """What Tune wrote down of an attempt's last failure."""
+    try:
+        text = Path(trial.error_file).read_text(errors="replace")
+    except (OSError, TypeError):
+        return "the trial's process died"
+    _, _, last = text.rpartition("Failure # ")
+    return last.partition("\n")[2].strip()[-MAX_ERROR_CHARS:] or "the trial's process died"

@@ -97,6 +97,15 @@ def test_a_failure_that_would_repeat_is_not_retried() -> None:
     assert core.done
 
 
+def test_a_trial_that_its_process_did_not_take_is_tried_again_without_blame() -> None:
+    core = make_core(make_spec(parameters={"x": {"grid": [1]}}, max_failures=0))
+    core.next_task()
+    core.on_refusal(0, 1, START)
+    handed = core.next_task()
+    assert handed is not None
+    assert (handed[1], handed[0].failures) == (2, 0)
+
+
 def test_a_trial_that_never_reports_the_metric_fails_and_says_so() -> None:
     core = make_core(make_spec(parameters={"x": {"grid": [1]}}))
     core.next_task()
