@@ -143,7 +143,9 @@ def show_sweep(context: typer.Context, sweep_id: SweepId, json: Json = False) ->
         ("early stopping", sweep.spec.early_stopping.type),
         ("created", f"{sweep.created_at:%Y-%m-%d %H:%M:%S} UTC by {sweep.created_by}"),
     ]
-    console.print(table(["", ""], rows))
+    facts = table(["", ""], rows)
+    facts.show_header = False
+    console.print(facts)
     for trial in failed:
         last = (trial.error or "").strip().splitlines()[-1:]
         console.print(f"trial {trial.index} failed: {' '.join(last)}", markup=False)
