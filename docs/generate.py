@@ -11,7 +11,7 @@ from typing import Any
 import typer.main
 from fastapi.routing import APIRoute
 
-from service.api import catalogue, driver, health, sweeps, tokens, trials
+from service.app import PARTS
 from service.settings import Settings
 from sweep.cli.app import app as cli
 from sweep.spec import SweepSpec
@@ -120,7 +120,7 @@ def _meaning(field: Mapping[str, Any]) -> str:
 
 
 def _routes() -> Iterable[tuple[str, str]]:
-    for part in (sweeps, trials, catalogue, tokens, driver, health):
+    for part in PARTS:
         for route in part.router.routes:
             assert isinstance(route, APIRoute)
             method = ", ".join(sorted(route.methods))

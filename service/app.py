@@ -15,6 +15,9 @@ from service.store.interface import Store
 from sweep.spec import SweepSpec
 from sweep.trainables import Trainable
 
+PARTS = (sweeps, trials, catalogue, tokens, driver, health, pages)
+"""The modules whose routers make up the app."""
+
 
 def create_app(
     *,
@@ -29,14 +32,14 @@ def create_app(
         title="Sweep service",
         version="1",
         description="Post a sweep, follow it, query its results.",
-        openapi_url="/v1/openapi.json",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
     )
     app.state.context = Context(store, settings, clock, new_id, trainables)
     install(app)
     app.add_middleware(BodyLimit)
-    for part in (sweeps, trials, catalogue, tokens, driver, health, pages):
+    for part in PARTS:
         app.include_router(part.router)
     _document_spec(app)
     return app

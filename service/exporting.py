@@ -8,6 +8,7 @@ from typing import Any
 
 from sweep.errors import SpecError
 from sweep.parameters import Choice, Grid, Kind
+from sweep.plain import flatten
 from sweep.records import TrialRecord
 from sweep.spec import Metric, SweepSpec
 from sweep.trainables import Trainable
@@ -59,7 +60,7 @@ def published_csv(
 
 
 def _trial_values(trial: TrialRecord, parameters: list[str], metrics: list[str]) -> Iterator[Any]:
-    flat = dict(_flatten(trial.parameters, ""))
+    flat = dict(flatten(trial.parameters))
     yield from (getattr(trial, name) for name in _BEFORE)
     yield from (flat.get(name) for name in parameters)
     yield from (trial.metrics.get(name, trial.nonfinite.get(name)) for name in metrics)
@@ -77,14 +78,6 @@ def _leaves(node: Any, path: str) -> Iterator[str]:
             yield from _leaves(value, f"{path}.{key}" if path else key)
     else:
         yield path
-
-
-def _flatten(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _flatten(inner, f"{path}.{key}" if path else key)
-    else:
-        yield path, value
 
 
 def _cell(value: Any) -> Any:

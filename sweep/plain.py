@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from sweep.errors import FieldProblem, SpecError
 
@@ -22,6 +23,15 @@ def check_plain(raw: object) -> None:
     problems = list(_problems(raw, "", 0))
     if problems:
         raise SpecError(problems)
+
+
+def flatten(raw: object, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested mappings with their paths, parts joined by dots."""
+    if isinstance(raw, Mapping):
+        for key, value in raw.items():
+            yield from flatten(value, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, raw
 
 
 def _problems(raw: object, path: str, depth: int) -> Iterator[FieldProblem]:

@@ -272,8 +272,6 @@ def parse_spec(raw: object) -> SweepSpec:
     Raises:
         SpecError: with the path of every bad field.
     """
-    if isinstance(raw, SweepSpec):
-        return raw
     if not isinstance(raw, Mapping):
         raise SpecError(f"a spec is a mapping of fields to values; got {raw!r:.100}")
     check_plain(raw)

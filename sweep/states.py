@@ -91,8 +91,3 @@ FINAL_TRIAL_STATES = frozenset(
 def sources_of_sweep(target: SweepState) -> frozenset[SweepState]:
     """The states from which a sweep may move to `target`."""
     return frozenset(s for s, targets in SWEEP_TRANSITIONS.items() if target in targets)
-
-
-def sources_of_trial(target: TrialState) -> frozenset[TrialState]:
-    """The states from which a trial may move to `target`."""
-    return frozenset(s for s, targets in TRIAL_TRANSITIONS.items() if target in targets)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from service.api.context import In, User, problems
 from sweep.records import Page, TrainableRecord
@@ -23,6 +23,13 @@ def list_trainables(context: In, user: User) -> Page[TrainableRecord]:
 def get_sweep_schema(user: User) -> dict[str, Any]:
     """The JSON Schema of a sweep spec."""
     return SweepSpec.model_json_schema()
+
+
+@router.get("/openapi.json", include_in_schema=False)
+def get_openapi(request: Request, user: User) -> dict[str, Any]:
+    """What this API offers, as an OpenAPI document."""
+    document: dict[str, Any] = request.app.openapi()
+    return document
 
 
 def _record(trainable: Trainable) -> TrainableRecord:

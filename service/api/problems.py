@@ -6,11 +6,9 @@ import secrets
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from sweep.errors import FieldProblem, QueryError, SpecError, SweepError
-from sweep.parameters import field_problems
 from sweep.records import Problem
 
 logger = logging.getLogger(__name__)
@@ -70,7 +68,7 @@ def _sweep_error(request: Request, error: Exception) -> JSONResponse:
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
     if error.status == 503:
         headers = {"Retry-After": "1"}
-    detail, problems = error.message, ()
+    detail = error.message
     if isinstance(error, SpecError):
         return problem_response(
             request,
@@ -86,7 +84,6 @@ def _sweep_error(request: Request, error: Exception) -> JSONResponse:
         status=error.status,
         code=error.code,
         detail=detail,
-        problems=problems,
         headers=headers,
     )
 
@@ -104,11 +101,6 @@ def _request_error(request: Request, error: Exception) -> JSONResponse:
         detail="; ".join(f"{p.path}: {p.message}" for p in problems),
         problems=tuple(problems),
     )
-
-
-def wire_error(error: ValidationError) -> SweepError:
-    """What a body that does not fit its model is answered with."""
-    return SpecError(field_problems(error))
 
 
 def _http_error(request: Request, error: Exception) -> JSONResponse:

@@ -62,7 +62,7 @@ def sweep_page(context: In, user: User, sweep_id: str) -> Response:
 
 
 @router.get("/static/style.css")
-def stylesheet() -> Response:
+def stylesheet(user: User) -> Response:
     """The stylesheet."""
     text = files("service.dashboard").joinpath("static/style.css").read_text()
     return Response(text, media_type="text/css", headers={"Cache-Control": "max-age=3600"})

@@ -19,6 +19,7 @@ from sweep.cli.output import best_trials, leaderboard
 from sweep.cli.progress import follow
 from sweep.client import Client, home_folder
 from sweep.errors import SweepError
+from sweep.plain import flatten
 from sweep.records import TrialRecord
 
 _POLL_S = 0.1
@@ -141,16 +142,8 @@ def _stopping(child: "subprocess.Popen[bytes]") -> Iterator[None]:
 
 def write_csv(trials: Sequence[TrialRecord], file: TextIO) -> None:
     """Trials as CSV, nested fields as columns with dots."""
-    rows = [dict(_flatten(trial.model_dump(mode="json"), "")) for trial in trials]
+    rows = [dict(flatten(trial.model_dump(mode="json"))) for trial in trials]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.DictWriter(file, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-
-
-def _flatten(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _flatten(inner, f"{path}.{key}" if path else key)
-    else:
-        yield path, value

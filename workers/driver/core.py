@@ -41,6 +41,7 @@ class _Attempt:
     last: float | None = None
     """The last finite value of the metric that rungs compare."""
     metric_seen: bool = False
+    """Whether the sweep's metric was reported, in this attempt or before its saved state."""
     verdict: Decision | None = None
     error: str | None = None
     retryable: bool = True
@@ -112,7 +113,12 @@ class SweepCore:
         if self.max_concurrent is not None and len(book.running) >= self.max_concurrent:
             return None
         task = book.tasks[book.pending.popleft()]
-        book.running[task.index] = _Attempt(task, task.attempts + 1, last=task.rung_value)
+        book.running[task.index] = _Attempt(
+            task,
+            task.attempts + 1,
+            last=task.rung_value,
+            metric_seen=task.checkpoint is not None,
+        )
         return task, task.attempts + 1
 
     def on_update(self, index: int, attempt: int, update: TrialUpdate, now: datetime) -> bool:
@@ -298,7 +304,7 @@ class SweepCore:
         index, name = current.task.index, self._spec.metric.name
         if not current.started:
             self._start(current, 0, None, now)
-        if not current.metric_seen and current.last is None:
+        if not current.metric_seen:
             error = f"the trial ended without ever reporting the sweep's metric {name!r}"
             self._end(index, TrialState.FAILED, "no metric", "dropped", now, error=error)
         else:

@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
+from service.app import PARTS
 from service.auth import hash_secret, issue_token, new_driver_token
 from service.settings import Settings
 from service.store.interface import Store
@@ -36,6 +39,25 @@ def test_without_a_good_token_every_route_is_closed(
     answer = guarded.get(path, headers=headers)  # type: ignore[arg-type]
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
     assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_no_route_but_health_is_open(guarded: TestClient) -> None:
+    app = guarded.app
+    assert isinstance(app, FastAPI)
+    closed = set()
+    for context in _routes(app):
+        path = context.path.replace("{sweep_id}", "x").replace("{trial_id}", "x-1")
+        for method in context.methods or ():
+            answer = guarded.request(method, path.replace("{token_id}", "x"))
+            if context.path not in ("/healthz", "/readyz"):
+                assert answer.status_code == 401, (method, path)
+                closed.add(context.path)
+    assert {"/", "/v1/openapi.json", "/v1/sweeps", "/v1/driver/batch"} <= closed
+
+
+def _routes(app: FastAPI) -> list[Any]:
+    found = [*app.routes, *(r for part in PARTS for r in part.router.routes)]
+    return [route for route in found if isinstance(route, APIRoute)]
 
 
 def test_a_token_opens_the_users_routes_until_it_is_revoked(
