@@ -19,12 +19,11 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 
 from sweep.errors import Fenced, ServiceUnavailable, Unauthorized
 from workers.driver.core import SweepCore
-from workers.driver.link import EXIT_AWAY, EXIT_FENCED, Link
+from workers.driver.link import EXIT_AWAY, EXIT_FAILED, EXIT_FENCED, Link
 from workers.driver.outbox import Outbox
 from workers.driver.service import DriverService
 from workers.driver.tuning import TunedSweep, run_on_tune
 
-EXIT_FAILED = 5
 _START_WITHIN_S = 60.0
 _CANCEL_WITHIN_S = 2.0
 

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 EXIT_FENCED = 3
 EXIT_AWAY = 4
+EXIT_FAILED = 5
 
 _GIVE_UP_AFTER_S = 900.0
 _BATCH_EVERY_S = 0.2
@@ -29,7 +30,8 @@ class Link:
     """Sends the outbox and beats the heart, each in its own thread.
 
     Ends the whole process, and with it the sweep's actors, when a successor holds
-    the lease, when the service does not know the driver, or after a long silence.
+    the lease, when the service does not know the driver, after a long silence, or when
+    the service refuses a message: a driver that cannot speak must not seem alive.
     """
 
     def __init__(
@@ -49,8 +51,8 @@ class Link:
 
     def start(self) -> None:
         """Start both threads."""
-        for target in (self._send_forever, self._beat_forever):
-            threading.Thread(target=target, name=target.__name__, daemon=True).start()
+        for work in (self._send_forever, self._beat_forever):
+            threading.Thread(target=_run_or_end, args=(work,), daemon=True).start()
 
     def drain(self) -> None:
         """Wait until the service has taken every message."""
@@ -106,3 +108,12 @@ class Link:
         logger.warning("the service is away for %.0f s: %s", silence, error)
         if silence > _GIVE_UP_AFTER_S:
             os._exit(EXIT_AWAY)
+
+
+def _run_or_end(work: Callable[[], None]) -> None:
+    """Run a thread's work; an error in it ends the process, so that a successor takes over."""
+    try:
+        work()
+    except Exception:
+        logger.exception("the link to the service broke")
+        os._exit(EXIT_FAILED)
