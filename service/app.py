@@ -9,11 +9,13 @@ from service.api import catalogue, driver, health, sweeps, tokens, trials
 from service.api.bodies import BodyLimit
 from service.api.context import Context
 from service.api.problems import install
+from service.api.tokens import TokenRequest
 from service.dashboard import pages
 from service.settings import Settings
 from service.store.interface import Store
 from sweep.spec import SweepSpec
 from sweep.trainables import Trainable
+from sweep.wire import Batch, Heartbeat
 
 PARTS = (sweeps, trials, catalogue, tokens, driver, health, pages)
 """The modules whose routers make up the app."""
@@ -41,20 +43,21 @@ def create_app(
     app.add_middleware(BodyLimit)
     for part in PARTS:
         app.include_router(part.router)
-    _document_spec(app)
+    _document_bodies(app)
     return app
 
 
-def _document_spec(app: FastAPI) -> None:
-    """Put the spec's schema into the OpenAPI document: its bodies are read by hand."""
+def _document_bodies(app: FastAPI) -> None:
+    """Put the bodies' schemas into the OpenAPI document: they are read by hand."""
     generate = app.openapi
 
     def openapi() -> dict[str, object]:
         document = generate()
-        schema = SweepSpec.model_json_schema(ref_template="#/components/schemas/{model}")
         parts = document.setdefault("components", {}).setdefault("schemas", {})
-        parts.update(schema.pop("$defs", {}))
-        parts["SweepSpec"] = schema
+        for model in (SweepSpec, TokenRequest, Batch, Heartbeat):
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            parts.update(schema.pop("$defs", {}))
+            parts[model.__name__] = schema
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -10,7 +10,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from service.settings import is_loopback
 from service.store.interface import DriverIdentity, Store
@@ -104,8 +104,15 @@ def _bearer(caller: Caller) -> str:
 
 def _refuse_other_sites(caller: Caller) -> None:
     """A web page that the user visits must not drive a service that asks for no token."""
-    host = urlsplit(f"//{caller.host or ''}").hostname
+    host = _split(f"//{caller.host or ''}").hostname
     if host is None or not is_loopback(host):
-        raise Forbidden(f"this service answers to loopback addresses alone, not to {host!r}")
-    if caller.origin is not None and urlsplit(caller.origin).netloc != caller.host:
+        raise Forbidden(f"this service answers to loopback addresses alone, not to {host!r:.100}")
+    if caller.origin is not None and _split(caller.origin).netloc != caller.host:
         raise Forbidden(f"requests from another site ({caller.origin!r:.100}) are refused")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise Forbidden(f"the Host or Origin header holds no address: {url!r:.100}") from None

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.errors import SpecError
@@ -13,6 +13,7 @@ from sweep.records import TrialRecord
 from sweep.spec import Metric, SweepSpec
 from sweep.trainables import Trainable
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _BEFORE = ("id", "index", "state", "reason")
 _AFTER = (
     *("best", "best_step", "step", "reports", "group", "assignment", "replicate"),
@@ -20,16 +21,33 @@ _AFTER = (
 )
 
 
-def trials_csv(spec: SweepSpec, trials: Iterable[TrialRecord]) -> Iterator[str]:
+def metric_names(
+    spec: SweepSpec, trainable: Trainable | None, trials: Callable[[], Iterable[TrialRecord]]
+) -> list[str]:
+    """The metrics that a sweep's trials may have.
+
+    Args:
+        spec: the sweep's.
+        trainable: what it trains; None when it is not registered.
+        trials: looked through when the trainable does not say what it reports.
+    """
+    names = {spec.metric.name, spec.rung_metric.name}
+    if trainable is not None and trainable.metrics:
+        return sorted(names.union(trainable.metrics))
+    for trial in trials():
+        names.update(trial.metrics)
+    return sorted(names)
+
+
+def trials_csv(
+    spec: SweepSpec, metrics: Sequence[str], trials: Iterable[TrialRecord]
+) -> Iterator[str]:
     """One row a trial: its parameters (nested by dot), last metrics and summary."""
     parameters = list(dict.fromkeys(_leaves(spec.parameters, "")))
-    first = next(iterator := iter(trials), None)
-    metrics = sorted({spec.metric.name, *(first.metrics if first else ())})
     names = [f"parameters.{name}" for name in parameters] + [f"metrics.{name}" for name in metrics]
     yield _line([*_BEFORE, *names, *_AFTER])
-    while first is not None:
-        yield _line([_cell(value) for value in _trial_values(first, parameters, metrics)])
-        first = next(iterator, None)
+    for trial in trials:
+        yield _line([_cell(value) for value in _trial_values(trial, parameters, metrics)])
 
 
 def published_csv(
@@ -59,11 +77,14 @@ def published_csv(
         yield _line([row[column] for column in layout.columns])
 
 
-def _trial_values(trial: TrialRecord, parameters: list[str], metrics: list[str]) -> Iterator[Any]:
+def _trial_values(
+    trial: TrialRecord, parameters: Sequence[str], metrics: Sequence[str]
+) -> Iterator[Any]:
     flat = dict(flatten(trial.parameters))
+    last = {**trial.metrics, **trial.nonfinite}
     yield from (getattr(trial, name) for name in _BEFORE)
     yield from (flat.get(name) for name in parameters)
-    yield from (trial.metrics.get(name, trial.nonfinite.get(name)) for name in metrics)
+    yield from (last.get(name) for name in metrics)
     best = trial.best
     yield from (best.value if best else None, best.step if best else None)
     yield from (getattr(trial, name) for name in _AFTER[2:])
@@ -86,9 +107,17 @@ def _cell(value: Any) -> Any:
         return json.dumps(list(value))
     if hasattr(value, "isoformat"):
         return value.isoformat()
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+    if isinstance(value, str) and value.startswith(_FORMULA) and not _is_number(value):
         return f"'{value}"
     return value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _line(values: Iterable[Any]) -> str:

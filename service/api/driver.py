@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query, Request
 
+from service.api.bodies import Body, model_body, read_model
 from service.api.context import Driver, In, problems
 from sweep.spec import Resources
 from sweep.trainables import find
@@ -13,6 +14,14 @@ router = APIRouter(prefix="/v1/driver", tags=["driver"])
 
 PageSize = Annotated[int, Query(ge=1, le=1_000)]
 _MAX_POSITION = 2**62
+
+
+def _batch(request: Request, body: Body) -> Batch:
+    return read_model(Batch, request, body)
+
+
+def _heartbeat(request: Request, body: Body) -> Heartbeat:
+    return read_model(Heartbeat, request, body)
 
 
 @router.get("/assignment", operation_id="driver_assignment", responses=problems(404, 409))
@@ -58,14 +67,24 @@ def rungs(
     return context.store.rung_entries(driver.sweep_id, after=after, limit=limit)
 
 
-@router.post("/batch", operation_id="driver_batch", responses=problems(404, 409, 413, 422))
-def batch(context: In, driver: Driver, messages: Batch) -> Ack:
+@router.post(
+    "/batch",
+    operation_id="driver_batch",
+    responses=problems(404, 409, 413, 415, 422),
+    openapi_extra=model_body(Batch),
+)
+def batch(context: In, driver: Driver, messages: Annotated[Batch, Depends(_batch)]) -> Ack:
     """Apply messages in order, all or none."""
     return context.store.apply_batch(driver, messages, now=context.clock(), lease=context.lease)
 
 
-@router.post("/heartbeat", operation_id="driver_heartbeat", responses=problems(404, 409, 413, 422))
-def heartbeat(context: In, driver: Driver, beat: Heartbeat) -> Ack:
+@router.post(
+    "/heartbeat",
+    operation_id="driver_heartbeat",
+    responses=problems(404, 409, 413, 415, 422),
+    openapi_extra=model_body(Heartbeat),
+)
+def heartbeat(context: In, driver: Driver, beat: Annotated[Heartbeat, Depends(_heartbeat)]) -> Ack:
     """Extend the driver's lease."""
     return context.store.heartbeat(
         driver,

@@ -15,6 +15,9 @@ logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
+_MAX_PROBLEMS = 100
+_MAX_DETAIL = 10_000
+
 _TITLES = {
     "invalid-spec": "The sweep spec is not valid",
     "too-large": "The request is larger than this service takes",
@@ -41,14 +44,14 @@ def problem_response(
     problems: tuple[FieldProblem, ...] = (),
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """A response that carries a problem document."""
+    """A response that carries a problem document, of bounded size however much is wrong."""
     problem = Problem(
         title=_TITLES.get(code, code),
         status=status,
         code=code,
-        detail=detail,
+        detail=detail if len(detail) <= _MAX_DETAIL else f"{detail[:_MAX_DETAIL]}…",
         instance=request.url.path,
-        problems=tuple({"path": p.path, "message": p.message} for p in problems),
+        problems=tuple({"path": p.path, "message": p.message} for p in problems[:_MAX_PROBLEMS]),
     )
     return JSONResponse(
         problem.model_dump(mode="json"), status_code=status, media_type=MEDIA_TYPE, headers=headers

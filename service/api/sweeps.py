@@ -7,7 +7,7 @@ from fastapi.responses import StreamingResponse
 
 from service.api.bodies import SPEC_BODY, read_document
 from service.api.context import Cursor, In, Limit, User, problems
-from service.exporting import published_csv, trials_csv
+from service.exporting import metric_names, published_csv, trials_csv
 from service.query.parse import parse_filter
 from service.store.interface import NewSweep, TrialQuery
 from service.submission import dry_run as plan
@@ -118,6 +118,14 @@ def list_audit(
     return context.store.list_events(sweep_id, limit=limit, cursor=cursor)
 
 
+@router.get("/audit", operation_id="list_all_audit", responses=problems(422))
+def list_all_audit(
+    context: In, user: User, limit: Limit = 1_000, cursor: Cursor = None
+) -> Page[EventRecord]:
+    """Who changed what, when: every sweep's events, and the tokens'."""
+    return context.store.list_events(limit=limit, cursor=cursor)
+
+
 @router.get(
     "/sweeps/{sweep_id}/export",
     operation_id="export_sweep",
@@ -140,7 +148,11 @@ def export_sweep(
         trainable = find(sweep.spec.trainable, context.trainables)
         lines = published_csv(trainable, sweep.spec.metric, trials)
     else:
-        lines = trials_csv(sweep.spec, trials)
+        known = context.trainables.get(sweep.spec.trainable)
+        metrics = metric_names(
+            sweep.spec, known, lambda: context.store.stream_trials(sweep_id, query)
+        )
+        lines = trials_csv(sweep.spec, metrics, trials)
     first = next(lines)  # errors come before the answer has begun
 
     def body() -> Any:

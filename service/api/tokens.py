@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.api.bodies import Body, model_body, read_model
 from service.api.context import In, User, problems
 from service.auth import issue_token
 from sweep.records import NewToken, Page, TokenRecord
@@ -25,13 +26,23 @@ class TokenRequest(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=100, pattern=_NAME)]
 
 
+def _token(request: Request, body: Body) -> TokenRequest:
+    return read_model(TokenRequest, request, body)
+
+
 @router.post(
-    "/tokens", status_code=201, operation_id="create_token", responses=problems(409, 413, 422)
+    "/tokens",
+    status_code=201,
+    operation_id="create_token",
+    responses=problems(409, 413, 415, 422),
+    openapi_extra=model_body(TokenRequest),
 )
-def create_token(context: In, user: User, request: TokenRequest) -> NewToken:
+def create_token(
+    context: In, user: User, wanted: Annotated[TokenRequest, Depends(_token)]
+) -> NewToken:
     """Make a token; its secret is shown here and never again."""
     return issue_token(
-        context.store, token_id=context.new_id(), name=request.name, now=context.clock()
+        context.store, token_id=context.new_id(), name=wanted.name, now=context.clock()
     )
 
 

@@ -5,7 +5,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from service.api.context import In, User
@@ -34,11 +34,12 @@ def _templates() -> Environment:
 
 
 @router.get("/")
-def sweeps_page(context: In, user: User) -> Response:
+def sweeps_page(request: Request, context: In, user: User) -> Response:
     """Every sweep with its progress."""
     sweeps = context.store.list_sweeps(limit=_SHOWN_SWEEPS).items
     live = any(sweep.state not in FINAL_SWEEP_STATES for sweep in sweeps)
-    return _page("sweeps.html", live=live, sweeps=sweeps, done=_done)
+    url = context.settings.public_url or str(request.base_url)
+    return _page("sweeps.html", live=live, sweeps=sweeps, done=_done, url=url.rstrip("/"))
 
 
 @router.get("/sweeps/{sweep_id}")

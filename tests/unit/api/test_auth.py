@@ -153,6 +153,10 @@ def test_a_bad_message_is_refused(
         {"Host": "127.0.0.1.evil.example:8080"},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Host": "[::1"},
+        {"Host": "a]b"},
+        {"Host": ""},
+        {"Origin": "http://[x"},
     ],
 )
 def test_another_site_cannot_drive_a_service_that_asks_for_no_token(

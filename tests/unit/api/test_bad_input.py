@@ -63,6 +63,7 @@ CASES: list[tuple[str, Any, str, str]] = [
     ("nul", bad(name="a\x00b"), "name", "NUL"),
     ("nul in a grid", x({"grid": ["a\x00b"]}), "parameters.x.grid[0]", "NUL"),
     ("huge integer", x({"grid": [10**30]}), "parameters.x.grid[0]", "64 bits"),
+    ("integer of 400 digits", x({"grid": [10**400]}), "parameters.x.grid[0]", "64 bits"),
 ]
 
 
@@ -92,6 +93,11 @@ def test_every_bad_field_is_named_at_once(client: TestClient) -> None:
 RAW: list[tuple[str, bytes, str, int, str]] = [
     ("10 MB", b"x" * 10_000_000, "application/json", 413, "too-large"),
     ("nan in json", b'{"name": NaN}', "application/json", 422, "invalid-spec"),
+    ("nan in yaml", b"name: .nan", "application/yaml", 422, "invalid-spec"),
+    ("infinity in yaml", b"name: 1e999", "application/yaml", 422, "invalid-spec"),
+    ("surrogate in yaml", b'name: "\\ud800"', "application/yaml", 422, "invalid-spec"),
+    ("5,000 digits", b'{"name": ' + b"1" * 5_000 + b"}", "application/json", 422, "invalid-spec"),
+    ("5,000 in yaml", b"name: " + b"1" * 5_000, "application/yaml", 422, "invalid-spec"),
     ("infinity in json", b'{"name": 1e999}', "application/json", 422, "invalid-spec"),
     ("broken json", b'{"name": ', "application/json", 422, "invalid-spec"),
     ("not utf-8", b'{"name": "\xff"}', "application/json", 422, "invalid-spec"),
@@ -144,6 +150,8 @@ def test_a_chunked_body_is_bounded_too(client: TestClient, size: int) -> None:
     "path",
     [
         "/v1/sweeps?limit=0",
+        "/v1/sweeps?limit=-1",
+        "/v1/audit?cursor=nope",
         "/v1/sweeps?limit=9999999999999999999999",
         "/v1/sweeps?state=nope",
         "/v1/sweeps?cursor=nope",
@@ -164,6 +172,14 @@ def test_what_is_not_there_is_a_problem_too(client: TestClient) -> None:
         answer = client.get(path)
         assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
     assert client.put("/v1/sweeps").json()["code"] == "method-not-allowed"
+
+
+def test_a_bad_cursor_is_said_so_on_every_list(client: TestClient) -> None:
+    client.post("/v1/sweeps", json=SPEC)
+    sweep = "/v1/sweeps/id1"
+    for path in (f"{sweep}/trials", f"{sweep}/rungs", f"{sweep}/audit", "/v1/trials/id1-0/reports"):
+        answer = client.get(path, params={"cursor": "nope"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid-query"), path
 
 
 def test_an_unexpected_error_gives_a_number_and_no_traceback(

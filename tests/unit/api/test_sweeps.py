@@ -3,13 +3,16 @@
 import csv
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from service.store.interface import Store
+from service.store.open import open_store
 from sweep.states import TrialState
+from tests.unit.api.conftest import Clock, make_app
 from tests.unit.store.builders import drive, moved, reported, send, started
 
 SPEC: dict[str, Any] = {
@@ -119,6 +122,52 @@ def test_exports(client: TestClient, store: Store) -> None:
     assert len(few.text.splitlines()) == 2
 
 
+def test_an_export_has_every_metric_of_every_trial(client: TestClient, store: Store) -> None:
+    sweep = post(client, trainable="pkg.module:train")
+    driver = drive(store, sweep)
+    failed = moved(TrialState.FAILED, trial=0, reason="-1e3", error="x")
+    send(store, driver, started(0), failed, started(1), known=6)
+    send(store, driver, reported((1, 0.5), trial=1, loss=2.0), known=6)
+    send(store, driver, started(2), reported((1, None), trial=2, extra=3.0), known=6)
+    answer = client.get(f"/v1/sweeps/{sweep}/export")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    names = ("metrics.extra", "metrics.loss", "metrics.score")
+    assert [tuple(row[name] for name in names) for row in rows[:3]] == [
+        ("", "", ""),
+        ("", "2.0", "0.5"),
+        ("3.0", "", "nan"),
+    ]
+    assert rows[0]["reason"] == "-1e3"  # a number is no formula
+
+
+def test_an_export_is_whole_past_one_chunk_of_the_store(client: TestClient) -> None:
+    grid = {"x": {"grid": [float(i) for i in range(1_200)]}}
+    sweep = post(client, parameters=grid, early_stopping={"type": "none"})
+    answer = client.get(f"/v1/sweeps/{sweep}/export")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [int(row["index"]) for row in rows] == list(range(1_200))
+
+
+def test_an_export_in_a_layout_that_the_trainable_lacks(client: TestClient) -> None:
+    sweep = post(client, trainable="unbounded")
+    answer = client.get(f"/v1/sweeps/{sweep}/export?layout=published")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-spec")
+    assert "no published layout" in answer.json()["detail"]
+
+
+def test_the_audit_of_everything_is_paged(client: TestClient) -> None:
+    first, second = post(client), post(client)
+    client.post("/v1/tokens", json={"name": "ann"})
+    page = client.get("/v1/audit?limit=2").json()
+    assert [(e["kind"], e["sweep_id"]) for e in page["items"]] == [
+        ("sweep.created", first),
+        ("sweep.created", second),
+    ]
+    rest = client.get("/v1/audit", params={"cursor": page["next_cursor"]}).json()
+    assert [e["kind"] for e in rest["items"]] == ["token.created"]
+    assert rest["next_cursor"] is None
+
+
 def test_what_specs_may_name_is_published(client: TestClient) -> None:
     items = client.get("/v1/trainables").json()["items"]
     assert [(t["name"], t["published_columns"]) for t in items] == [
@@ -135,10 +184,25 @@ def test_health_needs_nothing(guarded: TestClient) -> None:
     assert guarded.get("/readyz").json() == {"status": "ready"}
 
 
+def test_a_service_without_its_schema_lives_and_is_not_ready(
+    clock: Clock, home: Path, tmp_path: Path
+) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'empty.db'}")
+    app = make_app(store, clock, home, embedded=False)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        assert client.get("/healthz").status_code == 200
+        answer = client.get("/readyz")
+    store.close()
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.headers["retry-after"]
+
+
 def test_the_page_shows_sweeps_and_escapes_what_people_wrote(
     client: TestClient, store: Store
 ) -> None:
-    assert "No sweep yet" in client.get("/").text
+    empty = client.get("/", headers={"Host": "127.0.0.1:8081"}).text
+    assert "No sweep yet" in empty
+    assert "@spec.yaml http://127.0.0.1:8081/v1/sweeps" in empty
     sweep = post(client, name="<script>alert(1)</script>")
     driver = drive(store, sweep)
     error = "<b>Traceback</b>"
