@@ -201,6 +201,12 @@ class SweepSpec(_Model):
     resources: Resources | None = Field(
         default=None, description="For each trial; the trainable's own default when not given."
     )
+    pack: Literal["auto", "off"] | Count | None = Field(
+        default=None,
+        description="Train trials of the same computation together, as one program: as many as "
+        "the device takes (auto), that many at most, or each alone (off). When not given: auto "
+        "for registered trainables that can be packed, off for a user's own functions.",
+    )
     max_concurrent: Count | None = Field(
         default=None, description="Trials that run at once; as many as fit when not given."
     )

@@ -107,6 +107,15 @@ def check_spec(spec: SweepSpec, trainable: Trainable) -> None:
                 "say at which step, for example early_stopping: {type: none, max_t: 1000}",
             )
         )
+    own = trainable.code == trainable.name
+    if spec.pack not in (None, "off", 1) and trainable.fuse_key is None and not own:
+        problems.append(
+            FieldProblem(
+                "pack",
+                f"is {spec.pack!r}, but trainable {trainable.name!r} cannot be packed: "
+                "leave it out, or set it to off",
+            )
+        )
     for path, metric in (
         ("metric.name", spec.metric),
         ("early_stopping.metric.name", spec.rung_metric),

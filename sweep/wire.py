@@ -137,6 +137,8 @@ class TrialStarted(_Wire):
     attempt: Attempt
     from_step: Step = 0
     node: Text | None = None
+    pack: Text | None = None
+    """The name, good for this sweep, of the pack that it trains in."""
     time: Time
 
 

@@ -7,13 +7,13 @@ from fastapi.responses import StreamingResponse
 
 from service.api.bodies import SPEC_BODY, read_document
 from service.api.context import Cursor, In, Limit, User, problems
-from service.exporting import metric_names, published_csv, trials_csv
 from service.query.parse import parse_filter
 from service.store.interface import NewSweep, TrialQuery
-from service.submission import dry_run as plan
-from service.submission import read_submission
+from sweep.exporting import metric_names, published_csv, trials_csv
 from sweep.records import DryRun, EventRecord, Page, RungRecord, SweepRecord
 from sweep.states import SweepState
+from sweep.submission import dry_run as plan
+from sweep.submission import read_submission
 from sweep.trainables import find
 
 router = APIRouter(prefix="/v1", tags=["sweeps"])

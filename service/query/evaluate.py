@@ -5,7 +5,7 @@ from typing import Any as Anything
 
 from service.query.ast import All, Any, Compare, Constant, Field, Filter, In, Not, SortKey
 from service.query.fields import COLUMNS
-from service.store.rows import TrialRow
+from sweep.rows import TrialRow
 
 SortValue = tuple[float | None, str | None]
 """A field's value as a number and as text; one of them, or both, None."""

@@ -13,10 +13,9 @@ from typing import Any
 
 from service.query.evaluate import SortValue, matches, sort_value
 from service.store import cursors
-from service.store.applying import apply, event_trial, trials_named
 from service.store.interface import DriverIdentity, NewSweep, SweepOnDuty, TrialQuery
 from service.store.memory_audit import MemoryAudit
-from service.store.rows import TrialRow, planned_row, split_trial_id, to_record, to_task, trial_id
+from sweep.applying import apply, event_trial, trials_named
 from sweep.errors import Conflict, Fenced, NotFound
 from sweep.records import (
     Best,
@@ -26,6 +25,7 @@ from sweep.records import (
     SweepRecord,
     TrialRecord,
 )
+from sweep.rows import TrialRow, planned_row, split_trial_id, to_record, to_task, trial_id
 from sweep.space import PlannedTrial
 from sweep.states import (
     FINAL_SWEEP_STATES,

@@ -18,11 +18,14 @@ import ray
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from sweep.errors import Fenced, ServiceUnavailable, Unauthorized
+from sweep.trainables import find, registered
 from workers.driver.core import SweepCore
 from workers.driver.link import EXIT_AWAY, EXIT_FAILED, EXIT_FENCED, Link
 from workers.driver.outbox import Outbox
+from workers.driver.packing import Waiting, packing_of
+from workers.driver.running import RunningSweep
 from workers.driver.service import DriverService
-from workers.driver.tuning import TunedSweep, run_on_tune
+from workers.driver.tuning import run_on_tune
 
 _START_WITHIN_S = 60.0
 _CANCEL_WITHIN_S = 2.0
@@ -32,7 +35,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _load(service: DriverService, outbox: Outbox) -> TunedSweep:
+def _load(service: DriverService, outbox: Outbox) -> RunningSweep:
     """The sweep as the service has it."""
     retrying = Retrying(
         retry=retry_if_exception_type(ServiceUnavailable),
@@ -41,14 +44,16 @@ def _load(service: DriverService, outbox: Outbox) -> TunedSweep:
         reraise=True,
     )
     assignment = retrying(service.assignment)
+    spec = assignment.spec
     core = SweepCore(
-        assignment.spec,
+        spec,
         retrying(service.tasks),
         retrying(service.rungs),
         max_concurrent=assignment.max_concurrent,
         now=_now(),
+        waiting=Waiting(*packing_of(spec, find(spec.trainable, registered()))),
     )
-    return TunedSweep(core, assignment, clock=_now, emit=outbox.put)
+    return RunningSweep(core, assignment, clock=_now, emit=outbox.put)
 
 
 def _run(service: DriverService, spool: Path) -> None:

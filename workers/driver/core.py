@@ -5,10 +5,10 @@ out, and the time is passed in. It is built from what SQL holds, so a successor 
 driver that died goes on where the messages of its predecessor end.
 """
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from sweep.records import Origin
 from sweep.spec import Halving, SweepSpec
@@ -28,7 +28,22 @@ from sweep.wire import (
 )
 from workers.driver.halving import winner
 from workers.driver.live import TrialUpdate
+from workers.driver.packing import Waiting
 from workers.driver.stopping import Decision, Outcome, make_rule
+
+Verdict = Literal["go", "wait", "save", "stop"]
+"""What a trial does next: goes on; stays at its rung; stays there and saves its state, so
+that it can leave its place to others; ends, here at least."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Trials that were handed out to be trained in one place."""
+
+    members: tuple[tuple[TrialTask, int], ...]
+    """Each trial and the number of this attempt at it."""
+    pack: str | None = None
+    """The pack's name; None for a trial alone."""
 
 
 @dataclass
@@ -37,6 +52,7 @@ class _Attempt:
 
     task: TrialTask
     number: int
+    pack: str | None = None
     started: bool = False
     last: float | None = None
     """The last finite value of the metric that rungs compare."""
@@ -51,8 +67,8 @@ class _Attempt:
 class _Book:
     """Where every trial stands."""
 
+    pending: Waiting
     tasks: dict[int, TrialTask] = field(default_factory=dict)
-    pending: deque[int] = field(default_factory=deque)
     running: dict[int, _Attempt] = field(default_factory=dict)
     paused: set[int] = field(default_factory=set)
     ends: dict[int, tuple[Outcome, float | None]] = field(default_factory=dict)
@@ -75,10 +91,11 @@ class SweepCore:
         *,
         max_concurrent: int | None,
         now: datetime,
+        waiting: Waiting | None = None,
     ) -> None:
         self._spec = spec
         self._rule = make_rule(spec, tasks)
-        self._book = _Book()
+        self._book = _Book(pending=Waiting("off", None) if waiting is None else waiting)
         self._messages: list[Message] = []
         self.max_concurrent = max_concurrent
         self.cancelled = False
@@ -93,7 +110,7 @@ class SweepCore:
         for task in tasks:
             if task.index not in self._book.tasks:
                 self._enter(task)
-                self._book.pending.append(task.index)
+                self._book.pending.push(task)
 
     def cancel(self, now: datetime) -> None:
         """Let go of every trial; the sweep's end cancels those that never ran."""
@@ -105,46 +122,84 @@ class SweepCore:
         self._book.running.clear()
         self._book.pending.clear()
 
-    def next_task(self) -> tuple[TrialTask, int] | None:
-        """The next trial to train and the number of this attempt, if one may start now."""
+    def next_work(self) -> Work | None:
+        """The trials to train next, if any may start now: a pack, or one alone."""
         book = self._book
-        if self.cancelled or not book.pending:
+        if self.cancelled:
             return None
-        if self.max_concurrent is not None and len(book.running) >= self.max_concurrent:
+        room = None if self.max_concurrent is None else self.max_concurrent - len(book.running)
+        if room is not None and room <= 0:
             return None
-        task = book.tasks[book.pending.popleft()]
-        book.running[task.index] = _Attempt(
-            task,
-            task.attempts + 1,
-            last=task.rung_value,
-            metric_seen=task.checkpoint is not None,
-        )
-        return task, task.attempts + 1
+        tasks = book.pending.take(room)
+        if not tasks:
+            return None
+        packed = book.pending.limit_of(tasks[0]) > 1
+        pack = f"{tasks[0].index}-{tasks[0].attempts + 1}" if packed else None
+        return Work(tuple(self._hand_out(task, pack) for task in tasks), pack)
 
-    def on_update(self, index: int, attempt: int, update: TrialUpdate, now: datetime) -> bool:
-        """Take in what happened in a trial; whether it goes on."""
-        current = self._book.running.get(index)
-        if current is None or current.number != attempt:
-            return False
-        self._tell(current, update, now)
-        for row in update.rows:
-            end = self._judge(current, row, now)
+    def refill(self, pack: str, like: int, most: int) -> tuple[tuple[TrialTask, int], ...]:
+        """Trials that join a running pack.
+
+        Args:
+            pack: its name.
+            like: a trial that is or was in it.
+            most: how many it has room for.
+        """
+        if self.cancelled:
+            return ()
+        if self.max_concurrent is not None:
+            most = min(most, self.max_concurrent - len(self._book.running))
+        tasks = self._book.pending.take_more(self._book.tasks[like], most)
+        return tuple(self._hand_out(task, pack) for task in tasks)
+
+    def on_updates(
+        self, updates: Iterable[tuple[int, int, TrialUpdate]], now: datetime
+    ) -> dict[int, Verdict]:
+        """Take in what happened in trials that train together: index, attempt, update.
+
+        All reports are taken in before anything is answered, so that trials that are
+        compared with each other are decided in one go.
+
+        Returns:
+            What each trial does next.
+        """
+        known = []
+        verdicts: dict[int, Verdict] = {}
+        for index, attempt, update in updates:
+            verdicts[index] = "stop"
+            current = self._book.running.get(index)
+            if current is None or current.number != attempt:
+                continue
+            self._tell(current, update, now)
+            ends = (self._judge(current, row, now) for row in update.rows)
+            end = next((end for end in ends if end is not None), None)
             if end is not None:
                 self._end(index, *end, now)
-                return False
+            else:
+                known.append((index, current, update))
+        for index, current, update in known:
+            verdicts[index] = self._answer(index, current, update, now)
+        return verdicts
+
+    def _answer(self, index: int, current: _Attempt, update: TrialUpdate, now: datetime) -> Verdict:
         if current.verdict is not None and not current.verdict.keep:
             self._end(index, TrialState.STOPPED, "rung", "stopped", now)
-            return False
+            return "stop"
         if update.error is not None:
             current.error, current.retryable = update.error, update.retryable
-            return True  # the process raises next, so that it is not used again
+            if current.pack is None:
+                return "go"  # the process raises next, so that it is not used again
+            self.on_failure(index, current.number, update.error, now)
+            return "stop"
         if update.finished:
             self._finish(current, now)
-            return False
-        if update.parked and self._rule.is_waiting(current.task):
+            return "stop"
+        if not self._rule.is_waiting(current.task):
+            return "go"
+        if update.parked:
             self._pause(current, now)
-            return False
-        return True
+            return "stop"
+        return "save" if update.at_rung else "wait"
 
     def on_failure(self, index: int, attempt: int, error: str, now: datetime) -> None:
         """Take in that a trial raised or its process died."""
@@ -161,6 +216,27 @@ class SweepCore:
         else:
             self._end(index, TrialState.FAILED, "error", "dropped", now, error=text)
 
+    def on_pack_lost(self, members: Sequence[tuple[int, int]], error: str, now: datetime) -> None:
+        """Take in that the process of a pack raised or died.
+
+        Nobody knows which member is to blame, so none is: they go on in packs of half
+        the size, until one that fails alone is.
+        """
+        if len(members) == 1:
+            self.on_failure(*members[0], error, now)
+            return
+        running = self._book.running
+        left = [i for i, attempt in members if i in running and running[i].number == attempt]
+        self._book.pending.split((self._book.tasks[i] for i in left), len(members) // 2)
+        for index in left:
+            attempts = running[index].number
+            self._move(index, TrialState.PENDING, "pack lost", now, error=error)
+            self._requeue(index, attempts=attempts, failures=self._book.tasks[index].failures)
+
+    def on_capacity(self, index: int, capacity: int) -> None:
+        """Take in how many trials like this one a process has room for."""
+        self._book.pending.learn(self._book.tasks[index], capacity)
+
     def on_refusal(self, index: int, attempt: int, now: datetime) -> None:
         """Take in that a process did not take a trial: try again, for it is not to blame."""
         current = self._book.running.get(index)
@@ -175,6 +251,10 @@ class SweepCore:
         """What the service is to be told, in order; each message once."""
         taken, self._messages = self._messages, []
         return taken
+
+    def spread_over(self, slots: int) -> None:
+        """Cut packs so that every one of that many places gets some."""
+        self._book.pending.slots = slots
 
     @property
     def known_trials(self) -> int:
@@ -210,6 +290,20 @@ class SweepCore:
 
     # Inside
 
+    def _hand_out(self, task: TrialTask, pack: str | None) -> tuple[TrialTask, int]:
+        task = self._book.tasks[task.index]
+        self._book.running[task.index] = _Attempt(
+            task,
+            task.attempts + 1,
+            pack,
+            last=task.rung_value,
+            metric_seen=task.checkpoint is not None,
+        )
+        return task, task.attempts + 1
+
+    def _push(self, index: int) -> None:
+        self._book.pending.push(self._book.tasks[index])
+
     def _enter(self, task: TrialTask) -> None:
         book = self._book
         book.tasks[task.index] = task
@@ -229,16 +323,16 @@ class SweepCore:
         for task in tasks:
             if task.state is TrialState.RUNNING:
                 self._move(task.index, TrialState.PENDING, "driver lost", now)
-                self._book.pending.append(task.index)
+                self._push(task.index)
             elif task.state is TrialState.PAUSED:
                 self._book.paused.add(task.index)
                 decisions += self._rule.observe(task, step=task.max_t or 0, value=task.rung_value)
             elif task.state is TrialState.PENDING:
-                self._book.pending.append(task.index)
+                self._book.pending.push(task)
         self._apply(decisions, now)
         for index in [i for i in self._book.paused if not self._waits(i)]:
             self._book.paused.discard(index)
-            self._book.pending.append(index)
+            self._push(index)
         for group in self._book.groups:
             self._ask_restart(group)
 
@@ -261,7 +355,12 @@ class SweepCore:
         task = current.task
         self._messages.append(
             TrialStarted(
-                trial=task.index, attempt=current.number, from_step=from_step, node=node, time=now
+                trial=task.index,
+                attempt=current.number,
+                from_step=from_step,
+                node=node,
+                pack=current.pack,
+                time=now,
             )
         )
         self._replace(task.index, attempts=current.number, state=TrialState.RUNNING)
@@ -296,7 +395,7 @@ class SweepCore:
             elif index in self._book.paused:
                 self._book.paused.discard(index)
                 if decision.keep:
-                    self._book.pending.append(index)
+                    self._push(index)
                 else:
                     self._end(index, TrialState.STOPPED, "rung", "stopped", now)
 
@@ -386,7 +485,7 @@ class SweepCore:
     def _requeue(self, index: int, *, attempts: int, failures: int) -> None:
         self._replace(index, attempts=attempts, failures=failures)
         self._book.running.pop(index, None)
-        self._book.pending.append(index)
+        self._push(index)
 
     def _replace(self, index: int, **changes: object) -> None:
         task = self._book.tasks[index].model_copy(update=changes)

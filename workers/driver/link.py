@@ -11,8 +11,8 @@ from sweep.errors import Fenced, ServiceUnavailable, Unauthorized
 from sweep.states import WantedState
 from sweep.wire import Ack, Heartbeat
 from workers.driver.outbox import Outbox
+from workers.driver.running import RunningSweep
 from workers.driver.service import DriverService
-from workers.driver.tuning import TunedSweep
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Link:
     def __init__(
         self,
         service: DriverService,
-        sweep: TunedSweep,
+        sweep: RunningSweep,
         outbox: Outbox,
         *,
         on_cancel: Callable[[], None],

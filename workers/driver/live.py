@@ -11,10 +11,10 @@ import importlib
 import math
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -43,6 +43,15 @@ class TrialPlan(BaseModel):
     checkpoint_folder: str
 
 
+class WorkPlan(BaseModel):
+    """What one process is to train: one trial alone, or a pack."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    members: tuple[TrialPlan, ...]
+    pack: str | None = None
+
+
 @dataclass(frozen=True)
 class TrialUpdate:
     """What happened in a trial since the last update."""
@@ -53,11 +62,40 @@ class TrialUpdate:
     rows: tuple[ReportRow, ...] = ()
     checkpoint: tuple[int, str] | None = None
     """The step of the state saved last and where it lies."""
+    at_rung: bool = False
+    """Whether it waits at a rung and could leave its place to others."""
     parked: bool = False
-    """Whether it waits for its group at a rung."""
+    """Whether it waits for its group at a rung, its state saved."""
     finished: bool = False
     error: str | None = None
     retryable: bool = True
+
+
+@dataclass(frozen=True)
+class WorkUpdate:
+    """What happened in one process since the last update."""
+
+    trials: tuple[tuple[int, TrialUpdate], ...]
+    """By the trial's index."""
+    room: int = 0
+    """How many trials may join the pack."""
+    capacity: int | None = None
+    """How many the process takes at most, once that is known."""
+    returned: tuple[int, ...] = ()
+    """Trials that it did not start, for want of room."""
+
+
+class PackAnswer(BaseModel):
+    """What the trials named in an update do next, and which trials join their pack."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    verdicts: Mapping[int, Literal["go", "wait", "save", "stop"]]
+    joins: tuple[TrialPlan, ...] = ()
+
+
+class ProcessBusy(Exception):
+    """The trial before does not end, so its process cannot be used for the next."""
 
 
 class LiveRun:
@@ -105,7 +143,7 @@ class LiveRun:
             values = self._rules.accept(step, metrics)
             if self._from_step is None:
                 self._from_step = 0
-            self._rows.append(_row(step, values))
+            self._rows.append(report_row(step, values))
             if self._is_boundary(step, values) or len(self._rows) >= MAX_ROWS:
                 self._hold()
 
@@ -140,9 +178,9 @@ class LiveRun:
         except TrialStop:
             self._end(error=None, retryable=True)
         except (ImportError, TrialFault, ValidationError) as error:
-            self._end(error=_text(error), retryable=False)
+            self._end(error=error_text(error), retryable=False)
         except BaseException as error:  # noqa: BLE001 - a user's code may raise anything
-            self._end(error=_text(error), retryable=True)
+            self._end(error=error_text(error), retryable=True)
 
     def next_update(self, timeout: float) -> TrialUpdate:
         """What happened since the last update; waits for something to tell, `timeout` s at most.
@@ -184,18 +222,12 @@ class LiveRun:
             self._condition.notify_all()
 
     def _is_boundary(self, step: int, values: Mapping[str, float]) -> bool:
-        if any(not math.isfinite(value) for value in values.values()):
-            return True
-        if self.max_t is not None and step >= self.max_t:
-            return True
-        metric = self._plan.metric
-        if metric.name in values and metric.reaches_target(values[metric.name]):
-            return True
-        if not self._rungs or step < self._rungs[0]:
-            return False
+        reached = boundary(self._plan, self._rungs, step, values)
         self._rungs = [rung for rung in self._rungs if rung > step]
-        self._park_next = self._plan.waits
-        return not self._plan.waits
+        if reached == "rung" and self._plan.waits:
+            self._park_next = True
+            return False
+        return reached is not None
 
     def _hold(self) -> None:
         self._held = True
@@ -217,6 +249,20 @@ class LiveRun:
             raise TrialStop("the trial need not go on")
 
 
+def boundary(
+    plan: TrialPlan, rungs: Sequence[int], step: int, values: Mapping[str, float]
+) -> Literal["end", "rung"] | None:
+    """What a report means: the trial's end, a rung of those ahead of it, or nothing."""
+    if any(not math.isfinite(value) for value in values.values()):
+        return "end"
+    if plan.task.max_t is not None and step >= plan.task.max_t:
+        return "end"
+    name = plan.metric.name
+    if name in values and plan.metric.reaches_target(values[name]):
+        return "end"
+    return "rung" if rungs and step >= rungs[0] else None
+
+
 def load_code(path: str) -> Callable[[dict[str, Any], Run], None]:
     """The function at `package.module:function`.
 
@@ -231,7 +277,8 @@ def load_code(path: str) -> Callable[[dict[str, Any], Run], None]:
     return loaded
 
 
-def _row(step: int, values: Mapping[str, float]) -> ReportRow:
+def report_row(step: int, values: Mapping[str, float]) -> ReportRow:
+    """A report as it travels: what is not finite is null, with a name for what it was."""
     nonfinite: dict[str, Nonfinite] = {}
     finite: dict[str, float | None] = {}
     for name, value in values.items():
@@ -243,6 +290,7 @@ def _row(step: int, values: Mapping[str, float]) -> ReportRow:
     return ReportRow(step=step, time=datetime.now(UTC), values=finite, nonfinite=nonfinite)
 
 
-def _text(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
+    """The traceback, its end where it is long."""
     text = "".join(traceback.format_exception(error))
     return text if len(text) <= MAX_ERROR_CHARS else "…" + text[-MAX_ERROR_CHARS:]

@@ -28,7 +28,7 @@ _TRUNCATED_STD = 0.87962566103423978
 """The standard deviation of a unit normal cut off at two of its own."""
 
 
-def init_linear(layer: nn.Linear, activation: Activation, generator: torch.Generator) -> None:
+def init_linear(layer: nn.Linear, activation: Activation) -> None:
     """Start a layer's weights.
 
     Glorot uniform (Glorot and Bengio, 2010); before SELU, a truncated normal with
@@ -37,9 +37,9 @@ def init_linear(layer: nn.Linear, activation: Activation, generator: torch.Gener
     with torch.no_grad():
         if activation == "selu":
             std = math.sqrt(1 / layer.in_features) / _TRUNCATED_STD
-            nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std, generator=generator)
+            nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std)
         else:
-            nn.init.xavier_uniform_(layer.weight, generator=generator)
+            nn.init.xavier_uniform_(layer.weight)
         layer.bias.zero_()
 
 
@@ -58,7 +58,6 @@ class Dense(nn.Module):
         depth: int,
         activation: Activation,
         residual: bool,
-        generator: torch.Generator,
     ) -> None:
         super().__init__()
         inner = 2 * width
@@ -68,7 +67,7 @@ class Dense(nn.Module):
         self._residual = residual
         for layer in self.layers:
             assert isinstance(layer, nn.Linear)
-            init_linear(layer, activation, generator)
+            init_linear(layer, activation)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """(batch, width), (batch, width) -> (batch, out)."""
@@ -82,14 +81,14 @@ class Dense(nn.Module):
 class Multiply(nn.Module):
     """Linear on each input, their element-wise product, linear to the output."""
 
-    def __init__(self, *, width: int, out: int, generator: torch.Generator) -> None:
+    def __init__(self, *, width: int, out: int) -> None:
         super().__init__()
         inner = 2 * width
         self.left = nn.Linear(width, inner)
         self.right = nn.Linear(width, inner)
         self.out = nn.Linear(inner, out)
         for layer in (self.left, self.right, self.out):
-            init_linear(layer, "linear", generator)
+            init_linear(layer, "linear")
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """(batch, width), (batch, width) -> (batch, out)."""
@@ -101,10 +100,10 @@ class Multiply(nn.Module):
 class MultiplySimple(nn.Module):
     """The element-wise product of the inputs, then one linear layer."""
 
-    def __init__(self, *, width: int, out: int, generator: torch.Generator) -> None:
+    def __init__(self, *, width: int, out: int) -> None:
         super().__init__()
         self.out = nn.Linear(width, out)
-        init_linear(self.out, "linear", generator)
+        init_linear(self.out, "linear")
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """(batch, width), (batch, width) -> (batch, out)."""

@@ -5,13 +5,13 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from service.store.applying import Changes, apply, event_trial, trials_named
 from service.store.interface import DriverIdentity
-from service.store.rows import TrialRow, to_task
 from service.store.sql import audit, convert
 from service.store.sql import sweeps as sweep_rows
 from service.store.tables import drivers, reports, rung_decisions, sweeps, trials
+from sweep.applying import Changes, apply, event_trial, trials_named
 from sweep.errors import Fenced
+from sweep.rows import TrialRow, to_task
 from sweep.spec import parse_spec
 from sweep.states import FINAL_SWEEP_STATES, SweepState, WantedState
 from sweep.wire import Ack, Batch, ReportRow

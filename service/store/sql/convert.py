@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from service.store.rows import TrialRow, trial_id
 from sweep.records import (
     Best,
     EventRecord,
@@ -14,6 +13,7 @@ from sweep.records import (
     SweepRecord,
     TokenRecord,
 )
+from sweep.rows import TrialRow, trial_id
 from sweep.spec import parse_spec
 from sweep.states import SweepState, TrialState
 from sweep.wire import ReportRow, RungEntry

@@ -7,11 +7,11 @@ from sqlalchemy import Connection, and_, insert, select, update
 
 from service.store import cursors
 from service.store.interface import DriverIdentity, SweepOnDuty
-from service.store.rows import to_task
 from service.store.sql import audit, convert
 from service.store.sql import sweeps as sweep_rows
 from service.store.tables import drivers, rung_decisions, sweeps, trials
 from sweep.records import Page, RungRecord
+from sweep.rows import to_task
 from sweep.states import SweepState, WantedState
 from sweep.wire import RungPage, TaskPage
 

@@ -10,11 +10,11 @@ from sqlalchemy import delete as sql_delete
 
 from service.store import cursors
 from service.store.interface import NewSweep
-from service.store.rows import planned_row
 from service.store.sql import audit, convert
 from service.store.tables import sweeps, trials
 from sweep.errors import Conflict, NotFound
 from sweep.records import Page, SweepRecord
+from sweep.rows import planned_row
 from sweep.space import PlannedTrial
 from sweep.states import (
     FINAL_SWEEP_STATES,

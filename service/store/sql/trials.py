@@ -6,13 +6,13 @@ from sqlalchemy import Connection, Select, select
 
 from service.store import cursors
 from service.store.interface import TrialQuery
-from service.store.rows import split_trial_id, to_record
 from service.store.sql import convert
 from service.store.sql.filters import Compiler, Expression, after, order
 from service.store.sql.sweeps import find
 from service.store.tables import reports, sweeps, trials
 from sweep.errors import NotFound
 from sweep.records import Page, ReportRecord, TrialRecord
+from sweep.rows import split_trial_id, to_record
 
 _STREAM_CHUNK = 500
 

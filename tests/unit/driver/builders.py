@@ -8,6 +8,7 @@ from sweep.space import Space
 from sweep.spec import SweepSpec, parse_spec
 from sweep.states import TrialState
 from sweep.wire import ReportRow, TrialTask
+from workers.driver.core import SweepCore
 from workers.driver.live import TrialUpdate
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -90,6 +91,17 @@ def update(
         retryable=retryable,
         checkpoint=checkpoint,
     )
+
+
+def next_task(core: SweepCore) -> tuple[TrialTask, int] | None:
+    """The next trial and its attempt, where each goes alone."""
+    work = core.next_work()
+    return None if work is None else work.members[0]
+
+
+def on_update(core: SweepCore, index: int, attempt: int, news: TrialUpdate) -> bool:
+    """Tell of a trial alone; whether it goes on."""
+    return core.on_updates([(index, attempt, news)], START)[index] != "stop"
 
 
 def kinds(messages: Sequence[Any]) -> list[str]:

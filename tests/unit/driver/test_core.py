@@ -4,7 +4,16 @@ from sweep.records import Origin
 from sweep.spec import SweepSpec
 from sweep.states import SweepState, TrialState
 from sweep.wire import TrialTask
-from tests.unit.driver.builders import START, kinds, make_spec, make_tasks, row, update
+from tests.unit.driver.builders import (
+    START,
+    kinds,
+    make_spec,
+    make_tasks,
+    next_task,
+    on_update,
+    row,
+    update,
+)
 from workers.driver.core import SweepCore
 
 
@@ -26,7 +35,7 @@ def make_core(
 
 def start_all(core: SweepCore) -> list[tuple[TrialTask, int]]:
     taken = []
-    while (handed := core.next_task()) is not None:
+    while (handed := next_task(core)) is not None:
         taken.append(handed)
     return taken
 
@@ -36,8 +45,8 @@ def test_a_plain_sweep_runs_every_trial_once_and_completes() -> None:
     handed = start_all(core)
     assert [(task.index, attempt) for task, attempt in handed] == [(0, 1), (1, 1), (2, 1)]
     for task, attempt in handed:
-        assert core.on_update(task.index, attempt, update(row(1, 0.5)), START)
-        assert not core.on_update(task.index, attempt, update(finished=True), START)
+        assert on_update(core, task.index, attempt, update(row(1, 0.5)))
+        assert not on_update(core, task.index, attempt, update(finished=True))
     assert core.done
     core.finish(START)
     messages = core.take_messages()
@@ -49,7 +58,7 @@ def test_a_plain_sweep_runs_every_trial_once_and_completes() -> None:
 def test_no_more_than_max_concurrent_run_at_once() -> None:
     core = make_core(max_concurrent=2)
     assert len(start_all(core)) == 2
-    core.on_update(0, 1, update(row(1, 1.0), finished=True), START)
+    on_update(core, 0, 1, update(row(1, 1.0), finished=True))
     assert [task.index for task, _ in start_all(core)] == [2]
 
 
@@ -60,9 +69,9 @@ def test_target_max_t_and_divergence_end_a_trial_each_with_its_reason() -> None:
     )
     core = make_core(spec)
     start_all(core)
-    assert not core.on_update(0, 1, update(row(3, 0.95)), START)
-    assert not core.on_update(1, 1, update(row(10, 0.1)), START)
-    assert not core.on_update(2, 1, update(row(4, None)), START)
+    assert not on_update(core, 0, 1, update(row(3, 0.95)))
+    assert not on_update(core, 1, 1, update(row(10, 0.1)))
+    assert not on_update(core, 2, 1, update(row(4, None)))
     moves = [m for m in core.take_messages() if m.kind == "moved"]
     assert [(m.trial, m.state, m.reason) for m in moves] == [
         (0, TrialState.COMPLETED, "target"),
@@ -73,10 +82,10 @@ def test_target_max_t_and_divergence_end_a_trial_each_with_its_reason() -> None:
 
 def test_a_failure_is_retried_up_to_max_failures_and_keeps_its_traceback() -> None:
     core = make_core(make_spec(parameters={"x": {"grid": [1]}}, max_failures=1))
-    core.next_task()
-    assert core.on_update(0, 1, update(row(1, 0.1), error="Traceback: boom"), START)
+    next_task(core)
+    assert on_update(core, 0, 1, update(row(1, 0.1), error="Traceback: boom"))
     core.on_failure(0, 1, "TrialError", START)
-    task, attempt = core.next_task()
+    task, attempt = next_task(core)
     assert (task.index, attempt, task.failures) == (0, 2, 1)
     core.on_failure(0, 2, "the process died", START)
     assert core.done
@@ -91,25 +100,25 @@ def test_a_failure_is_retried_up_to_max_failures_and_keeps_its_traceback() -> No
 
 def test_a_failure_that_would_repeat_is_not_retried() -> None:
     core = make_core(make_spec(parameters={"x": {"grid": [1]}}))
-    core.next_task()
-    core.on_update(0, 1, update(error="ImportError: no", retryable=False), START)
+    next_task(core)
+    on_update(core, 0, 1, update(error="ImportError: no", retryable=False))
     core.on_failure(0, 1, "TrialError", START)
     assert core.done
 
 
 def test_a_trial_that_its_process_did_not_take_is_tried_again_without_blame() -> None:
     core = make_core(make_spec(parameters={"x": {"grid": [1]}}, max_failures=0))
-    core.next_task()
+    next_task(core)
     core.on_refusal(0, 1, START)
-    handed = core.next_task()
+    handed = next_task(core)
     assert handed is not None
     assert (handed[1], handed[0].failures) == (2, 0)
 
 
 def test_a_trial_that_never_reports_the_metric_fails_and_says_so() -> None:
     core = make_core(make_spec(parameters={"x": {"grid": [1]}}))
-    core.next_task()
-    core.on_update(0, 1, update(finished=True), START)
+    next_task(core)
+    on_update(core, 0, 1, update(finished=True))
     (move,) = [m for m in core.take_messages() if m.kind == "moved"]
     assert move.state is TrialState.FAILED
     assert "'score'" in move.error
@@ -121,8 +130,8 @@ def test_asha_stops_the_poor_one_and_tells_why() -> None:
     )
     core = make_core(spec)
     start_all(core)
-    assert core.on_update(0, 1, update(row(5, 0.9)), START)
-    assert not core.on_update(1, 1, update(row(5, 0.1)), START)
+    assert on_update(core, 0, 1, update(row(5, 0.9)))
+    assert not on_update(core, 1, 1, update(row(5, 0.1)))
     messages = core.take_messages()
     rungs = [m.entry for m in messages if m.kind == "rung"]
     assert [(e.trial, e.step, e.decision, e.peers) for e in rungs] == [
@@ -139,13 +148,13 @@ def test_halving_pauses_those_that_came_early_and_resumes_the_best() -> None:
     core = make_core(make_spec(early_stopping=HALVING))
     start_all(core)
     for index, score in ((0, 0.3), (1, 0.9)):
-        assert core.on_update(index, 1, update(row(5, score)), START)
+        assert on_update(core, index, 1, update(row(5, score)))
         saved = update(parked=True, checkpoint=(5, f"state-{index}"))
-        assert not core.on_update(index, 1, saved, START)
+        assert not on_update(core, index, 1, saved)
     assert not core.done
-    assert core.next_task() is None
-    assert not core.on_update(2, 1, update(row(5, 0.1)), START)
-    task, attempt = core.next_task()
+    assert next_task(core) is None
+    assert not on_update(core, 2, 1, update(row(5, 0.1)))
+    task, attempt = next_task(core)
     assert (task.index, attempt, task.checkpoint, task.checkpoint_step) == (1, 2, "state-1", 5)
     states = [(m.trial, m.state) for m in core.take_messages() if m.kind == "moved"]
     assert states == [
@@ -158,9 +167,9 @@ def test_halving_pauses_those_that_came_early_and_resumes_the_best() -> None:
 
 def test_halving_lets_the_last_arrival_go_on_in_place() -> None:
     core = make_core(make_spec(early_stopping=HALVING, parameters={"x": {"grid": [1]}}))
-    core.next_task()
-    assert core.on_update(0, 1, update(row(5, 0.5)), START)
-    assert core.on_update(0, 1, update(parked=True), START)
+    next_task(core)
+    assert on_update(core, 0, 1, update(row(5, 0.5)))
+    assert on_update(core, 0, 1, update(parked=True))
 
 
 def test_the_winner_of_a_group_is_trained_again_once() -> None:
@@ -169,7 +178,7 @@ def test_the_winner_of_a_group_is_trained_again_once() -> None:
     core = make_core(spec)
     start_all(core)
     for index, score in enumerate((0.1, 0.8, 0.3)):
-        core.on_update(index, 1, update(row(10, score)), START)
+        on_update(core, index, 1, update(row(10, score)))
     asked = [m for m in core.take_messages() if m.kind == "restart"]
     assert [(m.parent, m.max_t) for m in asked] == [(1, 40)]
     assert not core.done
@@ -179,25 +188,25 @@ def test_the_winner_of_a_group_is_trained_again_once() -> None:
     )
     core.add([again])
     core.add([again])
-    task, _ = core.next_task()
+    task, _ = next_task(core)
     assert task.index == 3
-    assert core.on_update(3, 1, update(row(10, 0.1)), START)
-    assert not core.on_update(3, 1, update(row(40, 0.2)), START)
+    assert on_update(core, 3, 1, update(row(10, 0.1)))
+    assert not on_update(core, 3, 1, update(row(40, 0.2)))
     assert core.done
 
 
 def test_cancelling_ends_what_runs_and_hands_out_nothing_more() -> None:
     core = make_core(max_concurrent=1)
-    core.next_task()
+    next_task(core)
     core.cancel(START)
     assert core.done
-    assert core.next_task() is None
+    assert next_task(core) is None
     core.finish(START)
     messages = core.take_messages()
     assert kinds(messages) == ["started", "moved", "finished"]
     assert messages[1].state is TrialState.CANCELLED
     assert messages[2].state is SweepState.CANCELLED
-    assert not core.on_update(0, 1, update(row(1, 1.0)), START)
+    assert not on_update(core, 0, 1, update(row(1, 1.0)))
 
 
 def recovered(task: TrialTask, **changes: object) -> TrialTask:
@@ -245,8 +254,8 @@ def test_a_successor_asks_again_for_a_second_training_that_was_lost() -> None:
 
 def test_an_update_of_an_attempt_that_is_over_changes_nothing() -> None:
     core = make_core()
-    core.next_task()
+    next_task(core)
     core.on_failure(0, 1, "died", START)
     core.take_messages()
-    assert not core.on_update(0, 1, update(row(1, 1.0)), START)
+    assert not on_update(core, 0, 1, update(row(1, 1.0)))
     assert core.take_messages() == []

@@ -21,13 +21,13 @@ from workers.driver.core import SweepCore
 from workers.driver.link import Link
 from workers.driver.outbox import Outbox
 from workers.driver.service import DriverService
-from workers.driver.tuning import TunedSweep
+from workers.driver.running import LiveWork, RunningSweep
 
 spec = make_spec()
 now = lambda: datetime.now(UTC)
 outbox = Outbox(Path(sys.argv[2]))
 core = SweepCore(spec, make_tasks(spec), (), max_concurrent=None, now=now())
-sweep = TunedSweep(
+sweep = RunningSweep(
     core,
     Assignment(
         sweep_id="s", epoch=1, spec=spec, code="m:f", cpu=1, gpu=0, reuse_actors=True,
@@ -39,7 +39,7 @@ sweep = TunedSweep(
 link = Link(DriverService(sys.argv[1], "token"), sweep, outbox, on_cancel=lambda: None)
 link.start()
 sweep.plan_next()
-sweep.on_failure(sweep.plan_next(), "boom")
+sweep.on_failure(LiveWork(sweep.plan_next()), "boom")
 sweep.finish()
 link.drain()
 print("drained")

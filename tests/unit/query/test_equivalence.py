@@ -13,11 +13,11 @@ from sqlalchemy import Connection, create_engine, insert, select, text
 from service.query import ast
 from service.query.evaluate import matches
 from service.store.open import migrate
-from service.store.rows import TrialRow
 from service.store.sql import convert
 from service.store.sql.engine import make_engine
 from service.store.sql.filters import Compiler
 from service.store.tables import sweeps, trials
+from sweep.rows import TrialRow
 from sweep.states import TrialState
 from tests.unit.store.builders import START
 

@@ -42,7 +42,7 @@ from workers.trainables.arithmetic.datasets import (
     test_records as all_test_records,
 )
 from workers.trainables.arithmetic.tasks import accuracy, label
-from workers.trainables.arithmetic.training import build, train
+from workers.trainables.arithmetic.training import train
 
 
 @pytest.fixture(autouse=True)
@@ -164,7 +164,8 @@ def test_there_are_27_networks_and_1296_experiments() -> None:
 @pytest.mark.parametrize("network", networks(), ids=str)
 def test_first_weights_are_a_function_of_the_seed(network: Any) -> None:
     a, b = draw("random", 0, torch.arange(8))
-    first, again, other = (build(network, out=128, seed=s) for s in (1, 1, 2))
+    params = {"task": "equality", "dataset": "random", "network": network.model_dump(), "lr": 1}
+    first, again, other = (train.build(params, seed=s) for s in (1, 1, 2))
     assert torch.equal(first(a, b), again(a, b))
     assert not torch.equal(first(a, b), other(a, b))
     for name, weights in first.named_parameters():
@@ -179,13 +180,10 @@ def test_first_weights_are_a_function_of_the_seed(network: Any) -> None:
 
 
 def test_the_activation_follows_every_layer_and_residuals_where_widths_agree() -> None:
-    generator = torch.Generator().manual_seed(0)
     a, b = draw("random", 0, torch.arange(4))
     x = torch.cat((a, b), dim=1)
     for out, residual in ((128, True), (256, True), (1, False)):
-        net = Dense(
-            width=WIDTH, out=out, depth=2, activation="tanh", residual=residual, generator=generator
-        )
+        net = Dense(width=WIDTH, out=out, depth=2, activation="tanh", residual=residual)
         first, last = net.layers
         hidden = torch.tanh(first(x)) + (x if residual else 0)
         answer = torch.tanh(last(hidden)) + (hidden if residual and out == 256 else 0)

@@ -95,6 +95,9 @@ class ArithmeticParameters(_Model):
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 32
     eval_every: Annotated[int, Field(ge=1)] = 100
     data_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    batch_seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    """What the batches are drawn with; the trial's own seed when not given. Trials that
+    share it see the same batches, which makes their comparison, and a pack, cheaper."""
 
 
 def networks() -> tuple[Network, ...]:

@@ -36,7 +36,10 @@ def mix(z: Tensor) -> Tensor:
 
 
 def batch_records(seed: Tensor, step: Tensor, size: int) -> Tensor:
-    """The numbers of the training records that a step draws, with replacement: (size,)."""
+    """The numbers of the training records that a step draws, with replacement: (size,).
+
+    For steps of shape (count, 1), those of each: (count, size).
+    """
     position = torch.arange(size, device=seed.device)
     key = mix(seed * _GOLDEN + _STREAM_BATCH) + step * _GOLDEN
     return ((mix(mix(key) + position * _GOLDEN) >> 8) & 0xFFFFFFFFFFFF) % TRAINING_RECORDS

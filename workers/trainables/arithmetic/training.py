@@ -1,16 +1,19 @@
-"""One training of the arithmetic study: Adam on the mean squared error."""
+"""The trainings of the arithmetic study: Adam on the mean squared error."""
 
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sweep.run import Run
+from workers.fusion.packable import OptimizerSettings, Packable, Params
 from workers.nn.arithmetic import Dense, Multiply, MultiplySimple
 from workers.trainables.arithmetic import (
+    ARITHMETIC,
     WIDTH,
     ArithmeticParameters,
+    Dataset,
     DenseNetwork,
     MultiplyNetwork,
     Network,
@@ -20,12 +23,12 @@ from workers.trainables.arithmetic import (
 from workers.trainables.arithmetic.datasets import batch_records, draw, test_records
 from workers.trainables.arithmetic.tasks import accuracy, label
 
-_SAVE_EVERY = 1_000
+Examples = tuple[Tensor, Tensor, Tensor]
+"""Both inputs, (..., batch, WIDTH), and the labels, (..., batch, output width)."""
 
 
-def build(network: Network, *, out: int, seed: int) -> nn.Module:
-    """The network, its first weights a function of the seed."""
-    generator = torch.Generator().manual_seed(seed)
+def build(network: Network, *, out: int) -> nn.Module:
+    """The network; its first weights are drawn from PyTorch's generator."""
     if isinstance(network, DenseNetwork | ResidualNetwork):
         return Dense(
             width=WIDTH,
@@ -33,72 +36,120 @@ def build(network: Network, *, out: int, seed: int) -> nn.Module:
             depth=network.depth,
             activation=network.activation,
             residual=isinstance(network, ResidualNetwork),
-            generator=generator,
         )
     if isinstance(network, MultiplyNetwork):
-        return Multiply(width=WIDTH, out=out, generator=generator)
-    return MultiplySimple(width=WIDTH, out=out, generator=generator)
+        return Multiply(width=WIDTH, out=out)
+    return MultiplySimple(width=WIDTH, out=out)
 
 
-def train(params: dict[str, Any], run: Run) -> None:
-    """Train until the run ends it; evaluate every `eval_every` steps and at the last."""
-    training = _Training(ArithmeticParameters.model_validate(params), run)
-    step = training.restore(run.restore())
-    while True:
-        step += 1
-        training.learn(step)
-        if step % training.params.eval_every == 0 or step == run.max_t:
-            run.report(step, **training.evaluate())
-            if step % _SAVE_EVERY == 0:
-                run.save(training.state(step))
+class ArithmeticTraining(Packable):
+    """Trainings of one network with any task whose labels are as wide, any data set, any rate."""
 
+    span = 100
 
-class _Training:
-    def __init__(self, params: ArithmeticParameters, run: Run) -> None:
-        self.params = params
-        self._seed = torch.tensor(run.seed, device=run.device)
-        self._device = run.device
-        self._model = build(params.network, out=output_width(params.task), seed=run.seed)
-        self._model.to(run.device)
-        self._optimizer = torch.optim.Adam(self._model.parameters(), lr=params.lr, fused=True)
-        self._test = self._pairs(test_records(run.device))
+    def model(self, params: Params) -> nn.Module:
+        """See `Packable`."""
+        read = _read(params)
+        return build(read.network, out=output_width(read.task))
 
-    def learn(self, step: int) -> None:
-        """One step of Adam on one batch."""
-        number = torch.tensor(step, device=self._device)
-        a, b, wanted = self._pairs(batch_records(self._seed, number, self.params.batch_size))
-        loss = functional.mse_loss(self._model(a, b), wanted)
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
+    def loss(self, model: Callable[..., Tensor], batch: Examples) -> Tensor:
+        """The mean squared error."""
+        a, b, wanted = batch
+        return functional.mse_loss(model(a, b), wanted)
 
-    @torch.no_grad()
-    def evaluate(self) -> dict[str, float]:
+    def batches(self, params: Params, seed: int) -> Iterator[Examples]:
+        """One batch a step, as `stream` draws them."""
+        stream, step = self.stream(params, seed, torch.device("cpu")), 0
+        while True:
+            step += 1
+            a, b, wanted = stream.take(step, 1)
+            yield a[0], b[0], wanted[0]
+
+    def metrics(self, model: Callable[..., Tensor], batch: Examples) -> dict[str, Tensor]:
         """Accuracy and mean squared error over the test records."""
-        a, b, wanted = self._test
-        predicted = self._model(a, b)
+        a, b, wanted = batch
+        predicted = model(a, b)
         return {
-            "accuracy": accuracy(predicted, wanted).item(),
-            "loss": functional.mse_loss(predicted, wanted).item(),
+            "accuracy": accuracy(predicted, wanted),
+            "loss": functional.mse_loss(predicted, wanted),
         }
 
-    def state(self, step: int) -> dict[str, Any]:
-        """All that a training needs to go on exactly."""
-        return {
-            "step": step,
-            "model": self._model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-        }
+    def evaluation(self, params: Params) -> Examples:
+        """The test records of the data set, labelled."""
+        read = _read(params)
+        a, b = draw(read.dataset, read.data_seed, test_records("cpu"))
+        return a, b, label(read.task, a, b)
 
-    def restore(self, state: dict[str, Any] | None) -> int:
-        """Go on from a state; the step that it is after."""
-        if state is None:
-            return 0
-        self._model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        step: int = state["step"]
-        return step
+    def optimizer(self, params: Params) -> OptimizerSettings:
+        """Adam at the trial's rate."""
+        return OptimizerSettings(lr=_read(params).lr)
 
-    def _pairs(self, records: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        a, b = draw(self.params.dataset, self.params.data_seed, records)
-        return a, b, label(self.params.task, a, b)
+    def report_every(self, params: Params) -> int:
+        """The parameter `eval_every`."""
+        return _read(params).eval_every
+
+    def fuse_key(self, params: Params) -> Hashable:
+        """As the descriptor says."""
+        assert ARITHMETIC.fuse_key is not None
+        return ARITHMETIC.fuse_key(params)
+
+    def stream(self, params: Params, seed: int, device: torch.device) -> "_Stream":
+        """Batches drawn by counting, many steps at once."""
+        return _Stream(_read(params), seed, device)
+
+    def stream_key(self, params: Params, seed: int) -> Hashable:
+        """Task, data set and the seed of its batches."""
+        read = _read(params)
+        return (*self.evaluation_key(params), _batch_seed(read, seed))
+
+    def evaluation_key(self, params: Params) -> tuple[str, str, int]:
+        """Task and data set."""
+        read = _read(params)
+        return (read.task, read.dataset, read.data_seed)
+
+
+train = ArithmeticTraining()
+
+
+class _Stream:
+    def __init__(self, params: ArithmeticParameters, seed: int, device: torch.device) -> None:
+        self._params = params
+        self._seed = _batch_seed(params, seed)
+        self._device = device
+
+    def take(self, first: int, count: int) -> Examples:
+        params = self._params
+        a, b = _inputs(
+            params.dataset,
+            params.data_seed,
+            self._seed,
+            params.batch_size,
+            first,
+            count,
+            self._device,
+        )
+        return a, b, label(params.task, a, b)
+
+
+@lru_cache(maxsize=4)
+def _inputs(
+    dataset: Dataset,
+    data_seed: int,
+    seed: int,
+    size: int,
+    first: int,
+    count: int,
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """The inputs of some steps, (count, size, WIDTH) each; several tasks ask for the same."""
+    steps = torch.arange(first, first + count, device=device)[:, None]
+    records = batch_records(torch.tensor(seed, device=device), steps, size)
+    return draw(dataset, data_seed, records)
+
+
+def _batch_seed(params: ArithmeticParameters, seed: int) -> int:
+    return seed if params.batch_seed is None else params.batch_seed
+
+
+def _read(params: Params) -> ArithmeticParameters:
+    return ArithmeticParameters.model_validate(params)

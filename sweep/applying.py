@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.store.rows import TrialRow, trial_id
 from sweep.errors import NotFound
 from sweep.records import Origin
+from sweep.rows import TrialRow, trial_id
 from sweep.spec import SweepSpec
 from sweep.states import FINAL_TRIAL_STATES, TRIAL_TRANSITIONS, TrialState
 from sweep.wire import (
@@ -141,7 +141,7 @@ class _Applier:
             return
         self.changes.fruitful = True
         row.attempts, row.state, row.reason = message.attempt, TrialState.RUNNING, None
-        row.node = message.node
+        row.node, row.pack = message.node, message.pack
         row.started_at = row.started_at or message.time
         if (row.step or 0) > message.from_step:
             self._drop_after(row, message.from_step)

@@ -1,0 +1,284 @@
+"""A member of a pack learns what it learns alone, whatever happens around it."""
+
+import math
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sweep.run import NullRun
+from tests.unit.fusion.trainings import Anyhow, Line, Trajectory, alone, line
+from workers.fusion.pack import MemberFailed, Pack
+from workers.fusion.packable import Packable, Params
+from workers.fusion.program import PackError, Program
+from workers.fusion.state import MemberState
+from workers.trainables.arithmetic import networks
+
+STEPS = 200
+WIDE_TASKS = ("elementwise_mul", "elementwise_add", "logical_xor", "logical_and", "equality")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def drain(pack: Pack, until: int) -> dict[int, Trajectory]:
+    """Train every member to a step; what each reported."""
+    seen: dict[int, Trajectory] = {}
+    while len(pack):
+        evaluations = pack.advance()
+        assert evaluations
+        for evaluation in evaluations:
+            assert evaluation.error is None
+            seen.setdefault(evaluation.key, []).append((evaluation.step, dict(evaluation.metrics)))
+        pack.drop([e.key for e in evaluations if e.step >= until])
+    return seen
+
+
+def assert_same(ours: Trajectory, theirs: Trajectory, tolerance: float = 1e-9) -> None:
+    assert [step for step, _ in ours] == [step for step, _ in theirs]
+    for (step, a), (_, b) in zip(ours, theirs, strict=True):
+        assert a.keys() == b.keys()
+        for name in a:
+            assert math.isclose(a[name], b[name], rel_tol=tolerance), (step, name, a, b)
+
+
+@st.composite
+def packs(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Members of one pack: one network and optimizer, all else their own."""
+    network = draw(st.sampled_from(networks())).model_dump()
+    optimizer = draw(st.sampled_from(("adam", "adamw", "sgd")))
+    shares_batches = draw(st.booleans())
+    rates = st.floats(1e-5, 3e-3)
+
+    def member() -> dict[str, Any]:
+        return {
+            "task": draw(st.sampled_from(WIDE_TASKS)),
+            "dataset": draw(st.sampled_from(("many_hot", "random", "random_pos", "one_hot"))),
+            "network": network,
+            "eval_every": 10,
+            "batch_size": 8,
+            "batch_seed": 5 if shares_batches else None,
+            "how": {
+                "optimizer": optimizer,
+                "lr": draw(rates),
+                "weight_decay": draw(st.sampled_from((0.0, 1e-3))),
+                "beta1": draw(st.sampled_from((0.9, 0.5))),
+                "beta2": draw(st.sampled_from((0.999, 0.9))),
+                "eps": draw(st.sampled_from((1e-8, 1e-4))),
+                "momentum": draw(st.sampled_from((0.0, 0.9))),
+                "clip_norm": draw(st.sampled_from((None, 0.01, 1.0))),
+                "init_scale": draw(st.sampled_from((0.5, 1.0))),
+            },
+        }
+
+    return [member() for _ in range(draw(st.integers(2, 5)))]
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(packs(), st.data())
+def test_every_member_equals_its_training_alone(
+    members: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    """Float64, with members stopped, refilled and resumed in between."""
+    anyhow = Anyhow()
+    pack = new_pack(anyhow, block=data.draw(st.integers(1, 4)))
+    late = data.draw(st.integers(0, len(members) - 1), label="joins later")
+    away = data.draw(st.integers(0, len(members) - 1), label="leaves and comes back")
+    dropped = data.draw(st.integers(0, len(members) - 1), label="stopped for good")
+    pause = 10 * data.draw(st.integers(1, 9), label="when")
+    pack.add([pack.member(i, m, 100 + i) for i, m in enumerate(members) if i != late])
+    seen: dict[int, Trajectory] = {i: [] for i in range(len(members))}
+    saved: dict[int, MemberState] = {}
+
+    def at(step: int) -> None:
+        if step == pause:
+            pack.add([pack.member(late, members[late], 100 + late)])
+            if away in pack.keys:
+                saved[away] = pack.state(away)
+                pack.drop([away])
+            pack.drop([dropped])
+        if step == 2 * pause and away in saved:
+            pack.add([pack.member(away, members[away], 100 + away)], [saved.pop(away)])
+
+    reached = 0
+    while len(pack):
+        for evaluation in pack.advance():
+            assert evaluation.error is None
+            seen[evaluation.key].append((evaluation.step, dict(evaluation.metrics)))
+            if evaluation.step > reached:
+                reached = evaluation.step
+                at(reached)
+        pack.drop([key for key in pack.keys if seen[key] and seen[key][-1][0] >= STEPS])
+    for i, member in enumerate(members):
+        expected = alone(anyhow, member, 100 + i, STEPS)
+        length = len(seen[i])
+        assert length == STEPS // 10 or i in (dropped, away, late)
+        assert_same(seen[i], expected[:length])
+
+
+def new_pack(packable: Packable = line, **options: Any) -> Pack:
+    return Pack(packable, dtype=torch.float64, **options)
+
+
+def filled(members: Sequence[Params], packable: Packable = line, **options: Any) -> Pack:
+    pack = new_pack(packable, **options)
+    pack.add([pack.member(i, params, i) for i, params in enumerate(members)])
+    return pack
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_a_members_own_settings_and_loss_weight_are_kept(optimizer: str) -> None:
+    members = [
+        {"optimizer": optimizer, "lr": 0.01 * (i + 1), "weight": 1.0 + i, "clip_norm": 0.5}
+        for i in range(5)
+    ]
+    seen = drain(filled(members, block=2), until=50)
+    for i, params in enumerate(members):
+        assert_same(seen[i], alone(line, params, i, 50))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_member_that_diverges_leaves_all_others_bit_identical(dtype: torch.dtype) -> None:
+    def others(lr: float) -> list[MemberState]:
+        pack = Pack(line, dtype=dtype, block=4)
+        rates = [1e-2, lr, 1e-3, 3e-2]
+        pack.add([pack.member(i, {"lr": rate}, i) for i, rate in enumerate(rates)])
+        ended = None
+        for _ in range(40):
+            for evaluation in pack.advance():
+                if evaluation.key == 1 and not math.isfinite(evaluation.metrics["loss"]):
+                    ended = evaluation.step
+        assert (ended is not None) == (lr > 1)
+        return [pack.state(i) for i in (0, 2, 3)]
+
+    for with_nan, without in zip(others(1e300), others(1e-2), strict=True):
+        for name, tensor in with_nan.model.items():
+            assert torch.equal(tensor, without.model[name])
+        for slot, tensors in with_nan.optimizer.items():
+            for name, tensor in tensors.items():
+                assert torch.equal(tensor, without.optimizer[slot][name])
+
+
+def test_a_member_goes_on_alone_from_its_packs_state_and_back() -> None:
+    whole = alone(line, {"lr": 0.02}, 1, 60)
+    pack = filled([{"lr": 0.01}, {"lr": 0.02}], block=2)
+    for _ in range(4):
+        pack.advance()
+    run = NullRun(seed=1, max_t=45)
+    run.save(pack.state(1).to_dict())
+    assert_same(alone(line, {"lr": 0.02}, 1, 45, run=run), whole[4:9])
+    saved = run.restore()
+    assert saved is not None
+    assert saved["step"] == 40
+    network = line.build({}, 0).double()
+    network.load_state_dict(saved["model"])
+    again = new_pack()
+    again.add([again.member(1, {"lr": 0.02}, 1)], [MemberState.from_dict(saved)])
+    assert_same(drain(again, until=60)[1], whole[8:])
+
+
+def test_arrays_shrink_with_the_members_and_small_blocks_are_joined() -> None:
+    pack = filled([{"lr": 0.01}] * 12, block=4)
+    assert [len(block) for block in pack._blocks] == [4, 4, 4]
+    pack.drop([0, 1, 2, 4, 5, 8])
+    pack.advance()
+    assert sorted(len(block) for block in pack._blocks) == [3, 3]
+    assert pack.keys == {3, 6, 7, 9, 10, 11}
+
+
+def test_out_of_memory_halves_what_is_trained_at_once_and_loses_no_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A device with room for three members, found out in the middle of a training."""
+    real, sizes, calls = Program.gradients, [], 0
+
+    def gradients(self: Program, parameters: Any, *rest: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        size = len(next(iter(parameters.values())))
+        if calls > 7 and size > 3:
+            raise torch.OutOfMemoryError("no room")
+        sizes.append(size)
+        return real(self, parameters, *rest, **options)
+
+    members = [{"lr": 0.005 * (i + 1)} for i in range(9)]
+    expected = [alone(line, params, i, 50) for i, params in enumerate(members)]
+    monkeypatch.setattr(Program, "gradients", gradients)
+    seen = drain(filled(members, block=16), until=50)
+    assert sizes[0] == 9
+    assert max(sizes[7:]) <= 3
+    for i in range(9):
+        assert_same(seen[i], expected[i])
+
+
+def test_one_member_that_does_not_fit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gradients(*rest: Any, **options: Any) -> Any:
+        raise torch.OutOfMemoryError("no room at all")
+
+    monkeypatch.setattr(Program, "gradients", gradients)
+    with pytest.raises(PackError, match=r"one member alone does not fit .* no room at all"):
+        filled([{}, {}]).advance()
+
+
+class Picky(Line):
+    """Each of a member's own parts can raise."""
+
+    member_parameters = Line.member_parameters | {"trouble"}
+
+    def model(self, params: Params) -> Any:
+        if params.get("trouble") == "model":
+            raise ValueError("no such model")
+        return super().model(params)
+
+    def evaluation(self, params: Params) -> Any:
+        if params.get("trouble") == "evaluation":
+            raise ValueError("no such evaluation")
+        return super().evaluation(params)
+
+    def evaluation_key(self, params: Params) -> Any:
+        return params.get("trouble")
+
+
+def test_a_member_whose_own_code_raises_is_named() -> None:
+    picky = Picky()
+    with pytest.raises(MemberFailed, match="member 1: no such model"):
+        filled([{}, {"trouble": "model"}], packable=picky)
+    pack = filled([{}, {"trouble": "evaluation"}], packable=picky)
+    good, bad = sorted(pack.advance(), key=lambda e: e.key)
+    assert good.error is None
+    assert str(bad.error) == "no such evaluation"
+
+
+def test_an_iterable_of_batches_that_ends_says_so() -> None:
+    class Short(Line):
+        def batches(self, params: Params, seed: int) -> Any:
+            return islice(super().batches(params, seed), 12)
+
+    pack = filled([{}], packable=Short())
+    pack.advance()
+    pack.advance()
+    with pytest.raises(MemberFailed, match="end before step 15: an endless iterable is needed"):
+        pack.advance()
+
+
+def test_networks_that_differ_in_a_shape_say_which() -> None:
+    class Wide(Line):
+        member_parameters = Line.member_parameters | {"width"}
+
+        def model(self, params: Params) -> Any:
+            return torch.nn.Linear(3, params["width"])
+
+    with pytest.raises(PackError, match=r"'bias' is \(1,\) and \(2,\)"):
+        filled([{"width": 1}, {"width": 2}], packable=Wide())
+
+
+def test_members_with_different_optimizers_say_so() -> None:
+    with pytest.raises(PackError, match="must share one optimizer; got adam, sgd"):
+        filled([{"optimizer": "adam"}, {"optimizer": "sgd"}])

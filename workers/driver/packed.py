@@ -1,0 +1,264 @@
+"""A pack's members as trials: their reports, rungs, saved states and ends.
+
+No threads: the process that trains calls `next_update`, which trains for a while. A
+member at a *boundary* (see `workers.driver.live`) is decided before it goes on: its end
+is known here and it leaves at once; at a rung it is held until an answer says what it
+does, while the others train on.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from pydantic import ValidationError
+
+from sweep.errors import TrialFault
+from sweep.run import ReportRules
+from sweep.wire import ReportRow
+from workers.driver.checkpoints import Checkpoints
+from workers.driver.live import (
+    PackAnswer,
+    TrialPlan,
+    TrialUpdate,
+    WorkPlan,
+    WorkUpdate,
+    boundary,
+    error_text,
+    load_code,
+    report_row,
+)
+from workers.fusion.block import Member
+from workers.fusion.pack import Evaluation, MemberFailed, Pack
+from workers.fusion.packable import Packable
+from workers.fusion.state import MemberState
+
+_NOT_RETRYABLE = (ImportError, TrialFault, ValidationError)
+
+
+@dataclass
+class _Trial:
+    """A member as a trial."""
+
+    plan: TrialPlan
+    rungs: list[int]
+    rules: ReportRules
+    from_step: int
+    rows: list[ReportRow] = field(default_factory=list)
+    checkpoint: tuple[int, str] | None = None
+    held: bool = False
+    """At a rung, until an answer lets it go on."""
+    parked: bool = False
+    """Held, with its state saved."""
+    error: BaseException | None = None
+    ended: bool = False
+    untold: bool = True
+    """Whether no update has named it since something happened to it."""
+
+
+class PackRun:
+    """The trials of one pack in one process.
+
+    Args:
+        plan: the trials that it starts with.
+        device: where to train.
+        node: this machine's name.
+        threads: how many of the CPU's it may use.
+    """
+
+    def __init__(self, plan: WorkPlan, *, device: str, node: str, threads: int) -> None:
+        torch.set_num_threads(threads)
+        self._device = device
+        self._node = node
+        self._code = plan.members[0].code
+        self._pack: Pack | None = None
+        self._trials: dict[int, _Trial] = {}
+        self._joining: list[TrialPlan] = list(plan.members)
+        self._returned: list[int] = []
+        self._full = len(plan.members)
+
+    def next_update(self, timeout: float) -> WorkUpdate:
+        """Train for about `timeout` s, less when nothing can go on; what happened.
+
+        Raises:
+            Exception: when the members fail in a way for which none alone is to blame.
+        """
+        idle = False
+        try:
+            idle = self._train(until=time.monotonic() + timeout)
+        except _NOT_RETRYABLE as error:
+            for trial in self._trials.values():
+                trial.error = error
+                trial.ended = trial.untold = True
+        return self._update(idle)
+
+    def answer(self, answer: PackAnswer) -> None:
+        """Take in what an update's trials do next, before the next update is asked for."""
+        for index, verdict in answer.verdicts.items():
+            trial = self._trials.get(index)
+            if trial is None:
+                continue
+            if verdict == "go":
+                trial.held = trial.parked = False
+            elif verdict == "save":
+                self._save(trial)
+                trial.parked = True
+            elif verdict == "stop":
+                self._drop([index])
+        self._joining += answer.joins
+
+    def end(self) -> bool:
+        """Nothing is left to end: a pack trains only while an update is asked for."""
+        return True
+
+    def _train(self, until: float) -> bool:
+        """Train until a time; whether nothing could go on before."""
+        joining, self._joining = self._joining, []
+        self._admit(joining)
+        assert self._pack is not None
+        while True:
+            held = frozenset(index for index, trial in self._trials.items() if trial.held)
+            try:
+                evaluations = self._pack.advance(held)
+            except MemberFailed as failure:
+                self._fail(failure)
+                continue
+            if not evaluations:
+                return True
+            for evaluation in evaluations:
+                self._record(evaluation)
+            self._drop(e.key for e in evaluations if self._trials[e.key].ended)
+            if time.monotonic() >= until:
+                return False
+
+    def _admit(self, plans: Sequence[TrialPlan]) -> None:
+        """Take trials in, as many as there is room for."""
+        if self._pack is None:
+            for plan in plans:  # so that an error in what follows finds its trials
+                self._trials[plan.task.index] = _trial(plan, 0)
+            self._pack = Pack(_packable(self._code), device=self._device)
+        left = list(plans)
+        while left:
+            members, states = self._members_of(left)
+            try:
+                room = self._pack.room_for(members[0])
+                self._turn_away(left[room:])
+                self._pack.add(members[:room], states[:room])
+                return
+            except MemberFailed as failure:
+                self._fail(failure)
+            left = [p for p in left if p.task.index in self._trials.keys() - self._pack.keys]
+            left = [p for p in left if not self._trials[p.task.index].ended]
+
+    def _members_of(
+        self, plans: Iterable[TrialPlan]
+    ) -> tuple[list[Member], list[MemberState | None]]:
+        assert self._pack is not None
+        members: list[Member] = []
+        states: list[MemberState | None] = []
+        for plan in plans:
+            task = plan.task
+            saved = None
+            if task.checkpoint is not None:
+                saved = Checkpoints(plan.checkpoint_folder).load(task.checkpoint)
+            state = None if saved is None else MemberState.from_dict(saved)
+            self._trials[task.index] = _trial(plan, 0 if state is None else state.step)
+            members.append(
+                self._pack.member(task.index, task.parameters, task.seed, max_t=task.max_t)
+            )
+            states.append(state)
+        return members, states
+
+    def _turn_away(self, plans: Iterable[TrialPlan]) -> None:
+        for plan in plans:
+            del self._trials[plan.task.index]
+            self._returned.append(plan.task.index)
+
+    def _record(self, evaluation: Evaluation) -> None:
+        trial = self._trials[evaluation.key]
+        if evaluation.error is not None:
+            trial.error, trial.ended, trial.untold = evaluation.error, True, True
+            return
+        values = trial.rules.accept(evaluation.step, evaluation.metrics)
+        trial.rows.append(report_row(evaluation.step, values))
+        trial.untold = True
+        reached = boundary(trial.plan, trial.rungs, evaluation.step, values)
+        trial.rungs = [rung for rung in trial.rungs if rung > evaluation.step]
+        if reached == "end":
+            trial.ended = True
+            return
+        trial.held = reached == "rung"
+        assert self._pack is not None
+        if self._pack.saves_at(evaluation.key, evaluation.step):
+            self._save(trial)
+
+    def _save(self, trial: _Trial) -> None:
+        assert self._pack is not None
+        state = self._pack.state(trial.plan.task.index)
+        uri = Checkpoints(trial.plan.checkpoint_folder).save(state.step, state.to_dict())
+        trial.checkpoint = (state.step, uri)
+        trial.untold = True
+
+    def _fail(self, failure: MemberFailed) -> None:
+        trial = self._trials[failure.key]
+        trial.error, trial.ended, trial.untold = failure.error, True, True
+        assert self._pack is not None
+        self._pack.drop([failure.key])
+
+    def _drop(self, indexes: Iterable[int]) -> None:
+        gone = list(indexes)
+        if gone and self._pack is not None:
+            self._pack.drop(gone)
+        for index in gone:
+            self._trials[index].ended = True
+
+    def _update(self, idle: bool) -> WorkUpdate:
+        told: list[tuple[int, TrialUpdate]] = []
+        for index, trial in self._trials.items():
+            at_rung = trial.held and idle and not trial.parked
+            if trial.untold or at_rung:
+                told.append((index, self._told(trial, at_rung)))
+        self._trials = {i: t for i, t in self._trials.items() if not t.ended}
+        returned, self._returned = tuple(self._returned), []
+        return WorkUpdate(
+            trials=tuple(told),
+            room=self._room(),
+            capacity=len(self._trials) if returned else None,
+            returned=returned,
+        )
+
+    def _told(self, trial: _Trial, at_rung: bool) -> TrialUpdate:
+        update = TrialUpdate(
+            node=self._node,
+            from_step=trial.from_step,
+            rows=tuple(trial.rows),
+            checkpoint=trial.checkpoint,
+            at_rung=at_rung,
+            parked=trial.parked,
+            error=None if trial.error is None else error_text(trial.error),
+            retryable=not isinstance(trial.error, _NOT_RETRYABLE),
+        )
+        trial.rows, trial.checkpoint, trial.untold = [], None, False
+        return update
+
+    def _room(self) -> int:
+        """How many trials may join: none while more than half of the pack is left."""
+        if self._pack is None:
+            return 0
+        full, live = max(self._full, self._pack.block_size), len(self._trials)
+        return full - live if live < full / 2 else 0
+
+
+def _trial(plan: TrialPlan, step: int) -> _Trial:
+    rungs = [rung for rung in plan.rungs if rung > step]
+    return _Trial(plan, rungs, ReportRules(step), step)
+
+
+def _packable(code: str) -> Packable:
+    packable = load_code(code)
+    if not isinstance(packable, Packable):
+        raise TrialFault(
+            f"{code!r} cannot be packed: it is no workers.fusion.Packable but a "
+            f"{type(packable).__name__}. Make it one, or set pack: off"
+        )
+    return packable

@@ -1,0 +1,152 @@
+"""Which waiting trials go together: pure bookkeeping, no I/O.
+
+Trials with the same fuse key wait in one line; a pack is taken from its front, whole
+groups where they fit. Trials without a key go alone.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any, Literal
+
+from sweep.spec import SweepSpec
+from sweep.trainables import Trainable
+from sweep.wire import TrialTask
+from workers.driver.live import load_code
+
+PackSize = Literal["off", "auto"] | int
+FuseKey = Callable[[Mapping[str, Any]], Hashable]
+
+MAX_AUTO_SIZE = 1_024
+
+_Line = tuple[Hashable, int]
+"""A fuse key (None: alone) and the size that its packs may have."""
+
+
+class Waiting:
+    """The trials that wait to be trained, in order.
+
+    Args:
+        size: the spec's `pack`.
+        fuse_key: tells which trials may share a pack; None: none.
+        slots: how many packs the cluster runs at once, for `auto`.
+    """
+
+    def __init__(self, size: PackSize, fuse_key: FuseKey | None, slots: int = 1) -> None:
+        self._limit = size if isinstance(size, int) else MAX_AUTO_SIZE
+        self._spreads = size == "auto"
+        self._fuse_key = fuse_key if size != "off" and size != 1 else None
+        self.slots = slots
+        self._lines: dict[_Line, deque[tuple[int, TrialTask]]] = {}
+        self._line_of: dict[int, _Line] = {}
+        self._known: dict[Hashable, int] = {}
+        self._count = 0
+        self._next = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def push(self, task: TrialTask) -> None:
+        """Add a trial at the end of its line."""
+        line = self._line_of.get(task.index) or self._default_line(task)
+        self._line_of[task.index] = line
+        self._lines.setdefault(line, deque()).append((self._next, task))
+        self._next += 1
+        self._count += 1
+
+    def take(self, room: int | None) -> list[TrialTask]:
+        """The trials that go next, together: the front one's pack, `room` at most."""
+        if not self._count:
+            return []
+        line = min(self._lines, key=lambda key: self._lines[key][0][0])
+        size = self._size(line)
+        return self._take(line, size if room is None else min(size, room))
+
+    def take_more(self, like: TrialTask, most: int) -> list[TrialTask]:
+        """Trials that may join a running pack of which `like` is a member."""
+        line = self._line_of[like.index]
+        return self._take(line, most) if line in self._lines and most > 0 else []
+
+    def limit_of(self, task: TrialTask) -> int:
+        """How many trials its pack may have."""
+        return self._line_of[task.index][1]
+
+    def learn(self, task: TrialTask, capacity: int) -> None:
+        """Packs like this trial's may have so many members, no more."""
+        key = self._line_of[task.index][0]
+        self._known[key] = min(capacity, self._known.get(key, capacity))
+
+    def split(self, tasks: Iterable[TrialTask], size: int) -> None:
+        """From now on these trials go in packs of that size at most, among themselves."""
+        for task in tasks:
+            self._line_of[task.index] = (self._line_of[task.index][0], max(1, size))
+
+    def clear(self) -> None:
+        """Forget all that wait."""
+        self._lines.clear()
+        self._count = 0
+
+    def _default_line(self, task: TrialTask) -> _Line:
+        if self._fuse_key is None:
+            return (None, 1)
+        return (self._fuse_key(task.parameters), self._limit)
+
+    def _size(self, line: _Line) -> int:
+        key, limit = line
+        limit = min(limit, self._known.get(key, limit))
+        if self._spreads:
+            waiting = len(self._lines[line])
+            shares = math.ceil(self.slots / len(self._lines))
+            limit = min(limit, math.ceil(waiting / shares))
+        return limit
+
+    def _take(self, line: _Line, size: int) -> list[TrialTask]:
+        """The line's first trials, those of one group next to each other."""
+        queue = self._lines[line]
+        if size == 1:
+            taken = [queue.popleft()]
+        else:
+            rank: dict[str, int] = {}
+            for _, task in queue:
+                rank.setdefault(task.group, len(rank))
+            ordered = sorted(queue, key=lambda entry: rank[entry[1].group])
+            size = self._whole_groups(line, ordered, size)
+            taken, left = ordered[:size], ordered[size:]
+            self._lines[line] = queue = deque(sorted(left, key=lambda entry: entry[0]))
+        if not queue:
+            del self._lines[line]
+        self._count -= len(taken)
+        return [task for _, task in taken]
+
+    def _whole_groups(self, line: _Line, ordered: list[tuple[int, TrialTask]], size: int) -> int:
+        """The size at which no group is cut, a little above where sizes are a choice."""
+        if not self._spreads or size >= len(ordered):
+            return size
+        last = ordered[size - 1][1].group
+        end = size
+        while end < len(ordered) and ordered[end][1].group == last:
+            end += 1
+        return min(end, max(size, line[1]))
+
+
+def packing_of(spec: SweepSpec, trainable: Trainable) -> tuple[PackSize, FuseKey | None]:
+    """How a spec's trials are packed: the size, and what tells which may share a pack."""
+    size = spec.pack or ("off" if trainable.fuse_key is None else "auto")
+    if size == "off":
+        return "off", None
+    if trainable.fuse_key is not None:
+        return size, trainable.fuse_key
+    return size, _own_fuse_key(trainable.code, is_asked=size != "auto")
+
+
+def _own_fuse_key(code: str, *, is_asked: bool) -> FuseKey | None:
+    """The fuse key of a user's own code; importing it may take any error."""
+    from workers.fusion.packable import Packable
+
+    try:
+        packable = load_code(code)
+    except Exception:  # noqa: BLE001 - the trials will meet it too, and tell
+        return None
+    if isinstance(packable, Packable):
+        return packable.fuse_key
+    return (lambda parameters: None) if is_asked else None

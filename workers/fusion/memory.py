@@ -1,0 +1,52 @@
+"""How many members a device takes at once."""
+
+import os
+from collections.abc import Callable
+
+import torch
+
+from workers.fusion.program import Stacks
+
+_CPU_CACHE_BYTES = 16 * 2**20
+"""The arrays of a block on the CPU: about what stays in its caches from step to step."""
+_SHARE = 0.8
+"""How much of a device's free memory a pack may fill."""
+_MIN_CPU_BLOCK, _MAX_BLOCK = 4, 4_096
+
+
+def state_bytes(parameters: Stacks, slots: int) -> int:
+    """The bytes that one member's parameters, gradients and optimizer state take."""
+    one = sum(stack[0].numel() * stack.element_size() for stack in parameters.values())
+    return one * (2 + slots)
+
+
+def block_size(device: torch.device, member_bytes: int, probe: Callable[[int], None]) -> int:
+    """How many members to train at once.
+
+    Args:
+        device: where.
+        member_bytes: what a member keeps between steps.
+        probe: computes the gradients of that many members and lets them go.
+    """
+    if device.type != "cuda":
+        return max(_MIN_CPU_BLOCK, min(_MAX_BLOCK, _CPU_CACHE_BYTES // member_bytes))
+    few = _peak(device, probe, 1)
+    more = _peak(device, probe, 3)
+    each = max(member_bytes, (more - few) // 2 + member_bytes)
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(1, min(_MAX_BLOCK, int(_SHARE * free) // each))
+
+
+def host_capacity(member_bytes: int) -> int:
+    """How many members' states fit into the memory that the host has free."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, int(_SHARE * free) // member_bytes)
+
+
+def _peak(device: torch.device, probe: Callable[[int], None], members: int) -> int:
+    torch.cuda.synchronize(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    probe(members)
+    torch.cuda.synchronize(device)
+    return torch.cuda.max_memory_allocated(device) - before

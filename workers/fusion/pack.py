@@ -1,0 +1,369 @@
+"""A pack: trainings of one computation, trained together in blocks.
+
+It knows members, steps and metrics, and nothing of sweeps: whoever owns it decides
+which members stop, which wait and which join.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import vmap
+
+from workers.fusion.batches import Batch, ByteCache, place
+from workers.fusion.block import Block, Member, Span
+from workers.fusion.memory import block_size, host_capacity, state_bytes
+from workers.fusion.packable import Packable, Stream
+from workers.fusion.precision import precision
+from workers.fusion.program import PackError, Program
+from workers.fusion.state import MemberState
+
+_EVALUATED_AT_ONCE = 64
+"""How many members of a GPU's block are evaluated in one call."""
+
+
+class MemberFailed(Exception):
+    """One member's own code raised; the others can go on without it."""
+
+    def __init__(self, key: int, error: Exception) -> None:
+        super().__init__(f"member {key}: {error}")
+        self.key = key
+        self.error = error
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a member's metrics were after a step, or why there are none."""
+
+    key: int
+    step: int
+    metrics: Mapping[str, float]
+    error: Exception | None = None
+
+
+@contextmanager
+def _blaming(key: int) -> Iterator[None]:
+    """Tell whose code raised; running out of memory is nobody's fault."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:
+        raise MemberFailed(key, error) from error
+
+
+class Pack:
+    """Members that train together.
+
+    Args:
+        packable: what is trained.
+        device: where.
+        dtype: of parameters and data; float64 for exact comparisons.
+        block: how many members' arrays are trained at once; what the device takes when
+            not given.
+    """
+
+    def __init__(
+        self,
+        packable: Packable,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        block: int | None = None,
+    ) -> None:
+        self._packable = packable
+        self._device = torch.device(device)
+        self._dtype = dtype
+        self._block = block
+        self._blocks: list[Block] = []
+        self._program: Program | None = None
+        self._streams: dict[tuple[Hashable, int], Stream] = {}
+        """Under the key of each stream and the step that it is at."""
+        self._spans = ByteCache()
+        self._evaluations = ByteCache()
+        self._swaps = False
+        self._capacity = 1
+        self._params: dict[int, Mapping[str, Any]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(block) for block in self._blocks)
+
+    @property
+    def keys(self) -> frozenset[int]:
+        """The members' keys."""
+        return frozenset(member.key for block in self._blocks for member in block.members)
+
+    @property
+    def block_size(self) -> int:
+        """How many members' arrays are trained at once; 1 until a first one was added."""
+        return self._block or 1
+
+    def room_for(self, member: Member) -> int:
+        """How many more members like this one the machine takes; at least one when empty.
+
+        Raises:
+            MemberFailed, PackError: when the member cannot be built, or not packed.
+        """
+        if self._program is None:
+            self._prepare(member)
+        return max(self._capacity - len(self), 0 if len(self) else 1)
+
+    def saves_at(self, key: int, step: int) -> bool:
+        """Whether a member's state is to be saved after a step."""
+        return step % self._packable.save_every(self._params[key]) == 0
+
+    def member(
+        self, key: int, params: Mapping[str, Any], seed: int, *, max_t: int | None = None
+    ) -> Member:
+        """Describe a member to be added."""
+        return Member(
+            key,
+            params,
+            seed,
+            self._packable.optimizer(params),
+            self._packable.report_every(params),
+            max_t,
+        )
+
+    def add(
+        self, members: Sequence[Member], states: Sequence[MemberState | None] | None = None
+    ) -> None:
+        """Take in members, fresh or with the states that they go on from.
+
+        Raises:
+            PackError: when they cannot be packed together.
+        """
+        if not members:
+            return
+        saved: list[MemberState | None] = [None] * len(members) if states is None else [*states]
+        waiting = [
+            replace(member, step=0 if state is None else state.step)
+            for member, state in zip(members, saved, strict=True)
+        ]
+        if self._program is None:
+            self._prepare(waiting[0])
+        size = self._size
+        for start in range(0, len(waiting), size):
+            part = slice(start, start + size)
+            self._blocks.append(self._started(waiting[part], saved[part]))
+            self._params |= {member.key: member.params for member in waiting[part]}
+
+    def drop(self, keys: Iterable[int]) -> None:
+        """Let members go; the arrays shrink."""
+        gone = set(keys)
+        self._params = {key: params for key, params in self._params.items() if key not in gone}
+        kept: list[Block] = []
+        for block in self._blocks:
+            rows = [i for i, member in enumerate(block.members) if member.key not in gone]
+            if len(rows) == len(block):
+                kept.append(block)
+            elif rows:
+                kept.append(block.choose(rows))
+        self._blocks = kept
+        used = {self._packable.stream_key(m.params, m.seed) for b in kept for m in b.members}
+        self._streams = {k: stream for k, stream in self._streams.items() if k[0] in used}
+
+    def advance(self, held: frozenset[int] = frozenset()) -> list[Evaluation]:
+        """Train the block that is furthest behind to its next evaluation, and evaluate.
+
+        Args:
+            held: the members that may not go on; their blocks wait.
+
+        Returns:
+            The evaluations that fell due; empty when all blocks wait.
+
+        Raises:
+            PackError: when the computation cannot be packed, or one member alone does
+                not fit into memory.
+        """
+        self._join_small(held)
+        free = [i for i, block in enumerate(self._blocks) if held.isdisjoint(block.keys)]
+        if not free:
+            return []
+        place_in = min(free, key=lambda i: self._blocks[i].step)
+        with precision(self._packable.precision):
+            try:
+                return self._train(place_in)
+            except (torch.OutOfMemoryError, MemoryError) as error:
+                reason = str(error)
+            except RuntimeError as error:  # what the CPU's allocator raises
+                if "can't allocate memory" not in str(error):
+                    raise
+                reason = str(error)
+        self._halve(place_in, reason)
+        return self.advance(held)
+
+    def state(self, key: int) -> MemberState:
+        """A member's state, to go on from alone or in any pack."""
+        for block in self._blocks:
+            for i, member in enumerate(block.members):
+                if member.key == key:
+                    return block.state_of(i)
+        raise KeyError(key)
+
+    @property
+    def _size(self) -> int:
+        assert self._block is not None
+        return self._block
+
+    def _prepare(self, member: Member) -> None:
+        """Trace nothing yet, but learn what a member needs."""
+        network = self._build(member).to(self._device)
+        first = replace(member, step=0)
+        program = Program(self._packable, network, self._draw(first, 1))
+        like = self._span([first], 1)
+        block = Block.start([first], [network], [None], self._device)
+        each = state_bytes(block.parameters, len(block.slots))
+
+        def probe(members: int) -> None:
+            several = block.choose([0] * members)
+            program.gradients(several.parameters, several.constants, like.at(0), shared=True)
+
+        with precision(self._packable.precision):
+            if self._block is None:
+                self._block = block_size(self._device, each, probe)
+        self._capacity = self._block if self._device.type == "cuda" else host_capacity(each)
+        self._program = program
+
+    def _started(self, members: list[Member], states: list[MemberState | None]) -> Block:
+        networks = [self._build(member) for member in members]
+        if len({member.settings.kind for member in members}) > 1:
+            kinds = ", ".join(sorted({member.settings.kind for member in members}))
+            raise PackError(f"the members of one pack must share one optimizer; got {kinds}")
+        device = torch.device("cpu") if self._swaps else self._device
+        return Block.start(members, networks, states, device)
+
+    def _build(self, member: Member) -> nn.Module:
+        with _blaming(member.key):
+            return self._packable.build(member.params, member.seed).to(self._dtype)
+
+    def _join_small(self, held: frozenset[int]) -> None:
+        """Put blocks that have shrunk together again, where that leaves fewer."""
+        small = sorted(
+            (b for b in self._blocks if len(b) < self._size and held.isdisjoint(b.keys)), key=len
+        )
+        if len(small) < 2:
+            return
+        group = [small[0]]
+        every = small[0].members[0].report_every
+        for block in small[1:]:
+            in_phase = (block.step - small[0].step) % every == 0
+            if in_phase and sum(map(len, group)) + len(block) <= self._size:
+                group.append(block)
+        if len(group) > 1:
+            joined = Block.joined([block.to(group[0].device) for block in group])
+            self._blocks = [block for block in self._blocks if block not in group] + [joined]
+
+    def _train(self, place_in: int) -> list[Evaluation]:
+        assert self._program is not None
+        block = self._blocks[place_in].to(self._device)
+        try:
+            left = block.due
+            due = [i for i, m in enumerate(block.members) if m.due - m.step == left]
+            while left > 0:
+                count = min(left, self._packable.span)
+                block.train(self._program, self._span(block.members, count), count)
+                left -= count
+            return self._evaluate(block, due)
+        finally:
+            self._blocks[place_in] = block.to(self._blocks[place_in].device)
+
+    def _span(self, members: Sequence[Member], count: int) -> Span:
+        numbers: dict[Hashable, int] = {}
+        spans: list[Batch] = []
+        stream_of: list[int] = []
+        for member in members:
+            key = (self._packable.stream_key(member.params, member.seed), member.step + 1, count)
+            if key not in numbers:
+                numbers[key] = len(spans)
+                spans.append(self._spans.get(key, lambda m=member: self._draw(m, count)))  # type: ignore[misc]
+            stream_of.append(numbers[key])
+        return Span.of(spans, stream_of, self._device)
+
+    def _draw(self, member: Member, count: int) -> Batch:
+        key, first = self._packable.stream_key(member.params, member.seed), member.step + 1
+        stream = self._streams.pop((key, first), None)
+        if stream is None:
+            stream = self._packable.stream(member.params, member.seed, self._device)
+        with _blaming(member.key):
+            drawn = place(stream.take(first, count), self._device, self._dtype)
+        self._streams[key, first + count] = stream
+        return drawn
+
+    @torch.no_grad()
+    def _evaluate(self, block: Block, rows: Sequence[int]) -> list[Evaluation]:
+        by_data: dict[Hashable, list[int]] = {}
+        for i in rows:
+            key = self._packable.evaluation_key(block.members[i].params)
+            by_data.setdefault(key, []).append(i)
+        found: list[Evaluation] = []
+        if self._device.type != "cuda":
+            for key, some in by_data.items():
+                found += [self._evaluate_one(block, i, key) for i in some]
+            return found
+        ahead = torch.cuda.current_stream(self._device)
+        waiting = []
+        for key, some in by_data.items():
+            stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+            stream.wait_stream(ahead)
+            with torch.cuda.stream(stream):
+                waiting.append((some, self._evaluate_stacked(block, some, key)))
+        torch.cuda.synchronize(self._device)
+        for some, values in waiting:
+            columns = {name: column.tolist() for name, column in values.items()}
+            for row, i in enumerate(some):
+                metrics = {name: column[row] for name, column in columns.items()}
+                found.append(Evaluation(block.members[i].key, block.members[i].step, metrics))
+        return found
+
+    def _evaluate_one(self, block: Block, i: int, data: Hashable) -> Evaluation:
+        """A member by itself: a CPU gains nothing from more at once, and its caches lose."""
+        assert self._program is not None
+        member = block.members[i]
+        try:
+            with _blaming(member.key):
+                batch = self._evaluation(data, member)
+                metrics = self._program.metrics_of(block.tensors_of(i), batch)
+                values = {name: float(value) for name, value in metrics.items()}
+        except MemberFailed as failure:
+            return Evaluation(member.key, member.step, {}, failure.error)
+        return Evaluation(member.key, member.step, values)
+
+    def _evaluate_stacked(
+        self, block: Block, rows: Sequence[int], data: Hashable
+    ) -> dict[str, Tensor]:
+        """Members that share their data, in one call: the metrics of each, (rows,)."""
+        program = self._program
+        assert program is not None
+        batch = self._evaluation(data, block.members[rows[0]])
+        index = torch.tensor(rows, device=self._device)
+        stacks = {
+            name: stack.index_select(0, index)
+            for name, stack in (block.parameters | block.constants).items()
+        }
+        evaluate = vmap(lambda t: dict(program.metrics_of(t, batch)), chunk_size=_EVALUATED_AT_ONCE)
+        values: dict[str, Tensor] = evaluate(stacks)
+        return values
+
+    def _evaluation(self, key: Hashable, member: Member) -> Batch:
+        return self._evaluations.get(
+            key,
+            lambda: place(self._packable.evaluation(member.params), self._device, self._dtype),
+        )
+
+    def _halve(self, place_in: int, reason: str) -> None:
+        """Go on with half as many members at once, from where the block came to."""
+        block = self._blocks[place_in]
+        if len(block) == 1:
+            raise PackError(
+                f"one member alone does not fit into the memory of {self._device}: {reason[:500]}"
+            )
+        self._swaps = self._swaps or self._device.type == "cuda"
+        self._block = len(block) // 2
+        self._spans, self._evaluations = ByteCache(), ByteCache()
+        self._blocks[place_in : place_in + 1] = block.halves()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
