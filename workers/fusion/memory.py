@@ -1,17 +1,34 @@
 """How many members a device takes at once."""
 
+import ctypes
 import os
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 
 import torch
 
 from workers.fusion.program import Stacks
 
-_CPU_CACHE_BYTES = 16 * 2**20
+_CPU_CACHE_BYTES = 20 * 2**20
 """The arrays of a block on the CPU: about what stays in its caches from step to step."""
 _SHARE = 0.8
 """How much of a device's free memory a pack may fill."""
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""See mallopt(3)."""
 _MIN_CPU_BLOCK, _MAX_BLOCK = 4, 4_096
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Have the C library keep what is freed, rather than give it back and fault it in again.
+
+    A block's gradients are megabytes that come and go at every step.
+    """
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+        mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
 def state_bytes(parameters: Stacks, slots: int) -> int:

@@ -1,13 +1,14 @@
 """One optimizer pass for all members of a block, each with its own settings.
 
-On the CPU, PyTorch's fused kernels read and write every number once; each member is
-one call, because the kernels take one learning rate. Elsewhere a member's call would
-not fill the device, so the formulas are written over the stacks, with the settings as
-columns. The formulas are those of `torch.optim`: Kingma and Ba (2015, algorithm 1) for
-Adam, Loshchilov and Hutter (2019, algorithm 2) for AdamW.
+On the CPU, PyTorch's fused kernels read and write every number once; they take one
+learning rate a call, so that neighbours with the same settings share a call. Elsewhere
+that many calls would not fill the device, so the formulas are written over the stacks,
+with the settings as columns. The formulas are those of `torch.optim`: Kingma and Ba
+(2015, algorithm 1) for Adam, Loshchilov and Hutter (2019, algorithm 2) for AdamW.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -51,9 +52,10 @@ class StackedOptimizer:
         self._clips = any(s.clip_norm is not None for s in self.settings)
         self._by_member = self._device.type == "cpu"
         if self._by_member:
-            self._rows = _rows(parameters.values())
-            self._slot_rows = [_rows(slots[slot].values()) for slot in SLOTS[self.kind]]
-            self._step_rows = [[step] * len(parameters) for step in self._steps.unbind()]
+            self._runs = _runs(self.settings, steps)
+            self._rows = self._cut(parameters)
+            self._slot_rows = [self._cut(slots[slot]) for slot in SLOTS[self.kind]]
+            self._step_rows = [[self._steps[run.start]] * len(parameters) for run in self._runs]
         self._columns = {
             name: self._column([getattr(s, name) for s in self.settings])
             for name in ("lr", "beta1", "beta2", "eps", "weight_decay", "momentum")
@@ -83,10 +85,11 @@ class StackedOptimizer:
             gradient.mul_(_beside(scale, gradient))
 
     def _step_by_member(self, gradients: Stacks) -> None:
-        rows = _rows(gradients.values())
-        for i, (settings, row, gradient, steps) in enumerate(
-            zip(self.settings, self._rows, rows, self._step_rows, strict=True)
+        rows = self._cut(gradients)
+        for i, (run, row, gradient, steps) in enumerate(
+            zip(self._runs, self._rows, rows, self._step_rows, strict=True)
         ):
+            settings = self.settings[run.start]
             slots = [slot[i] for slot in self._slot_rows]
             if self.kind == "sgd":
                 torch._fused_sgd_(
@@ -131,6 +134,10 @@ class StackedOptimizer:
                 decoupled=self.kind == "adamw",
                 **columns,
             )
+
+    def _cut(self, stacks: Stacks) -> list[list[Tensor]]:
+        """For each run of members their tensors, as views."""
+        return [[stack[run] for stack in stacks.values()] for run in self._runs]
 
     def _column(self, values: Sequence[float]) -> Tensor:
         return torch.tensor(values, device=self._device, dtype=self._dtype)
@@ -184,6 +191,8 @@ def _beside(column: Tensor, stack: Tensor) -> Tensor:
     return column.view(-1, *(1 for _ in range(stack.dim() - 1)))
 
 
-def _rows(stacks: Any) -> list[list[Tensor]]:
-    """For each member its tensors, as views."""
-    return [list(row) for row in zip(*(stack.unbind(0) for stack in stacks), strict=True)]
+def _runs(settings: Sequence[OptimizerSettings], steps: Sequence[int]) -> list[slice]:
+    """The stretches of neighbours that are updated alike, so that one call does."""
+    alike = list(zip(settings, steps, strict=True))
+    starts = [i for i in range(len(alike)) if i == 0 or alike[i] != alike[i - 1]]
+    return [slice(start, end) for start, end in pairwise([*starts, len(alike)])]

@@ -15,7 +15,7 @@ from torch.func import vmap
 
 from workers.fusion.batches import Batch, ByteCache, place
 from workers.fusion.block import Block, Member, Span
-from workers.fusion.memory import block_size, host_capacity, state_bytes
+from workers.fusion.memory import block_size, host_capacity, keep_freed_memory, state_bytes
 from workers.fusion.packable import Packable, Stream
 from workers.fusion.precision import precision
 from workers.fusion.program import PackError, Program
@@ -74,6 +74,7 @@ class Pack:
         dtype: torch.dtype = torch.float32,
         block: int | None = None,
     ) -> None:
+        keep_freed_memory()
         self._packable = packable
         self._device = torch.device(device)
         self._dtype = dtype
@@ -138,11 +139,13 @@ class Pack:
         """
         if not members:
             return
-        saved: list[MemberState | None] = [None] * len(members) if states is None else [*states]
-        waiting = [
-            replace(member, step=0 if state is None else state.step)
-            for member, state in zip(members, saved, strict=True)
+        given: Sequence[MemberState | None] = states or [None] * len(members)
+        placed = [
+            (replace(member, step=0 if state is None else state.step), state)
+            for member, state in zip(members, given, strict=True)
         ]
+        placed.sort(key=lambda pair: (pair[0].step, pair[0].settings.order))
+        waiting, saved = [member for member, _ in placed], [state for _, state in placed]
         if self._program is None:
             self._prepare(waiting[0])
         size = self._size

@@ -60,6 +60,12 @@ class OptimizerSettings:
     clip_norm: float | None = None
     """Gradients are scaled down to this norm over all of the member's parameters."""
 
+    @property
+    def order(self) -> tuple[float, ...]:
+        """Sorts equal settings next to each other."""
+        numbers = (getattr(self, field.name) for field in fields(self) if field.name != "kind")
+        return tuple(float("inf") if number is None else number for number in numbers)
+
     @classmethod
     def read(cls, params: Params) -> "OptimizerSettings":
         """From the parameters of these names; `optimizer` names the kind.
