@@ -59,13 +59,13 @@ class Waiting:
         if not self._count:
             return []
         line = min(self._lines, key=lambda key: self._lines[key][0][0])
-        size = self._size(line)
-        return self._take(line, size if room is None else min(size, room))
+        most = self._limit_of(line) if room is None else min(self._limit_of(line), room)
+        return self._take(line, min(most, self._share_of(line)), most)
 
     def take_more(self, like: TrialTask, most: int) -> list[TrialTask]:
         """Trials that may join a running pack of which `like` is a member."""
         line = self._line_of[like.index]
-        return self._take(line, most) if line in self._lines and most > 0 else []
+        return self._take(line, most, most) if line in self._lines and most > 0 else []
 
     def limit_of(self, task: TrialTask) -> int:
         """How many trials its pack may have."""
@@ -91,42 +91,37 @@ class Waiting:
             return (None, 1)
         return (self._fuse_key(task.parameters), self._limit)
 
-    def _size(self, line: _Line) -> int:
+    def _limit_of(self, line: _Line) -> int:
         key, limit = line
-        limit = min(limit, self._known.get(key, limit))
-        if self._spreads:
-            waiting = len(self._lines[line])
-            shares = math.ceil(self.slots / len(self._lines))
-            limit = min(limit, math.ceil(waiting / shares))
-        return limit
+        return min(limit, self._known.get(key, limit))
 
-    def _take(self, line: _Line, size: int) -> list[TrialTask]:
-        """The line's first trials, those of one group next to each other."""
+    def _share_of(self, line: _Line) -> int:
+        """How many of a line's trials go together, so that every slot gets some."""
+        waiting = len(self._lines[line])
+        if not self._spreads:
+            return waiting
+        return math.ceil(waiting / math.ceil(self.slots / len(self._lines)))
+
+    def _take(self, line: _Line, size: int, most: int) -> list[TrialTask]:
+        """About `size` of the line's first trials: whole groups, as far as `most` allows."""
         queue = self._lines[line]
-        if size == 1:
+        if most == 1:
             taken = [queue.popleft()]
         else:
             rank: dict[str, int] = {}
             for _, task in queue:
                 rank.setdefault(task.group, len(rank))
             ordered = sorted(queue, key=lambda entry: rank[entry[1].group])
-            size = self._whole_groups(line, ordered, size)
+            while 0 < size < min(most, len(ordered)) and (
+                ordered[size][1].group == ordered[size - 1][1].group
+            ):
+                size += 1
             taken, left = ordered[:size], ordered[size:]
             self._lines[line] = queue = deque(sorted(left, key=lambda entry: entry[0]))
         if not queue:
             del self._lines[line]
         self._count -= len(taken)
         return [task for _, task in taken]
-
-    def _whole_groups(self, line: _Line, ordered: list[tuple[int, TrialTask]], size: int) -> int:
-        """The size at which no group is cut, a little above where sizes are a choice."""
-        if not self._spreads or size >= len(ordered):
-            return size
-        last = ordered[size - 1][1].group
-        end = size
-        while end < len(ordered) and ordered[end][1].group == last:
-            end += 1
-        return min(end, max(size, line[1]))
 
 
 def packing_of(spec: SweepSpec, trainable: Trainable) -> tuple[PackSize, FuseKey | None]:

@@ -75,6 +75,7 @@ def row(step: int, score: float | None, **others: float) -> ReportRow:
 def update(
     *rows: ReportRow,
     finished: bool = False,
+    at_rung: bool = False,
     parked: bool = False,
     error: str | None = None,
     retryable: bool = True,
@@ -86,6 +87,7 @@ def update(
         from_step=from_step,
         rows=tuple(rows),
         finished=finished,
+        at_rung=at_rung,
         parked=parked,
         error=error,
         retryable=retryable,

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sweep.run import NullRun
-from tests.unit.fusion.trainings import Anyhow, Line, Trajectory, alone, line
+from tests.unit.fusion.trainings import Anyhow, Line, Trajectory, alone, line, picky
 from workers.fusion.pack import MemberFailed, Pack
 from workers.fusion.packable import Packable, Params
 from workers.fusion.program import PackError, Program
@@ -228,27 +228,7 @@ def test_one_member_that_does_not_fit_says_so(monkeypatch: pytest.MonkeyPatch) -
         filled([{}, {}]).advance()
 
 
-class Picky(Line):
-    """Each of a member's own parts can raise."""
-
-    member_parameters = Line.member_parameters | {"trouble"}
-
-    def model(self, params: Params) -> Any:
-        if params.get("trouble") == "model":
-            raise ValueError("no such model")
-        return super().model(params)
-
-    def evaluation(self, params: Params) -> Any:
-        if params.get("trouble") == "evaluation":
-            raise ValueError("no such evaluation")
-        return super().evaluation(params)
-
-    def evaluation_key(self, params: Params) -> Any:
-        return params.get("trouble")
-
-
 def test_a_member_whose_own_code_raises_is_named() -> None:
-    picky = Picky()
     with pytest.raises(MemberFailed, match="member 1: no such model"):
         filled([{}, {"trouble": "model"}], packable=picky)
     pack = filled([{}, {"trouble": "evaluation"}], packable=picky)

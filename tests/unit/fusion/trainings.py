@@ -103,7 +103,29 @@ class Weighted(nn.Module):
         return self.layers(x), self.weight
 
 
+class Picky(Line):
+    """Each of a member's own parts can raise."""
+
+    member_parameters = Line.member_parameters | {"trouble"}
+
+    def model(self, params: Params) -> Any:
+        if params.get("trouble") == "model":
+            raise ValueError("no such model")
+        if params.get("trouble") == "width":
+            return nn.Linear(3, 2)
+        return super().model(params)
+
+    def evaluation(self, params: Params) -> Any:
+        if params.get("trouble") == "evaluation":
+            raise ValueError("no such evaluation")
+        return super().evaluation(params)
+
+    def evaluation_key(self, params: Params) -> Any:
+        return params.get("trouble")
+
+
 line = Line()
+picky = Picky()
 
 
 def alone(

@@ -1,0 +1,206 @@
+"""A whole sweep in one process: packed or not, the same trials with the same results."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import studies
+from sweep.loading import load_yaml
+from sweep.rows import TrialRow
+from sweep.spec import parse_spec
+from sweep.states import TrialState
+from sweep.submission import read_submission
+from sweep.trainables import registered
+from workers.local import Options, run
+
+LINE = "tests.unit.fusion.trainings:line"
+
+
+def trials(spec: dict[str, Any], **options: Any) -> list[TrialRow]:
+    submission = read_submission(spec, trainables=registered(), max_trials=1_000)
+    return list(run(submission, Options(**options)).rows.values())
+
+
+def line_spec(**fields: Any) -> dict[str, Any]:
+    return {
+        "name": "line",
+        "trainable": LINE,
+        "metric": {"name": "loss", "mode": "min"},
+        "parameters": {
+            "half": {"grid": [0, 1]},
+            "lr": {"grid": [1e-3, 1e-2, 3e-2, 1e-1, 1e3]},
+        },
+        "early_stopping": {"type": "none", "max_t": 60},
+        **fields,
+    }
+
+
+RULES = {
+    "none": {"type": "none", "max_t": 60, "group_by": ["half"]},
+    "halving": {
+        "type": "halving",
+        "grace_period": 10,
+        "max_t": 60,
+        "reduction_factor": 2,
+        "group_by": ["half"],
+        "restart_winner": {"max_t": 80},
+    },
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("pack", [1, 2, 3, 7, "auto"])
+def test_a_sweep_ends_alike_however_it_is_packed(rule: str, pack: Any) -> None:
+    """With a pack size of 2 or 3 groups of five span packs, and members wait and come back."""
+    fields = {"early_stopping": RULES[rule], "replicates": 1}
+    alone = trials(line_spec(pack="off", **fields))
+    packed = trials(line_spec(pack=pack, **fields))
+    assert len(packed) == len(alone)
+    by_index = {row.index: row for row in packed}
+    for ours in alone:
+        if ours.parent is None:
+            theirs = by_index[ours.index]
+        else:  # winners are restarted in the order in which their groups end
+            (theirs,) = [row for row in packed if row.parent == ours.parent]
+        assert (theirs.state, theirs.reason) == (ours.state, ours.reason)
+        assert (theirs.step, theirs.reports) == (ours.step, ours.reports)
+        assert theirs.last["loss"] == pytest.approx(ours.last["loss"], rel=1e-3)
+        assert (theirs.pack is not None) == (pack != 1)
+
+
+def test_members_stopped_by_asha_leave_and_others_take_their_place() -> None:
+    spec = line_spec(
+        pack=4,
+        early_stopping={"type": "asha", "grace_period": 10, "max_t": 60, "min_peers": 1},
+    )
+    rows = trials(spec)
+    assert {row.state for row in rows} <= {
+        TrialState.COMPLETED,
+        TrialState.STOPPED,
+        TrialState.DIVERGED,
+    }
+    assert any(row.state is TrialState.STOPPED for row in rows)
+    assert len({row.pack for row in rows}) < len(rows)
+    for row in rows:
+        assert row.reports == (row.step or 0) / 5
+
+
+@pytest.mark.parametrize(
+    ("trouble", "attempts", "words"),
+    [
+        ("model", 2, "no such model"),
+        ("evaluation", 2, "no such evaluation"),
+        ("width", 1, "different networks"),
+    ],
+)
+def test_a_members_trouble_is_its_own(trouble: str, attempts: int, words: str) -> None:
+    parameters = {"trouble": {"grid": ["none", trouble, "none again"]}}
+    spec = line_spec(
+        trainable="tests.unit.fusion.trainings:picky",
+        parameters=parameters,
+        pack=3,
+        max_failures=1,
+    )
+    rows = trials(spec)
+    if trouble == "width":  # what none alone is to blame for stops the whole pack, and says so
+        assert all(row.state is TrialState.FAILED and words in str(row.error) for row in rows)
+        return
+    states = [row.state for row in rows]
+    assert states == [TrialState.COMPLETED, TrialState.FAILED, TrialState.COMPLETED]
+    assert rows[1].attempts == attempts
+    assert words in str(rows[1].error)
+
+
+def test_asking_to_pack_a_plain_function_fails_with_what_to_do() -> None:
+    spec = line_spec(trainable="workers.trainables.noop_train:train", pack=4)
+    rows = trials(spec)
+    assert all("it is no workers.fusion.Packable" in str(row.error) for row in rows)
+
+
+def test_a_sample_takes_whole_groups() -> None:
+    spec = line_spec(early_stopping=RULES["none"])
+    rows = trials(spec, sample=0.5, seed=3)
+    assert len({row.group for row in rows}) == 1
+    assert len(rows) == 5
+
+
+def local(folder: Path, spec: str, *options: str) -> "subprocess.CompletedProcess[str]":
+    (folder / "spec.yaml").write_text(spec)
+    script = (
+        "import sys, runpy\n"
+        "sys.argv = ['workers.local', *sys.argv[1:]]\n"
+        "try:\n"
+        "    runpy.run_module('workers.local', run_name='__main__')\n"
+        "finally:\n"
+        "    bad = {'ray', 'httpx', 'rich', 'typer', 'tenacity', 'sqlalchemy', 'fastapi',"
+        " 'platformdirs', 'pandas'}\n"
+        "    print('LOADED', sorted(bad & set(sys.modules)), file=sys.stderr)\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", script, str(folder / "spec.yaml"), *options],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+
+
+def small_study() -> str:
+    study = load_yaml(studies.read("arithmetic-quickstart"))
+    spec = parse_spec(study).model_dump(mode="json", exclude_none=True)
+    spec["parameters"]["network"] = {"grid": [{"type": "multiply_simple"}]}
+    spec["early_stopping"]["max_t"] = 500
+    return json.dumps(spec)
+
+
+@pytest.mark.slow
+def test_the_command_writes_the_studys_own_csv_and_needs_no_ray(tmp_path: Path) -> None:
+    out = tmp_path / "rows.csv"
+    ended = local(tmp_path, small_study(), "--out", str(out), "--layout", "published")
+    assert ended.returncode == 0, ended.stderr
+    assert "LOADED []" in ended.stderr
+    assert "10 of 10 trials ended" in ended.stderr
+    rows = list(csv.DictReader(out.open()))
+    assert [row["task"] for row in rows] == ["logical_xor", "elementwise_mul"]
+    assert float(rows[1]["accuracy"]) > 0.99
+
+
+@pytest.mark.parametrize(
+    ("spec", "options", "words"),
+    [
+        ("name: x", (), "trainable"),
+        ("name: [", (), "error"),
+        (small_study(), ("--sample", "2"), "--sample is 2.0"),
+        (small_study(), ("--device", "abacus"), "abacus"),
+    ],
+)
+def test_bad_input_says_what_is_wrong(
+    tmp_path: Path, spec: str, options: tuple[str, ...], words: str
+) -> None:
+    ended = local(tmp_path, spec, *options)
+    assert ended.returncode == 2
+    assert "error: " in ended.stderr
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_results_go_to_standard_output_without_a_file(tmp_path: Path) -> None:
+    spec = json.dumps(
+        {
+            "name": "noop",
+            "trainable": "noop",
+            "metric": {"name": "value", "mode": "max"},
+            "parameters": {"x": {"grid": [1.0, 2.0]}},
+        }
+    )
+    ended = local(tmp_path, spec)
+    assert ended.returncode == 0, ended.stderr
+    rows = list(csv.DictReader(io.StringIO(ended.stdout)))
+    assert [row["best"] for row in rows] == ["1.0", "2.0"]
