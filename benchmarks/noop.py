@@ -82,7 +82,7 @@ def _bare(folder: Path, environment: dict[str, str]) -> float:
 
 
 def _service(environment: dict[str, str]) -> float:
-    with _serving(environment) as url, Client(url) as client:
+    with serving(environment) as url, Client(url) as client:
         began = time.perf_counter()
         sweep = client.submit(
             {
@@ -101,7 +101,8 @@ def _service(environment: dict[str, str]) -> float:
 
 
 @contextmanager
-def _serving(environment: dict[str, str]) -> Iterator[str]:
+def serving(environment: dict[str, str]) -> Iterator[str]:
+    """The service as a process on a Ray head; its URL."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         process = subprocess.Popen(

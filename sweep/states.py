@@ -54,7 +54,9 @@ SWEEP_TRANSITIONS: Mapping[SweepState, frozenset[SweepState]] = {
 }
 
 TRIAL_TRANSITIONS: Mapping[TrialState, frozenset[TrialState]] = {
-    TrialState.PENDING: frozenset({TrialState.RUNNING, TrialState.FAILED, TrialState.CANCELLED}),
+    TrialState.PENDING: frozenset(
+        {TrialState.RUNNING, TrialState.STOPPED, TrialState.FAILED, TrialState.CANCELLED}
+    ),
     TrialState.RUNNING: frozenset(
         {
             TrialState.PENDING,

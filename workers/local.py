@@ -12,6 +12,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +31,7 @@ from sweep.spec import Halving, SweepSpec
 from sweep.states import FINAL_TRIAL_STATES, TrialState, WantedState
 from sweep.submission import Submission, read_submission
 from sweep.trainables import Trainable, registered
-from sweep.wire import Ack, Assignment, Batch, Message, TrialTask
+from sweep.wire import Ack, Assignment, Batch, Message, ReportRow, TrialTask
 from workers.driver.core import SweepCore
 from workers.driver.packing import Waiting, packing_of
 from workers.driver.running import LiveWork, RunningSweep
@@ -63,6 +64,8 @@ class Ledger:
         self.rows = dict(rows)
         self.steps = 0
         """The trial-steps that were reported."""
+        self._reports: dict[int, list[ReportRow]] = {}
+        """Those of trials that may still go on from an earlier state."""
         self._next_index = max(self.rows) + 1
         self._restarted: set[int] = set()
         self._added: list[TrialRow] = []
@@ -78,14 +81,24 @@ class Ledger:
             spec=self.spec,
             next_index=self._next_index,
             restarted=frozenset(self._restarted),
-            reports_up_to=lambda index, step: (),
+            reports_up_to=self._reports_up_to,
         )
+        for index, report in changes.reports:
+            self._reports.setdefault(index, []).append(report)
+        for index in named:
+            if self.rows[index].state in FINAL_TRIAL_STATES:
+                self._reports.pop(index, None)
         self.steps += sum(self.rows[index].step or 0 for index in named) - before
         for row in changes.added:
             self.rows[row.index] = row
             self._next_index = row.index + 1
             self._restarted.add(row.parent if row.parent is not None else -1)
         self._added += changes.added
+
+    def _reports_up_to(self, index: int, step: int) -> list[ReportRow]:
+        kept = [report for report in self._reports.get(index, ()) if report.step <= step]
+        self._reports[index] = kept
+        return list(kept)
 
     def added(self) -> tuple[TrialTask, ...]:
         """The trials that were added since the last call."""
@@ -150,7 +163,10 @@ def run(submission: Submission, options: Options, progress: TextIO | None = None
     created = datetime.now(UTC)
     chosen = _sampled([planned_row(t, spec, created) for t in submission.trials()], options)
     ledger = Ledger(spec, {row.index: row for row in chosen})
-    with tempfile.TemporaryDirectory(prefix="sweep-local-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="sweep-local-") as folder,
+        suppress(KeyboardInterrupt),  # what is done is worth having
+    ):
         _run(_running(ledger, trainable, folder), ledger, options, progress)
     return ledger
 
@@ -165,11 +181,11 @@ def _run(sweep: RunningSweep, ledger: Ledger, options: Options, progress: TextIO
         work = start(plan, device=options.device, node=SWEEP_ID, threads=options.threads)
         while live.members:
             try:
-                answer = sweep.on_update(live, work.next_update(_UPDATE_EVERY_S))
+                work.answer(sweep.on_update(live, work.next_update(_UPDATE_EVERY_S)))
             except Exception:  # noqa: BLE001 - a user's code may raise anything
                 sweep.on_failure(live, traceback.format_exc())
                 break
-            work.answer(answer)
+            sweep.take(Ack(wanted=WantedState.RUN, trials=ledger.added()))
             if shown is not None:
                 shown.show()
         work.end()
@@ -261,7 +277,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Run; the exit code: 0, 1 when every trial failed, 2 when the spec is no good."""
+    """Run; the exit code: 0, 1 when every trial failed, 2 for bad input, 130 when interrupted."""
     arguments = _arguments()
     known = {t.name: t for t in (ARITHMETIC, NOOP)} | registered()
     options = Options(arguments.device, arguments.threads, arguments.sample, arguments.seed)
@@ -285,6 +301,9 @@ def main() -> int:
     failed = [row for row in ledger.rows.values() if row.state is TrialState.FAILED]
     if failed:
         print(f"{len(failed)} trials failed; the first: {failed[0].error}", file=sys.stderr)
+    if any(row.state not in FINAL_TRIAL_STATES for row in ledger.rows.values()):
+        print("interrupted: the results are those until then", file=sys.stderr)
+        return 130
     return 1 if len(failed) == len(ledger.rows) else 0
 
 

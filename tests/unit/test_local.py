@@ -18,6 +18,8 @@ from sweep.spec import parse_spec
 from sweep.states import TrialState
 from sweep.submission import read_submission
 from sweep.trainables import registered
+from workers.fusion.evaluation import Evaluation
+from workers.fusion.pack import Pack
 from workers.local import Options, run
 
 LINE = "tests.unit.fusion.trainings:line"
@@ -116,6 +118,70 @@ def test_a_members_trouble_is_its_own(trouble: str, attempts: int, words: str) -
     assert states == [TrialState.COMPLETED, TrialState.FAILED, TrialState.COMPLETED]
     assert rows[1].attempts == attempts
     assert words in str(rows[1].error)
+
+
+@pytest.mark.parametrize("trouble", ["lr", "optimizer"])
+def test_a_bad_parameter_costs_its_own_trial_alone(trouble: str) -> None:
+    parameters = {"lr": 0.01, trouble: {"grid": [0.02 if trouble == "lr" else "adam", "bad"]}}
+    rows = trials(line_spec(parameters=parameters, replicates=2, pack=4, max_failures=0))
+    states = [row.state for row in rows]
+    assert states == [TrialState.COMPLETED] * 2 + [TrialState.FAILED] * 2
+    assert "'bad'" in str(rows[2].error)
+
+
+def test_what_kills_a_pack_after_some_steps_is_found_by_halves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Trial 3 brings down whatever pack it trains in at step 20."""
+    real, sizes = Pack.advance, []
+
+    def advance(self: Pack, held: frozenset[int] = frozenset()) -> list[Evaluation]:
+        evaluations = real(self, held)
+        if any(e.key == 3 and e.step == 20 for e in evaluations):
+            sizes.append(len(self))
+            raise RuntimeError("the process died")
+        return evaluations
+
+    monkeypatch.setattr(Pack, "advance", advance)
+    rows = trials(line_spec(parameters={"lr": 0.01}, replicates=8, pack="auto", max_failures=0))
+    assert sizes == [8, 4, 2]
+    assert [row.index for row in rows if row.pack is None] == [2, 3]
+    assert {(row.state, row.reports, row.failures) for row in rows} == {
+        (TrialState.COMPLETED, 12, 0)
+    }
+
+
+def test_no_more_members_are_taken_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("workers.fusion.pack.host_capacity", lambda each: 3)
+    rows = trials(line_spec(parameters={"lr": 0.01}, replicates=8, pack="auto"))
+    assert {row.state for row in rows} == {TrialState.COMPLETED}
+    assert {row.attempts for row in rows} == {1}
+    sizes = [sum(row.pack == pack for row in rows) for pack in {row.pack for row in rows}]
+    assert max(sizes) <= 8
+
+
+def test_a_pack_has_no_more_members_than_the_spec_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, most = Pack.advance, []
+
+    def advance(self: Pack, held: frozenset[int] = frozenset()) -> list[Evaluation]:
+        most.append(len(self))
+        return real(self, held)
+
+    monkeypatch.setattr(Pack, "advance", advance)
+    trials(line_spec(parameters={"lr": 0.01}, replicates=12, pack=2))
+    assert max(most) == 2
+
+
+def test_a_full_disk_fails_the_trial_and_not_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(*rest: Any) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("workers.driver.checkpoints.Checkpoints.save", save)
+    rows = trials(line_spec(parameters={"lr": 0.01}, replicates=2, pack=2, max_failures=0))
+    assert {row.state for row in rows} == {TrialState.FAILED}
+    assert "No space left on device" in str(rows[0].error)
 
 
 def test_asking_to_pack_a_plain_function_fails_with_what_to_do() -> None:

@@ -64,9 +64,9 @@ class GroupedAshaRule:
         """A trial that leaves decides nothing here: others are never kept waiting."""
         return ()
 
-    def is_waiting(self, task: TrialTask) -> bool:
-        """Never: every arrival is decided at once."""
-        return False
+    def waiting_at(self, task: TrialTask) -> int | None:
+        """None: every arrival is decided at once."""
+        return None
 
     def recall(self, entries: Iterable[RungEntry]) -> None:
         """Put recorded values back at their rungs."""

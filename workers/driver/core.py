@@ -58,7 +58,6 @@ class _Attempt:
     """The last finite value of the metric that rungs compare."""
     metric_seen: bool = False
     """Whether the sweep's metric was reported, in this attempt or before its saved state."""
-    verdict: Decision | None = None
     error: str | None = None
     retryable: bool = True
 
@@ -101,7 +100,7 @@ class SweepCore:
         self.cancelled = False
         entries = tuple(rungs)
         self._rule.recall(entries)
-        self._recover(tasks, now)
+        self._recover(tasks, entries, now)
 
     # What goes in
 
@@ -133,23 +132,25 @@ class SweepCore:
         tasks = book.pending.take(room)
         if not tasks:
             return None
-        packed = book.pending.limit_of(tasks[0]) > 1
-        pack = f"{tasks[0].index}-{tasks[0].attempts + 1}" if packed else None
+        pack = None
+        if book.pending.goes_packed(tasks[0]):
+            pack = f"{tasks[0].index}-{tasks[0].attempts + 1}"
+            book.pending.name_pack(pack, tasks[0])
         return Work(tuple(self._hand_out(task, pack) for task in tasks), pack)
 
-    def refill(self, pack: str, like: int, most: int) -> tuple[tuple[TrialTask, int], ...]:
+    def refill(self, pack: str, *, live: int, most: int) -> tuple[tuple[TrialTask, int], ...]:
         """Trials that join a running pack.
 
         Args:
             pack: its name.
-            like: a trial that is or was in it.
-            most: how many it has room for.
+            live: how many members it has.
+            most: how many more it has room for.
         """
         if self.cancelled:
             return ()
         if self.max_concurrent is not None:
             most = min(most, self.max_concurrent - len(self._book.running))
-        tasks = self._book.pending.take_more(self._book.tasks[like], most)
+        tasks = self._book.pending.take_more(pack, live, most)
         return tuple(self._hand_out(task, pack) for task in tasks)
 
     def on_updates(
@@ -171,20 +172,19 @@ class SweepCore:
             if current is None or current.number != attempt:
                 continue
             self._tell(current, update, now)
-            ends = (self._judge(current, row, now) for row in update.rows)
-            end = next((end for end in ends if end is not None), None)
-            if end is not None:
-                self._end(index, *end, now)
-            else:
-                known.append((index, current, update))
+            for row in update.rows:
+                end = self._judge(current, row, now)
+                if end is not None:
+                    self._end(index, *end, now)
+                if index not in self._book.running:
+                    break
+            known.append((index, current, update))
         for index, current, update in known:
-            verdicts[index] = self._answer(index, current, update, now)
+            if index in self._book.running:
+                verdicts[index] = self._answer(index, current, update, now)
         return verdicts
 
     def _answer(self, index: int, current: _Attempt, update: TrialUpdate, now: datetime) -> Verdict:
-        if current.verdict is not None and not current.verdict.keep:
-            self._end(index, TrialState.STOPPED, "rung", "stopped", now)
-            return "stop"
         if update.error is not None:
             current.error, current.retryable = update.error, update.retryable
             if current.pack is None:
@@ -194,7 +194,7 @@ class SweepCore:
         if update.finished:
             self._finish(current, now)
             return "stop"
-        if not self._rule.is_waiting(current.task):
+        if self._rule.waiting_at(current.task) is None:
             return "go"
         if update.parked:
             self._pause(current, now)
@@ -208,7 +208,7 @@ class SweepCore:
             return
         task, text = current.task, current.error or error
         if not current.started:
-            self._start(current, 0, None, now)
+            self._start(current, task.checkpoint_step, None, now)
         failures = task.failures + 1
         if current.retryable and failures <= self._spec.max_failures:
             self._move(index, TrialState.PENDING, "retry", now, error=text, failed=True)
@@ -229,21 +229,29 @@ class SweepCore:
         left = [i for i, attempt in members if i in running and running[i].number == attempt]
         self._book.pending.split((self._book.tasks[i] for i in left), len(members) // 2)
         for index in left:
-            attempts = running[index].number
+            current = running[index]
+            if not current.started:
+                self.on_refusal(index, current.number)
+                continue
+            task = current.task
+            rung = self._rule.waiting_at(task)
+            if rung is not None and task.checkpoint_step >= rung:
+                self._pause(current, now)
+                continue
             self._move(index, TrialState.PENDING, "pack lost", now, error=error)
-            self._requeue(index, attempts=attempts, failures=self._book.tasks[index].failures)
+            self._requeue(index, attempts=current.number, failures=task.failures)
 
     def on_capacity(self, index: int, capacity: int) -> None:
         """Take in how many trials like this one a process has room for."""
         self._book.pending.learn(self._book.tasks[index], capacity)
 
-    def on_refusal(self, index: int, attempt: int, now: datetime) -> None:
-        """Take in that a process did not take a trial: try again, for it is not to blame."""
+    def on_refusal(self, index: int, attempt: int) -> None:
+        """Take in that a process did not take a trial: it waits again, as if never handed out."""
         current = self._book.running.get(index)
         if current is None or current.number != attempt:
             return
-        self._move(index, TrialState.PENDING, "process busy", now)
-        self._requeue(index, attempts=current.number, failures=current.task.failures)
+        del self._book.running[index]
+        self._push(index)
 
     # What comes out
 
@@ -313,22 +321,35 @@ class SweepCore:
         else:
             book.open_members[task.group] = book.open_members.get(task.group, 0) + 1
 
-    def _recover(self, tasks: Sequence[TrialTask], now: datetime) -> None:
+    def _recover(
+        self, tasks: Sequence[TrialTask], rungs: Sequence[RungEntry], now: datetime
+    ) -> None:
+        """Put every trial back where the messages of a driver before left it."""
         for task in tasks:
             self._enter(task)
+        decided = {(entry.trial, entry.step): entry.decision for entry in rungs}
+        stopped = {trial for (trial, _), decision in decided.items() if decision == "stop"}
         decisions: list[Decision] = []
         for task in tasks:
             if task.state in FINAL_TRIAL_STATES:
                 decisions += self._leave(task, _outcome(task), task.rung_value)
         for task in tasks:
-            if task.state is TrialState.RUNNING:
-                self._move(task.index, TrialState.PENDING, "driver lost", now)
-                self._push(task.index)
-            elif task.state is TrialState.PAUSED:
+            if task.state in FINAL_TRIAL_STATES:
+                continue
+            if task.index in stopped:  # decided, and its end not told any more
+                self._end(task.index, TrialState.STOPPED, "rung", "stopped", now)
+                continue
+            passed = [step for step in self._rule.steps_for(task) if step <= task.checkpoint_step]
+            undecided = passed and (task.index, passed[-1]) not in decided
+            if task.state is TrialState.PAUSED or (self._rule.waits and undecided):
+                if task.state is TrialState.RUNNING:
+                    self._move(task.index, TrialState.PAUSED, "rung", now)
                 self._book.paused.add(task.index)
                 decisions += self._rule.observe(task, step=task.max_t or 0, value=task.rung_value)
-            elif task.state is TrialState.PENDING:
-                self._book.pending.push(task)
+            else:
+                if task.state is TrialState.RUNNING:
+                    self._move(task.index, TrialState.PENDING, "driver lost", now)
+                self._push(task.index)
         self._apply(decisions, now)
         for index in [i for i in self._book.paused if not self._waits(i)]:
             self._book.paused.discard(index)
@@ -337,7 +358,7 @@ class SweepCore:
             self._ask_restart(group)
 
     def _waits(self, index: int) -> bool:
-        return self._rule.is_waiting(self._book.tasks[index])
+        return self._rule.waiting_at(self._book.tasks[index]) is not None
 
     def _tell(self, current: _Attempt, update: TrialUpdate, now: datetime) -> None:
         if not current.started and update.from_step is not None:
@@ -349,6 +370,7 @@ class SweepCore:
             step, uri = update.checkpoint
             self._messages.append(CheckpointSaved(trial=index, attempt=attempt, step=step, uri=uri))
             self._replace(index, checkpoint=uri, checkpoint_step=step)
+            self._book.pending.mend(current.task)
 
     def _start(self, current: _Attempt, from_step: int, node: str | None, now: datetime) -> None:
         current.started = True
@@ -387,22 +409,26 @@ class SweepCore:
         return None
 
     def _apply(self, decisions: Iterable[Decision], now: datetime) -> None:
+        """Tell decisions and carry them out, wherever each trial is."""
+        decisions = tuple(decisions)
         for decision in decisions:
             self._messages.append(RungDecided(entry=_entry(decision, now)))
-            index = decision.trial
-            if index in self._book.running:
-                self._book.running[index].verdict = decision
-            elif index in self._book.paused:
-                self._book.paused.discard(index)
-                if decision.keep:
-                    self._push(index)
-                else:
-                    self._end(index, TrialState.STOPPED, "rung", "stopped", now)
+        for decision in decisions:
+            index, task = decision.trial, self._book.tasks[decision.trial]
+            if task.state in FINAL_TRIAL_STATES:
+                continue
+            waited = index in self._book.paused
+            self._book.paused.discard(index)
+            if not decision.keep:
+                self._book.pending.discard(task)
+                self._end(index, TrialState.STOPPED, "rung", "stopped", now)
+            elif waited:
+                self._push(index)
 
     def _finish(self, current: _Attempt, now: datetime) -> None:
         index, name = current.task.index, self._spec.metric.name
         if not current.started:
-            self._start(current, 0, None, now)
+            self._start(current, current.task.checkpoint_step, None, now)
         if not current.metric_seen:
             error = f"the trial ended without ever reporting the sweep's metric {name!r}"
             self._end(index, TrialState.FAILED, "no metric", "dropped", now, error=error)
@@ -468,7 +494,7 @@ class SweepCore:
     ) -> None:
         current = self._book.running.get(index)
         if current is not None and not current.started:
-            self._start(current, 0, None, now)
+            self._start(current, current.task.checkpoint_step, None, now)
         self._messages.append(
             TrialMoved(
                 trial=index,

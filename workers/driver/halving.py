@@ -66,9 +66,10 @@ class HalvingRule:
             return ()
         return self._decide(task.group, group)
 
-    def is_waiting(self, task: TrialTask) -> bool:
-        """Whether the trial has arrived at the rung that its group is gathering at."""
-        return task.index in self._groups[task.group].arrived
+    def waiting_at(self, task: TrialTask) -> int | None:
+        """The rung that its group is gathering at, once the trial has arrived there."""
+        group = self._groups[task.group]
+        return self._steps[group.rung] if task.index in group.arrived else None
 
     def recall(self, entries: Iterable[RungEntry]) -> None:
         """Take the decided rungs as decided, however far each group had come."""

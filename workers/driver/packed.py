@@ -29,7 +29,9 @@ from workers.driver.live import (
     report_row,
 )
 from workers.fusion.block import Member
-from workers.fusion.pack import Evaluation, MemberFailed, Pack
+from workers.fusion.evaluation import Evaluation
+from workers.fusion.faults import MemberFailed
+from workers.fusion.pack import Pack
 from workers.fusion.packable import Packable
 from workers.fusion.state import MemberState
 
@@ -55,6 +57,10 @@ class _Trial:
     untold: bool = True
     """Whether no update has named it since something happened to it."""
 
+    def fail(self, error: BaseException) -> None:
+        """It ends with an error."""
+        self.error, self.ended, self.untold = error, True, True
+
 
 class PackRun:
     """The trials of one pack in one process.
@@ -74,6 +80,7 @@ class PackRun:
         self._pack: Pack | None = None
         self._trials: dict[int, _Trial] = {}
         self._joining: list[TrialPlan] = list(plan.members)
+        self._answer: PackAnswer | None = None
         self._returned: list[int] = []
         self._full = len(plan.members)
 
@@ -88,24 +95,13 @@ class PackRun:
             idle = self._train(until=time.monotonic() + timeout)
         except _NOT_RETRYABLE as error:
             for trial in self._trials.values():
-                trial.error = error
-                trial.ended = trial.untold = True
+                trial.fail(error)
+            self._pack = None
         return self._update(idle)
 
     def answer(self, answer: PackAnswer) -> None:
-        """Take in what an update's trials do next, before the next update is asked for."""
-        for index, verdict in answer.verdicts.items():
-            trial = self._trials.get(index)
-            if trial is None:
-                continue
-            if verdict == "go":
-                trial.held = trial.parked = False
-            elif verdict == "save":
-                self._save(trial)
-                trial.parked = True
-            elif verdict == "stop":
-                self._drop([index])
-        self._joining += answer.joins
+        """Take in what an update's trials do next; obeyed when the next update is asked for."""
+        self._answer = answer
 
     def end(self) -> bool:
         """Nothing is left to end: a pack trains only while an update is asked for."""
@@ -114,103 +110,116 @@ class PackRun:
     def _train(self, until: float) -> bool:
         """Train until a time; whether nothing could go on before."""
         joining, self._joining = self._joining, []
-        self._admit(joining)
-        assert self._pack is not None
+        for plan in joining:  # so that whatever happens next is told of them too
+            self._trials[plan.task.index] = _trial(plan, plan.task.checkpoint_step)
+        pack = self._pack
+        if pack is None:
+            pack = self._pack = Pack(_packable(self._code), device=self._device)
+        self._obey(pack)
+        self._admit(pack, joining)
         while True:
             held = frozenset(index for index, trial in self._trials.items() if trial.held)
             try:
-                evaluations = self._pack.advance(held)
+                evaluations = pack.advance(held)
             except MemberFailed as failure:
-                self._fail(failure)
+                self._fail(pack, failure)
                 continue
             if not evaluations:
                 return True
             for evaluation in evaluations:
-                self._record(evaluation)
-            self._drop(e.key for e in evaluations if self._trials[e.key].ended)
+                self._record(pack, evaluation)
+            self._drop(pack, [e.key for e in evaluations if self._trials[e.key].ended])
             if time.monotonic() >= until:
                 return False
 
-    def _admit(self, plans: Sequence[TrialPlan]) -> None:
+    def _obey(self, pack: Pack) -> None:
+        """Do what the last answer says."""
+        answer, self._answer = self._answer, None
+        if answer is None:
+            return
+        joins = {plan.task.index: plan for plan in answer.joins}
+        for index, plan in joins.items():
+            self._trials[index] = _trial(plan, plan.task.checkpoint_step)
+        for index, verdict in answer.verdicts.items():
+            trial = self._trials.get(index)
+            if trial is None or index in joins:
+                continue
+            if verdict == "go":
+                trial.held = trial.parked = False
+            elif verdict == "save":
+                self._save(pack, trial)
+                trial.parked = True
+            elif verdict == "stop":
+                self._drop(pack, [index])
+                del self._trials[index]
+        self._admit(pack, answer.joins)
+
+    def _admit(self, pack: Pack, plans: Sequence[TrialPlan]) -> None:
         """Take trials in, as many as there is room for."""
-        if self._pack is None:
-            for plan in plans:  # so that an error in what follows finds its trials
-                self._trials[plan.task.index] = _trial(plan, 0)
-            self._pack = Pack(_packable(self._code), device=self._device)
-        left = list(plans)
-        while left:
-            members, states = self._members_of(left)
+        described: list[tuple[Member, MemberState | None]] = []
+        for plan in plans:
             try:
-                room = self._pack.room_for(members[0])
-                self._turn_away(left[room:])
-                self._pack.add(members[:room], states[:room])
+                described.append(self._member_of(pack, plan))
+            except MemberFailed as failure:
+                self._fail(pack, failure)
+        while described:
+            try:
+                room = pack.room_for(described[0][0])
+                self._turn_away(member.key for member, _ in described[room:])
+                described = described[:room]
+                pack.add([member for member, _ in described], [state for _, state in described])
                 return
             except MemberFailed as failure:
-                self._fail(failure)
-            left = [p for p in left if p.task.index in self._trials.keys() - self._pack.keys]
-            left = [p for p in left if not self._trials[p.task.index].ended]
+                self._fail(pack, failure)
+            inside = pack.keys
+            described = [
+                (member, state)
+                for member, state in described
+                if member.key not in inside and not self._trials[member.key].ended
+            ]
 
-    def _members_of(
-        self, plans: Iterable[TrialPlan]
-    ) -> tuple[list[Member], list[MemberState | None]]:
-        assert self._pack is not None
-        members: list[Member] = []
-        states: list[MemberState | None] = []
-        for plan in plans:
-            task = plan.task
-            saved = None
-            if task.checkpoint is not None:
-                saved = Checkpoints(plan.checkpoint_folder).load(task.checkpoint)
+    def _member_of(self, pack: Pack, plan: TrialPlan) -> tuple[Member, MemberState | None]:
+        task, state = plan.task, None
+        if task.checkpoint is not None:
+            saved = Checkpoints(plan.checkpoint_folder).load(task.checkpoint)
             state = None if saved is None else MemberState.from_dict(saved)
-            self._trials[task.index] = _trial(plan, 0 if state is None else state.step)
-            members.append(
-                self._pack.member(task.index, task.parameters, task.seed, max_t=task.max_t)
-            )
-            states.append(state)
-        return members, states
+        self._trials[task.index] = _trial(plan, 0 if state is None else state.step)
+        return pack.member(task.index, task.parameters, task.seed, max_t=task.max_t), state
 
-    def _turn_away(self, plans: Iterable[TrialPlan]) -> None:
-        for plan in plans:
-            del self._trials[plan.task.index]
-            self._returned.append(plan.task.index)
+    def _turn_away(self, indexes: Iterable[int]) -> None:
+        for index in indexes:
+            del self._trials[index]
+            self._returned.append(index)
 
-    def _record(self, evaluation: Evaluation) -> None:
+    def _record(self, pack: Pack, evaluation: Evaluation) -> None:
         trial = self._trials[evaluation.key]
         if evaluation.error is not None:
-            trial.error, trial.ended, trial.untold = evaluation.error, True, True
+            trial.fail(evaluation.error)
             return
         values = trial.rules.accept(evaluation.step, evaluation.metrics)
         trial.rows.append(report_row(evaluation.step, values))
         trial.untold = True
         reached = boundary(trial.plan, trial.rungs, evaluation.step, values)
         trial.rungs = [rung for rung in trial.rungs if rung > evaluation.step]
-        if reached == "end":
-            trial.ended = True
-            return
+        trial.ended = reached == "end"
         trial.held = reached == "rung"
-        assert self._pack is not None
-        if self._pack.saves_at(evaluation.key, evaluation.step):
-            self._save(trial)
+        if not trial.ended and evaluation.saves:
+            self._save(pack, trial)
 
-    def _save(self, trial: _Trial) -> None:
-        assert self._pack is not None
-        state = self._pack.state(trial.plan.task.index)
+    def _save(self, pack: Pack, trial: _Trial) -> None:
+        state = pack.state(trial.plan.task.index)
         uri = Checkpoints(trial.plan.checkpoint_folder).save(state.step, state.to_dict())
         trial.checkpoint = (state.step, uri)
         trial.untold = True
 
-    def _fail(self, failure: MemberFailed) -> None:
-        trial = self._trials[failure.key]
-        trial.error, trial.ended, trial.untold = failure.error, True, True
-        assert self._pack is not None
-        self._pack.drop([failure.key])
+    def _fail(self, pack: Pack, failure: MemberFailed) -> None:
+        self._trials[failure.key].fail(failure.error)
+        self._drop(pack, [failure.key])
 
-    def _drop(self, indexes: Iterable[int]) -> None:
-        gone = list(indexes)
-        if gone and self._pack is not None:
-            self._pack.drop(gone)
-        for index in gone:
-            self._trials[index].ended = True
+    @staticmethod
+    def _drop(pack: Pack, indexes: Sequence[int]) -> None:
+        if indexes:
+            pack.drop(indexes)
 
     def _update(self, idle: bool) -> WorkUpdate:
         told: list[tuple[int, TrialUpdate]] = []
@@ -222,8 +231,8 @@ class PackRun:
         returned, self._returned = tuple(self._returned), []
         return WorkUpdate(
             trials=tuple(told),
-            room=self._room(),
-            capacity=len(self._trials) if returned else None,
+            room=0 if returned else self._room(),
+            capacity=None if self._pack is None else self._pack.capacity,
             returned=returned,
         )
 
@@ -243,9 +252,10 @@ class PackRun:
 
     def _room(self) -> int:
         """How many trials may join: none while more than half of the pack is left."""
-        if self._pack is None:
+        if self._pack is None or self._pack.capacity is None:
             return 0
-        full, live = max(self._full, self._pack.block_size), len(self._trials)
+        live = len(self._trials)
+        full = min(max(self._full, self._pack.block_size), self._pack.capacity)
         return full - live if live < full / 2 else 0
 
 

@@ -39,6 +39,7 @@ class Waiting:
         self.slots = slots
         self._lines: dict[_Line, deque[tuple[int, TrialTask]]] = {}
         self._line_of: dict[int, _Line] = {}
+        self._line_of_pack: dict[str, _Line] = {}
         self._known: dict[Hashable, int] = {}
         self._count = 0
         self._next = 0
@@ -62,14 +63,21 @@ class Waiting:
         most = self._limit_of(line) if room is None else min(self._limit_of(line), room)
         return self._take(line, min(most, self._share_of(line)), most)
 
-    def take_more(self, like: TrialTask, most: int) -> list[TrialTask]:
-        """Trials that may join a running pack of which `like` is a member."""
-        line = self._line_of[like.index]
-        return self._take(line, most, most) if line in self._lines and most > 0 else []
+    def take_more(self, pack: str, live: int, most: int) -> list[TrialTask]:
+        """Trials that may join a running pack of `live` members, `most` of them."""
+        line = self._line_of_pack[pack]
+        if line not in self._lines or line[1] < self._limit:
+            return []
+        most = min(most, self._limit_of(line) - live)
+        return self._take(line, most, most) if most > 0 else []
 
-    def limit_of(self, task: TrialTask) -> int:
-        """How many trials its pack may have."""
-        return self._line_of[task.index][1]
+    def name_pack(self, name: str, member: TrialTask) -> None:
+        """Remember which line a pack was taken from."""
+        self._line_of_pack[name] = self._line_of[member.index]
+
+    def goes_packed(self, task: TrialTask) -> bool:
+        """Whether a trial goes in a pack, be it of one."""
+        return self._line_of[task.index][1] > 1
 
     def learn(self, task: TrialTask, capacity: int) -> None:
         """Packs like this trial's may have so many members, no more."""
@@ -81,6 +89,25 @@ class Waiting:
         for task in tasks:
             self._line_of[task.index] = (self._line_of[task.index][0], max(1, size))
 
+    def mend(self, task: TrialTask) -> None:
+        """Forget that a trial's pack was split: it came further since."""
+        key, limit = self._line_of[task.index]
+        if key is not None and limit < self._limit:
+            self._line_of[task.index] = (key, self._limit)
+
+    def discard(self, task: TrialTask) -> None:
+        """Take one trial out, if it waits."""
+        line = self._line_of.get(task.index)
+        queue = self._lines.get(line) if line is not None else None
+        if line is None or queue is None:
+            return
+        kept = deque(entry for entry in queue if entry[1].index != task.index)
+        self._count -= len(queue) - len(kept)
+        if kept:
+            self._lines[line] = kept
+        else:
+            del self._lines[line]
+
     def clear(self) -> None:
         """Forget all that wait."""
         self._lines.clear()
@@ -89,7 +116,12 @@ class Waiting:
     def _default_line(self, task: TrialTask) -> _Line:
         if self._fuse_key is None:
             return (None, 1)
-        return (self._fuse_key(task.parameters), self._limit)
+        try:
+            key = self._fuse_key(task.parameters)
+            hash(key)
+        except Exception:  # noqa: BLE001 - a user's own; the trial goes alone and meets it there
+            return (None, 1)
+        return (key, self._limit)
 
     def _limit_of(self, line: _Line) -> int:
         key, limit = line

@@ -22,7 +22,6 @@ class LiveWork:
 
     def __init__(self, plan: WorkPlan) -> None:
         self.pack = plan.pack
-        self.first = plan.members[0].task.index
         self.members = {member.task.index: member.attempt for member in plan.members}
 
 
@@ -65,15 +64,16 @@ class RunningSweep:
         with self._telling():
             now, core = self._clock(), self._core
             for index in update.returned:
-                core.on_capacity(index, update.capacity or 1)
-                core.on_refusal(index, work.members.pop(index), now)
+                if update.capacity is not None:
+                    core.on_capacity(index, update.capacity)
+                core.on_refusal(index, work.members.pop(index))
             told = [(i, work.members[i], u) for i, u in update.trials if i in work.members]
             verdicts = core.on_updates(told, now)
             for index, verdict in verdicts.items():
                 if verdict == "stop":
                     del work.members[index]
             joins = (
-                core.refill(work.pack, work.first, update.room)
+                core.refill(work.pack, live=len(work.members), most=update.room)
                 if work.pack is not None and update.room
                 else ()
             )
@@ -88,7 +88,7 @@ class RunningSweep:
             members, now = list(work.members.items()), self._clock()
             if ProcessBusy.__name__ in error:
                 for index, attempt in members:
-                    self._core.on_refusal(index, attempt, now)
+                    self._core.on_refusal(index, attempt)
             elif members:
                 self._core.on_pack_lost(members, error, now)
 

@@ -49,8 +49,8 @@ class StoppingRule(Protocol):
         """A trial ended with that last value; what that decides for others."""
         ...
 
-    def is_waiting(self, task: TrialTask) -> bool:
-        """Whether the trial is at a rung whose decision is not made yet."""
+    def waiting_at(self, task: TrialTask) -> int | None:
+        """The rung that the trial is at and whose decision is not made yet."""
         ...
 
     def recall(self, entries: Iterable[RungEntry]) -> None:
@@ -77,9 +77,9 @@ class NeverStop:
         """Decides nothing."""
         return ()
 
-    def is_waiting(self, task: TrialTask) -> bool:
-        """Never."""
-        return False
+    def waiting_at(self, task: TrialTask) -> int | None:
+        """None."""
+        return None
 
     def recall(self, entries: Iterable[RungEntry]) -> None:
         """Remembers nothing."""

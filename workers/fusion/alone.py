@@ -22,7 +22,7 @@ def train_alone(
     training = _Training(packable, params, run, dtype)
     report_every, save_every = packable.report_every(params), packable.save_every(params)
     step = training.restore(run.restore())
-    with precision(packable.precision):
+    with precision(packable.precision, torch.device(run.device)):
         while True:
             due = step - step % report_every + report_every
             if run.max_t is not None:
@@ -63,7 +63,7 @@ class _Training:
 
     def state(self, step: int) -> dict[str, Any]:
         slots: dict[str, dict[str, Tensor]] = {slot: {} for slot in SLOTS[self._settings.kind]}
-        for name, parameter in self._model.named_parameters():
+        for name, parameter in self._trained():
             for slot, held in slots.items():
                 value = self._optimizer.state.get(parameter, {}).get(slot)
                 held[name] = torch.zeros_like(parameter) if value is None else value
@@ -74,13 +74,16 @@ class _Training:
             return 0
         state = MemberState.from_dict(saved)
         self._model.load_state_dict(state.model)
-        for name, parameter in self._model.named_parameters():
+        for name, parameter in self._trained():
             held = {slot: state.optimizer[slot][name].clone() for slot in state.optimizer}
             held["step"] = torch.tensor(float(state.step), device=self._device)
             self._optimizer.state[parameter] = {
                 slot: value.to(self._device) for slot, value in held.items()
             }
         return state.step
+
+    def _trained(self) -> list[tuple[str, nn.Parameter]]:
+        return [(name, p) for name, p in self._model.named_parameters() if p.requires_grad]
 
     def _batches(self, first: int, last: int) -> Iterator[Batch]:
         for start in range(first, last + 1, self._packable.span):

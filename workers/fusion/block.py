@@ -5,7 +5,8 @@ caches, where a block is trained for many steps before the next one's turn, or b
 GPU's memory.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,11 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from workers.fusion.batches import Batch, leaves
-from workers.fusion.capture import CapturedStep
+from workers.fusion.capture import WARM_UP, CapturedStep
+from workers.fusion.faults import PackError
 from workers.fusion.optimizers import StackedOptimizer
 from workers.fusion.packable import OptimizerSettings
-from workers.fusion.program import PackError, Program, Stacks
+from workers.fusion.program import Program, Stacks
 from workers.fusion.state import SLOTS, MemberState
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,9 +34,19 @@ class Member:
     seed: int
     settings: OptimizerSettings
     report_every: int
+    save_every: int
+    stream_key: Hashable
+    evaluation_key: Hashable
     max_t: int | None = None
     step: int = 0
     """The steps that it has made."""
+    owes: bool = False
+    """Whether its evaluation after the last step is not made yet."""
+
+    @property
+    def saves(self) -> bool:
+        """Whether its state is to be saved after the last step."""
+        return self.step % self.save_every == 0
 
     @property
     def due(self) -> int:
@@ -91,6 +105,7 @@ class Block:
         self.slots = slots
         self._optimizer: StackedOptimizer | None = None
         self._captured: CapturedStep | None = None
+        self._eager = False
 
     @classmethod
     def start(
@@ -160,6 +175,8 @@ class Block:
         done = 0
         try:
             for i in range(count):
+                if self._captured is None and not self._eager:
+                    self._capture(program, optimizer, span)
                 self._step(program, optimizer, span, i)
                 done += 1
         finally:
@@ -169,16 +186,27 @@ class Block:
         """Member i's network, as views."""
         return {name: stack[i] for name, stack in (self.parameters | self.constants).items()}
 
-    def state_of(self, i: int) -> MemberState:
-        """Member i's state, copied, on the CPU."""
+    def state_of(self, i: int, names: Mapping[str, str]) -> MemberState:
+        """Member i's state, copied, on the CPU.
+
+        Args:
+            i: the member's place.
+            names: for each name in a `state_dict`, the tensor's name here.
+        """
+        tensors = self.tensors_of(i)
         return MemberState(
             self.members[i].step,
-            {name: tensor.detach().cpu().clone() for name, tensor in self.tensors_of(i).items()},
+            {name: tensors[own].detach().cpu().clone() for name, own in names.items()},
             {
                 slot: {name: stack[i].detach().cpu().clone() for name, stack in stacks.items()}
                 for slot, stacks in self.slots.items()
             },
         )
+
+    def owe(self, rows: Iterable[int], owes: bool) -> None:
+        """Note whether members' evaluations are still to be made."""
+        for i in rows:
+            self.members[i] = replace(self.members[i], owes=owes)
 
     def choose(self, rows: Sequence[int]) -> "Block":
         """The block of these members alone, in new arrays."""
@@ -236,7 +264,17 @@ class Block:
             self.parameters, self.constants, batch, shared=span.stream_of is None
         )
         optimizer.step(gradients)
-        self._captured = CapturedStep.of(self, program, optimizer, span)
+
+    def _capture(self, program: Program, optimizer: StackedOptimizer, span: Span) -> None:
+        """Capture the step where that can be done; else it stays eager."""
+        if self.device.type != "cuda":
+            self._eager = True
+        elif optimizer.steps_made >= WARM_UP:
+            try:
+                self._captured = CapturedStep.of(self, program, optimizer, span)
+            except Exception as error:  # noqa: BLE001 - speed is lost, nothing else
+                logger.warning("the training step cannot be captured as a CUDA graph: %s", error)
+                self._eager = True
 
     def _new_optimizer(self) -> StackedOptimizer:
         self._optimizer = StackedOptimizer(

@@ -12,7 +12,7 @@ from workers.fusion.program import Program
 if TYPE_CHECKING:
     from workers.fusion.block import Block, Span
 
-_WARM_UP = 3
+WARM_UP = 3
 """Eager steps before a capture: libraries allocate their workspaces in the first ones."""
 
 
@@ -26,11 +26,8 @@ class CapturedStep:
     @classmethod
     def of(
         cls, block: "Block", program: Program, optimizer: StackedOptimizer, span: "Span"
-    ) -> "CapturedStep | None":
-        """Capture a block's step after its warm-up; None elsewhere than on CUDA."""
-        first = next(iter(block.parameters.values()))
-        if first.device.type != "cuda" or optimizer.steps_made < _WARM_UP:
-            return None
+    ) -> "CapturedStep":
+        """Capture a block's step; nothing is trained by that."""
         inputs = [tensor.clone() for tensor in span.at(0)]
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):

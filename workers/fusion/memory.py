@@ -1,10 +1,12 @@
 """How many members a device takes at once."""
 
 import ctypes
+import gc
 import os
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 
 import torch
 
@@ -47,6 +49,8 @@ def block_size(device: torch.device, member_bytes: int, probe: Callable[[int], N
     """
     if device.type != "cuda":
         return max(_MIN_CPU_BLOCK, min(_MAX_BLOCK, _CPU_CACHE_BYTES // member_bytes))
+    gc.collect()
+    torch.cuda.empty_cache()
     few = _peak(device, probe, 1)
     more = _peak(device, probe, 3)
     each = max(member_bytes, (more - few) // 2 + member_bytes)
@@ -56,8 +60,21 @@ def block_size(device: torch.device, member_bytes: int, probe: Callable[[int], N
 
 def host_capacity(member_bytes: int) -> int:
     """How many members' states fit into the memory that the host has free."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, int(_SHARE * free) // member_bytes)
+    return max(1, int(_SHARE * _host_free()) // member_bytes)
+
+
+def _host_free() -> int:
+    """The bytes that this process could still get: the host's, or its control group's."""
+    free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        available = next(line for line in lines if line.startswith("MemAvailable:"))
+        free = int(available.split()[1]) * 1024
+    with suppress(OSError, ValueError):
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+        free = min(free, max(0, limit - used))
+    return free
 
 
 def _peak(device: torch.device, probe: Callable[[int], None], members: int) -> int:

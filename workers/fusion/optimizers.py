@@ -32,6 +32,7 @@ class StackedOptimizer:
         parameters: (K, ...) each, updated in place.
         slots: what the optimizer keeps of each parameter, by slot and name: (K, ...).
         steps: how many steps each member has made.
+        by_member: update stretches of members one after the other; on the CPU when not given.
     """
 
     def __init__(
@@ -40,6 +41,8 @@ class StackedOptimizer:
         parameters: Stacks,
         slots: Mapping[str, Stacks],
         steps: Sequence[int],
+        *,
+        by_member: bool | None = None,
     ) -> None:
         self.settings = tuple(settings)
         self.kind = self.settings[0].kind
@@ -50,41 +53,48 @@ class StackedOptimizer:
         self.steps_made = 0
         self._steps = torch.tensor([float(s) for s in steps], device=self._device)
         self._clips = any(s.clip_norm is not None for s in self.settings)
-        self._by_member = self._device.type == "cpu"
+        self._by_member = self._device.type == "cpu" if by_member is None else by_member
         if self._by_member:
             self._runs = _runs(self.settings, steps)
             self._rows = self._cut(parameters)
             self._slot_rows = [self._cut(slots[slot]) for slot in SLOTS[self.kind]]
             self._step_rows = [[self._steps[run.start]] * len(parameters) for run in self._runs]
-        self._columns = {
-            name: self._column([getattr(s, name) for s in self.settings])
+        else:
+            largest = max(stack.numel() for stack in parameters.values())
+            self._scratch = [
+                torch.empty(largest, device=self._device, dtype=self._dtype) for _ in range(2)
+            ]
+        self._settings = {
+            name: torch.tensor(
+                [getattr(s, name) for s in self.settings], device=self._device, dtype=torch.float64
+            )
             for name in ("lr", "beta1", "beta2", "eps", "weight_decay", "momentum")
         }
-        self._limit = self._column(
-            [float("inf") if s.clip_norm is None else s.clip_norm for s in self.settings]
-        )
+        limits = [float("inf") if s.clip_norm is None else s.clip_norm for s in self.settings]
+        self._limit = torch.tensor(limits, device=self._device, dtype=self._dtype)
 
     def step(self, gradients: Stacks) -> None:
-        """Update every member; the gradients may be overwritten."""
+        """Update every member.
+
+        What needs memory comes first: when that runs out, nothing is changed yet.
+        """
         ordered = {name: gradients[name].contiguous() for name in self.parameters}
         if self._clips:
-            self._clip(ordered)
-        self._steps += 1
+            ordered = self._clipped(ordered)
+        update = self._step_by_member if self._by_member else self._step_stacked
+        update(ordered)
         self.steps_made += 1
-        if self._by_member:
-            self._step_by_member(ordered)
-        else:
-            self.step_stacked(ordered)
 
-    def _clip(self, gradients: Stacks) -> None:
-        """Scale each member's gradient to its own limit."""
+    def _clipped(self, gradients: Stacks) -> Stacks:
+        """Each member's gradient scaled to its own limit."""
         squares = [g.flatten(1).square().sum(1) for g in gradients.values()]
         norms = torch.stack(squares).sum(0).sqrt()
         scale = (self._limit / (norms + _CLIP_EPS)).clamp(max=1.0)
-        for gradient in gradients.values():
-            gradient.mul_(_beside(scale, gradient))
+        scale = torch.where(self._limit.isinf(), torch.ones_like(scale), scale)
+        return {name: gradient * _beside(scale, gradient) for name, gradient in gradients.items()}
 
     def _step_by_member(self, gradients: Stacks) -> None:
+        self._steps += 1
         rows = self._cut(gradients)
         for i, (run, row, gradient, steps) in enumerate(
             zip(self._runs, self._rows, rows, self._step_rows, strict=True)
@@ -120,70 +130,74 @@ class StackedOptimizer:
                     maximize=False,
                 )
 
-    def step_stacked(self, gradients: Stacks) -> None:
+    def _step_stacked(self, gradients: Stacks) -> None:
         """The same update over the stacks, for devices on which members are not worth a call."""
-        update = _sgd if self.kind == "sgd" else _adam
+        columns = self._columns()
+        self._steps += 1
         names = SLOTS[self.kind]
         for name, parameter in self.parameters.items():
-            columns = {key: _beside(column, parameter) for key, column in self._columns.items()}
-            update(
-                parameter,
-                gradients[name],
-                *(self.slots[slot][name] for slot in names),
-                step=_beside(self._steps.to(self._dtype), parameter),
-                decoupled=self.kind == "adamw",
-                **columns,
-            )
+            beside = {key: _beside(column, parameter) for key, column in columns.items()}
+            held = [self.slots[slot][name] for slot in names]
+            scratch = [flat[: parameter.numel()].view_as(parameter) for flat in self._scratch]
+            if self.kind == "sgd":
+                _sgd(parameter, gradients[name], held, scratch, beside)
+            else:
+                _adam(parameter, gradients[name], held, scratch, beside, self.kind == "adamw")
+
+    def _columns(self) -> dict[str, Tensor]:
+        """The settings and corrections of the next step, worked out in float64: (K,) each."""
+        settings, step = self._settings, self._steps.double() + 1
+        lr, beta1, beta2 = settings["lr"], settings["beta1"], settings["beta2"]
+        columns = {
+            **settings,
+            "keep": 1 - lr * settings["weight_decay"],
+            "rest1": 1 - beta1,
+            "rest2": 1 - beta2,
+            "correction2": 1 - beta2**step,
+            "scale": lr / (1 - beta1**step),
+        }
+        return {name: column.to(self._dtype) for name, column in columns.items()}
 
     def _cut(self, stacks: Stacks) -> list[list[Tensor]]:
         """For each run of members their tensors, as views."""
         return [[stack[run] for stack in stacks.values()] for run in self._runs]
 
-    def _column(self, values: Sequence[float]) -> Tensor:
-        return torch.tensor(values, device=self._device, dtype=self._dtype)
-
 
 def _adam(
     parameter: Tensor,
     gradient: Tensor,
-    average: Tensor,
-    square: Tensor,
-    *,
-    step: Tensor,
+    held: Sequence[Tensor],
+    scratch: Sequence[Tensor],
+    columns: Mapping[str, Tensor],
     decoupled: bool,
-    lr: Tensor,
-    beta1: Tensor,
-    beta2: Tensor,
-    eps: Tensor,
-    weight_decay: Tensor,
-    momentum: Tensor,
 ) -> None:
+    (average, square), (one, two) = held, scratch
     if decoupled:
-        parameter.mul_(1 - lr * weight_decay)
+        parameter.mul_(columns["keep"])
     else:
-        gradient = gradient + weight_decay * parameter
-    average.lerp_(gradient, (1 - beta1).expand_as(average))
-    square.mul_(beta2).add_((1 - beta2) * gradient.square())
-    scale = lr / (1 - beta1**step)
-    parameter.sub_(scale * average / ((square / (1 - beta2**step)).sqrt() + eps))
+        torch.mul(parameter, columns["weight_decay"], out=one)
+        gradient = one.add_(gradient)
+    average.lerp_(gradient, columns["rest1"])
+    torch.mul(gradient, gradient, out=two)
+    square.mul_(columns["beta2"]).add_(two.mul_(columns["rest2"]))
+    torch.div(square, columns["correction2"], out=two)
+    two.sqrt_().add_(columns["eps"])
+    torch.div(average, two, out=two)
+    parameter.sub_(two.mul_(columns["scale"]))
 
 
 def _sgd(
     parameter: Tensor,
     gradient: Tensor,
-    velocity: Tensor,
-    *,
-    step: Tensor,
-    decoupled: bool,
-    lr: Tensor,
-    beta1: Tensor,
-    beta2: Tensor,
-    eps: Tensor,
-    weight_decay: Tensor,
-    momentum: Tensor,
+    held: Sequence[Tensor],
+    scratch: Sequence[Tensor],
+    columns: Mapping[str, Tensor],
 ) -> None:
-    velocity.mul_(momentum).add_(gradient + weight_decay * parameter)
-    parameter.sub_(lr * velocity)
+    (velocity,), one = held, scratch[0]
+    torch.mul(parameter, columns["weight_decay"], out=one)
+    velocity.mul_(columns["momentum"]).add_(one.add_(gradient))
+    torch.mul(velocity, columns["lr"], out=one)
+    parameter.sub_(one)
 
 
 def _beside(column: Tensor, stack: Tensor) -> Tensor:

@@ -4,55 +4,22 @@ It knows members, steps and metrics, and nothing of sweeps: whoever owns it deci
 which members stop, which wait and which join.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.func import vmap
+from torch import nn
 
 from workers.fusion.batches import Batch, ByteCache, place
 from workers.fusion.block import Block, Member, Span
+from workers.fusion.evaluation import Evaluation, Evaluator
+from workers.fusion.faults import PackError, blaming, is_out_of_memory
 from workers.fusion.memory import block_size, host_capacity, keep_freed_memory, state_bytes
 from workers.fusion.packable import Packable, Stream
 from workers.fusion.precision import precision
-from workers.fusion.program import PackError, Program
+from workers.fusion.program import Program
 from workers.fusion.state import MemberState
-
-_EVALUATED_AT_ONCE = 64
-"""How many members of a GPU's block are evaluated in one call."""
-
-
-class MemberFailed(Exception):
-    """One member's own code raised; the others can go on without it."""
-
-    def __init__(self, key: int, error: Exception) -> None:
-        super().__init__(f"member {key}: {error}")
-        self.key = key
-        self.error = error
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What a member's metrics were after a step, or why there are none."""
-
-    key: int
-    step: int
-    metrics: Mapping[str, float]
-    error: Exception | None = None
-
-
-@contextmanager
-def _blaming(key: int) -> Iterator[None]:
-    """Tell whose code raised; running out of memory is nobody's fault."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError):
-        raise
-    except Exception as error:
-        raise MemberFailed(key, error) from error
 
 
 class Pack:
@@ -77,6 +44,8 @@ class Pack:
         keep_freed_memory()
         self._packable = packable
         self._device = torch.device(device)
+        if self._device.type == "cuda" and self._device.index is not None:
+            torch.cuda.set_device(self._device)
         self._dtype = dtype
         self._block = block
         self._blocks: list[Block] = []
@@ -84,10 +53,9 @@ class Pack:
         self._streams: dict[tuple[Hashable, int], Stream] = {}
         """Under the key of each stream and the step that it is at."""
         self._spans = ByteCache()
-        self._evaluations = ByteCache()
+        self._evaluator: Evaluator | None = None
         self._swaps = False
-        self._capacity = 1
-        self._params: dict[int, Mapping[str, Any]] = {}
+        self._capacity: int | None = None
 
     def __len__(self) -> int:
         return sum(len(block) for block in self._blocks)
@@ -102,6 +70,11 @@ class Pack:
         """How many members' arrays are trained at once; 1 until a first one was added."""
         return self._block or 1
 
+    @property
+    def capacity(self) -> int | None:
+        """How many members the machine takes; None until a first one was looked at."""
+        return self._capacity
+
     def room_for(self, member: Member) -> int:
         """How many more members like this one the machine takes; at least one when empty.
 
@@ -110,24 +83,30 @@ class Pack:
         """
         if self._program is None:
             self._prepare(member)
+        assert self._capacity is not None
         return max(self._capacity - len(self), 0 if len(self) else 1)
-
-    def saves_at(self, key: int, step: int) -> bool:
-        """Whether a member's state is to be saved after a step."""
-        return step % self._packable.save_every(self._params[key]) == 0
 
     def member(
         self, key: int, params: Mapping[str, Any], seed: int, *, max_t: int | None = None
     ) -> Member:
-        """Describe a member to be added."""
-        return Member(
-            key,
-            params,
-            seed,
-            self._packable.optimizer(params),
-            self._packable.report_every(params),
-            max_t,
-        )
+        """Describe a member to be added.
+
+        Raises:
+            MemberFailed: when its parameters are no good.
+        """
+        packable = self._packable
+        with blaming(key):
+            return Member(
+                key,
+                params,
+                seed,
+                packable.optimizer(params),
+                packable.report_every(params),
+                packable.save_every(params),
+                packable.stream_key(params, seed),
+                packable.evaluation_key(params),
+                max_t,
+            )
 
     def add(
         self, members: Sequence[Member], states: Sequence[MemberState | None] | None = None
@@ -152,12 +131,10 @@ class Pack:
         for start in range(0, len(waiting), size):
             part = slice(start, start + size)
             self._blocks.append(self._started(waiting[part], saved[part]))
-            self._params |= {member.key: member.params for member in waiting[part]}
 
     def drop(self, keys: Iterable[int]) -> None:
         """Let members go; the arrays shrink."""
         gone = set(keys)
-        self._params = {key: params for key, params in self._params.items() if key not in gone}
         kept: list[Block] = []
         for block in self._blocks:
             rows = [i for i, member in enumerate(block.members) if member.key not in gone]
@@ -166,7 +143,7 @@ class Pack:
             elif rows:
                 kept.append(block.choose(rows))
         self._blocks = kept
-        used = {self._packable.stream_key(m.params, m.seed) for b in kept for m in b.members}
+        used = {member.stream_key for block in kept for member in block.members}
         self._streams = {k: stream for k, stream in self._streams.items() if k[0] in used}
 
     def advance(self, held: frozenset[int] = frozenset()) -> list[Evaluation]:
@@ -187,16 +164,14 @@ class Pack:
         if not free:
             return []
         place_in = min(free, key=lambda i: self._blocks[i].step)
-        with precision(self._packable.precision):
-            try:
+        try:
+            with precision(self._packable.precision, self._device):
                 return self._train(place_in)
-            except (torch.OutOfMemoryError, MemoryError) as error:
-                reason = str(error)
-            except RuntimeError as error:  # what the CPU's allocator raises
-                if "can't allocate memory" not in str(error):
-                    raise
-                reason = str(error)
-        self._halve(place_in, reason)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            reason = str(error)
+        self._halve(place_in, reason)  # the error, and what it holds, are gone by now
         return self.advance(held)
 
     def state(self, key: int) -> MemberState:
@@ -204,7 +179,7 @@ class Pack:
         for block in self._blocks:
             for i, member in enumerate(block.members):
                 if member.key == key:
-                    return block.state_of(i)
+                    return block.state_of(i, self._running_program.state_names)
         raise KeyError(key)
 
     @property
@@ -225,11 +200,17 @@ class Pack:
             several = block.choose([0] * members)
             program.gradients(several.parameters, several.constants, like.at(0), shared=True)
 
-        with precision(self._packable.precision):
+        with precision(self._packable.precision, self._device):
             if self._block is None:
                 self._block = block_size(self._device, each, probe)
         self._capacity = self._block if self._device.type == "cuda" else host_capacity(each)
         self._program = program
+        self._evaluator = Evaluator(self._packable, program, self._device, self._dtype)
+
+    @property
+    def _running_program(self) -> Program:
+        assert self._program is not None
+        return self._program
 
     def _started(self, members: list[Member], states: list[MemberState | None]) -> Block:
         networks = [self._build(member) for member in members]
@@ -240,7 +221,7 @@ class Pack:
         return Block.start(members, networks, states, device)
 
     def _build(self, member: Member) -> nn.Module:
-        with _blaming(member.key):
+        with blaming(member.key):
             return self._packable.build(member.params, member.seed).to(self._dtype)
 
     def _join_small(self, held: frozenset[int]) -> None:
@@ -261,25 +242,34 @@ class Pack:
             self._blocks = [block for block in self._blocks if block not in group] + [joined]
 
     def _train(self, place_in: int) -> list[Evaluation]:
-        assert self._program is not None
+        """Train a block up to an evaluation, unless it owes one from before, and make it."""
+        assert self._evaluator is not None
         block = self._blocks[place_in].to(self._device)
         try:
-            left = block.due
-            due = [i for i, m in enumerate(block.members) if m.due - m.step == left]
-            while left > 0:
-                count = min(left, self._packable.span)
-                block.train(self._program, self._span(block.members, count), count)
-                left -= count
-            return self._evaluate(block, due)
+            if not any(member.owes for member in block.members):
+                self._train_until_due(block)
+            owing = [i for i, member in enumerate(block.members) if member.owes]
+            evaluations = self._evaluator.evaluate(block, owing)
+            block.owe(owing, False)
+            return evaluations
         finally:
             self._blocks[place_in] = block.to(self._blocks[place_in].device)
+
+    def _train_until_due(self, block: Block) -> None:
+        left = block.due
+        due = [i for i, m in enumerate(block.members) if m.due - m.step == left]
+        while left > 0:
+            count = min(left, self._packable.span)
+            block.train(self._running_program, self._span(block.members, count), count)
+            left -= count
+        block.owe(due, True)
 
     def _span(self, members: Sequence[Member], count: int) -> Span:
         numbers: dict[Hashable, int] = {}
         spans: list[Batch] = []
         stream_of: list[int] = []
         for member in members:
-            key = (self._packable.stream_key(member.params, member.seed), member.step + 1, count)
+            key = (member.stream_key, member.step + 1, count)
             if key not in numbers:
                 numbers[key] = len(spans)
                 spans.append(self._spans.get(key, lambda m=member: self._draw(m, count)))  # type: ignore[misc]
@@ -287,75 +277,14 @@ class Pack:
         return Span.of(spans, stream_of, self._device)
 
     def _draw(self, member: Member, count: int) -> Batch:
-        key, first = self._packable.stream_key(member.params, member.seed), member.step + 1
+        key, first = member.stream_key, member.step + 1
         stream = self._streams.pop((key, first), None)
         if stream is None:
             stream = self._packable.stream(member.params, member.seed, self._device)
-        with _blaming(member.key):
+        with blaming(member.key):
             drawn = place(stream.take(first, count), self._device, self._dtype)
         self._streams[key, first + count] = stream
         return drawn
-
-    @torch.no_grad()
-    def _evaluate(self, block: Block, rows: Sequence[int]) -> list[Evaluation]:
-        by_data: dict[Hashable, list[int]] = {}
-        for i in rows:
-            key = self._packable.evaluation_key(block.members[i].params)
-            by_data.setdefault(key, []).append(i)
-        found: list[Evaluation] = []
-        if self._device.type != "cuda":
-            for key, some in by_data.items():
-                found += [self._evaluate_one(block, i, key) for i in some]
-            return found
-        ahead = torch.cuda.current_stream(self._device)
-        waiting = []
-        for key, some in by_data.items():
-            stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-            stream.wait_stream(ahead)
-            with torch.cuda.stream(stream):
-                waiting.append((some, self._evaluate_stacked(block, some, key)))
-        torch.cuda.synchronize(self._device)
-        for some, values in waiting:
-            columns = {name: column.tolist() for name, column in values.items()}
-            for row, i in enumerate(some):
-                metrics = {name: column[row] for name, column in columns.items()}
-                found.append(Evaluation(block.members[i].key, block.members[i].step, metrics))
-        return found
-
-    def _evaluate_one(self, block: Block, i: int, data: Hashable) -> Evaluation:
-        """A member by itself: a CPU gains nothing from more at once, and its caches lose."""
-        assert self._program is not None
-        member = block.members[i]
-        try:
-            with _blaming(member.key):
-                batch = self._evaluation(data, member)
-                metrics = self._program.metrics_of(block.tensors_of(i), batch)
-                values = {name: float(value) for name, value in metrics.items()}
-        except MemberFailed as failure:
-            return Evaluation(member.key, member.step, {}, failure.error)
-        return Evaluation(member.key, member.step, values)
-
-    def _evaluate_stacked(
-        self, block: Block, rows: Sequence[int], data: Hashable
-    ) -> dict[str, Tensor]:
-        """Members that share their data, in one call: the metrics of each, (rows,)."""
-        program = self._program
-        assert program is not None
-        batch = self._evaluation(data, block.members[rows[0]])
-        index = torch.tensor(rows, device=self._device)
-        stacks = {
-            name: stack.index_select(0, index)
-            for name, stack in (block.parameters | block.constants).items()
-        }
-        evaluate = vmap(lambda t: dict(program.metrics_of(t, batch)), chunk_size=_EVALUATED_AT_ONCE)
-        values: dict[str, Tensor] = evaluate(stacks)
-        return values
-
-    def _evaluation(self, key: Hashable, member: Member) -> Batch:
-        return self._evaluations.get(
-            key,
-            lambda: place(self._packable.evaluation(member.params), self._device, self._dtype),
-        )
 
     def _halve(self, place_in: int, reason: str) -> None:
         """Go on with half as many members at once, from where the block came to."""
@@ -365,8 +294,11 @@ class Pack:
                 f"one member alone does not fit into the memory of {self._device}: {reason[:500]}"
             )
         self._swaps = self._swaps or self._device.type == "cuda"
-        self._block = len(block) // 2
-        self._spans, self._evaluations = ByteCache(), ByteCache()
+        self._block = min(self._size, len(block) // 2)
+        self._spans = ByteCache()
+        self._evaluator = Evaluator(
+            self._packable, self._running_program, self._device, self._dtype
+        )
         self._blocks[place_in : place_in + 1] = block.halves()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()

@@ -22,22 +22,21 @@ _EXACT = 1e-5
 
 
 @contextmanager
-def precision(wanted: Precision) -> Iterator[None]:
-    """Compute the block's products in a precision; `float32` is exact."""
+def precision(wanted: Precision, device: torch.device) -> Iterator[None]:
+    """Compute the block's products on a device in a precision; `float32` is exact."""
     backends: Any = torch.backends
-    cuda, onednn = backends.cuda.matmul, backends.mkldnn.matmul
-    before = (cuda.fp32_precision, onednn.fp32_precision)
-    cuda.fp32_precision = "tf32" if wanted == "tf32" else "ieee"
+    cuda = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn)
+    onednn = backends.mkldnn.matmul
+    before = [(place, place.fp32_precision) for place in (*cuda, onednn)]
+    for place in cuda:
+        place.fp32_precision = "tf32" if wanted == "tf32" else "ieee"
     onednn.fp32_precision = "bf16" if wanted == "float32" and _onednn_is_exact() else "ieee"
     try:
-        with torch.autocast(_device_type(), torch.bfloat16, enabled=wanted == "bf16"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=wanted == "bf16"):
             yield
     finally:
-        cuda.fp32_precision, onednn.fp32_precision = before
-
-
-def _device_type() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
+        for place, value in before:
+            place.fp32_precision = value
 
 
 @cache

@@ -13,8 +13,8 @@ from torch import Tensor, fx, nn
 from torch.func import functional_call, grad, vmap
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from sweep.errors import TrialFault
 from workers.fusion.batches import Batch, rebuild
+from workers.fusion.faults import PackError, explained, is_out_of_memory
 from workers.fusion.packable import Packable
 
 Stacks = dict[str, Tensor]
@@ -22,10 +22,6 @@ Stacks = dict[str, Tensor]
 
 _aten = torch.ops.aten
 _SAME_SHAPE = {_aten.expand.default, _aten.view.default, _aten._unsafe_view.default}
-
-
-class PackError(TrialFault):
-    """The training cannot be packed; says why and what to do."""
 
 
 class Program:
@@ -43,6 +39,7 @@ class Program:
         self._template = template
         self._like = like
         self._traced: dict[tuple[int, bool], fx.GraphModule] = {}
+        self.state_names = _state_names(template)
 
     def gradients(
         self, parameters: Stacks, constants: Stacks, batch: Sequence[Tensor], *, shared: bool
@@ -85,10 +82,10 @@ class Program:
         stacked = vmap(grad(self._loss), in_dims=(0, 0, None if shared else 0))
         try:
             traced = make_fx(lambda p, c, b: stacked(p, c, b))(parameters, constants, list(batch))
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:
-            raise _explained(error) from error
+            if is_out_of_memory(error):
+                raise
+            raise explained(error) from error
         return _without_no_ops(traced)
 
 
@@ -118,27 +115,14 @@ def check_packable(model: nn.Module) -> None:
             )
 
 
-_REASONS = (
-    (
-        "data-dependent",
-        "its control flow depends on data (an `if` or `while` on a tensor, .item(), or an index "
-        "by a condition): use torch.where",
-    ),
-    (".item()", "it reads a tensor's value with .item(): keep it a tensor"),
-    ("randomness", "it draws random numbers while training: draw them in `batches`"),
-    ("in-place", "it writes in place into a tensor that the members share: write a new tensor"),
-    ("running_mean", "it updates running statistics"),
-)
-
-
-def _explained(error: Exception) -> PackError:
-    text = str(error)
-    reasons = [reason for mark, reason in _REASONS if mark in text.lower()]
-    reason = reasons[0] if reasons else "torch.func cannot batch it over parameters"
-    return PackError(
-        f"this training cannot be packed: {reason}; or set pack: off. "
-        f"PyTorch says: {type(error).__name__}: {text[:1_000]}"
-    )
+def _state_names(network: nn.Module) -> dict[str, str]:
+    """For each name in the network's `state_dict`, the one name of that tensor in a stack."""
+    shared = {
+        **dict(network.named_parameters(remove_duplicate=False)),
+        **dict(network.named_buffers(remove_duplicate=False)),
+    }
+    first = {id(t): name for name, t in reversed([*shared.items()])}
+    return {name: first[id(shared[name])] for name in network.state_dict() if name in shared}
 
 
 def _without_no_ops(traced: fx.GraphModule) -> fx.GraphModule:

@@ -3,7 +3,7 @@
 from sweep.records import Origin
 from sweep.spec import SweepSpec
 from sweep.states import SweepState, TrialState
-from sweep.wire import TrialTask
+from sweep.wire import RungEntry, TrialTask
 from tests.unit.driver.builders import (
     START,
     kinds,
@@ -109,10 +109,10 @@ def test_a_failure_that_would_repeat_is_not_retried() -> None:
 def test_a_trial_that_its_process_did_not_take_is_tried_again_without_blame() -> None:
     core = make_core(make_spec(parameters={"x": {"grid": [1]}}, max_failures=0))
     next_task(core)
-    core.on_refusal(0, 1, START)
+    core.on_refusal(0, 1)
     handed = next_task(core)
     assert handed is not None
-    assert (handed[1], handed[0].failures) == (2, 0)
+    assert (handed[1], handed[0].failures) == (1, 0)
 
 
 def test_a_trial_that_never_reports_the_metric_fails_and_says_so() -> None:
@@ -259,3 +259,58 @@ def test_an_update_of_an_attempt_that_is_over_changes_nothing() -> None:
     core.take_messages()
     assert not on_update(core, 0, 1, update(row(1, 1.0)))
     assert core.take_messages() == []
+
+
+def test_a_stop_reaches_a_trial_that_waits_to_be_tried_again() -> None:
+    """Its process died at the rung, before the group was complete."""
+    core = make_core(make_spec(early_stopping=HALVING))
+    start_all(core)
+    assert on_update(core, 0, 1, update(row(5, 0.1)))
+    core.on_failure(0, 1, "the process died", START)
+    on_update(core, 1, 1, update(row(5, 0.9)))
+    on_update(core, 2, 1, update(row(5, 0.2)))
+    moves = [(m.trial, m.state) for m in core.take_messages() if m.kind == "moved"]
+    assert (0, TrialState.STOPPED) in moves
+    assert next_task(core) is None
+
+
+def test_a_trial_whose_state_is_at_an_open_rung_waits_there_after_a_lost_driver() -> None:
+    spec = make_spec(early_stopping=HALVING)
+    tasks = [
+        recovered(task, state=state, attempts=1, rung_value=score, checkpoint_step=at_step)
+        for task, state, score, at_step in zip(
+            make_tasks(spec),
+            (TrialState.RUNNING, TrialState.PENDING, TrialState.RUNNING),
+            (0.9, 0.3, 0.4),
+            (5, 5, 0),
+            strict=True,
+        )
+    ]
+    core = make_core(spec, tasks)
+    task, attempt = next_task(core)
+    assert task.index == 2
+    assert next_task(core) is None
+    assert not on_update(core, 2, attempt, update(row(5, 0.4)))
+    task, _ = next_task(core)
+    assert task.index == 0
+
+
+def test_a_stop_that_was_decided_and_not_told_is_told_by_the_successor() -> None:
+    spec = make_spec(early_stopping=HALVING)
+    tasks = [recovered(task, state=TrialState.RUNNING, attempts=1) for task in make_tasks(spec)]
+    entry = RungEntry(step=5, trial=1, group="{}", value=0.1, peers=2, decision="stop", time=START)
+    core = SweepCore(spec, tasks, (entry,), max_concurrent=None, now=START)
+    moves = {m.trial: m.state for m in core.take_messages() if m.kind == "moved"}
+    assert moves[1] is TrialState.STOPPED
+    assert {task.index for task, _ in start_all(core)} == {0, 2}
+
+
+def test_an_attempt_that_never_began_takes_no_report_away() -> None:
+    spec = make_spec(parameters={"x": {"grid": [1]}}, max_failures=0)
+    (task,) = make_tasks(spec)
+    task = recovered(task, state=TrialState.PENDING, checkpoint="state", checkpoint_step=7)
+    core = make_core(spec, [task])
+    next_task(core)
+    core.on_failure(0, 1, "the process died", START)
+    (started,) = [m for m in core.take_messages() if m.kind == "started"]
+    assert started.from_step == 7

@@ -18,11 +18,11 @@ def test_nobody_is_judged_before_the_last_has_come() -> None:
     rule = make_rule(tasks)
     for task in tasks[:5]:
         assert not rule.observe(task, step=10, value=float(task.index))
-        assert rule.is_waiting(task)
+        assert rule.waiting_at(task) is not None
     decisions = rule.observe(tasks[5], step=10, value=-1.0)
     assert {d.trial for d in decisions if d.keep} == {0, 5}
     assert {d.trial for d in decisions if not d.keep} == {1, 2, 3, 4}
-    assert not any(rule.is_waiting(task) for task in tasks)
+    assert all(rule.waiting_at(task) is None for task in tasks)
 
 
 def test_the_next_rung_is_over_the_survivors() -> None:

@@ -179,14 +179,18 @@ def test_a_group_that_spans_packs_waits_is_saved_and_goes_on_in_place_or_later()
 def test_a_pack_is_refilled_with_its_like_alone_within_max_concurrent() -> None:
     tasks = tasks_of(nets=2, groups=1, rates=6)
     core = SweepCore(
-        make_spec(), tasks, (), max_concurrent=4, now=START, waiting=Waiting(3, by_net)
+        make_spec(), tasks, (), max_concurrent=4, now=START, waiting=Waiting(5, by_net)
     )
+    core.max_concurrent = 3
     work = core.next_work()
     assert work is not None
     assert work.pack is not None
-    joined = core.refill(work.pack, work.members[0][0].index, most=9)
-    assert [task.parameters["net"] for task, _ in joined] == [0]
-    assert core.refill(work.pack, work.members[0][0].index, most=9) == ()
+    assert len(work.members) == 3
+    core.max_concurrent = 5
+    joined = core.refill(work.pack, live=3, most=9)
+    assert [task.parameters["net"] for task, _ in joined] == [0, 0]
+    core.max_concurrent = None
+    assert core.refill(work.pack, live=5, most=9) == ()
 
 
 def test_trials_returned_for_want_of_room_come_again_in_packs_that_fit() -> None:
@@ -194,9 +198,9 @@ def test_trials_returned_for_want_of_room_come_again_in_packs_that_fit() -> None
     core.next_work()
     core.on_capacity(2, 2)
     for index in range(2, 6):
-        core.on_refusal(index, 1, START)
-    assert members(core.next_work()) == [(2, 2), (3, 2)]
-    assert members(core.next_work()) == [(4, 2), (5, 2)]
+        core.on_refusal(index, 1)
+    assert members(core.next_work()) == [(2, 1), (3, 1)]
+    assert members(core.next_work()) == [(4, 1), (5, 1)]
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,7 @@ def test_each_member_is_updated_as_by_torch_optim(
         slot: {name: torch.zeros_like(stack) for name, stack in stacks.items()}
         for slot in SLOTS[kind]
     }
-    ours = StackedOptimizer(chosen, stacks, slots, [0] * len(chosen))
-    ours._by_member = not stacked
+    ours = StackedOptimizer(chosen, stacks, slots, [0] * len(chosen), by_member=not stacked)
     theirs = [make_optimizer(s, n) for s, n in zip(chosen, networks, strict=True)]
     for _ in range(4):
         gradients = {
@@ -70,7 +69,7 @@ def test_float32_products_are_exact_whatever_kernels_are_chosen() -> None:
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(16, 32, 128, generator=generator)
     w = torch.randn(16, 128, 64, generator=generator)
-    with precision("float32"):
+    with precision("float32", torch.device("cpu")):
         product = torch.bmm(x, w)
     true = torch.bmm(x.double(), w.double())
     assert ((product - true).abs().max() / true.abs().max()).item() < 1e-5
@@ -78,6 +77,6 @@ def test_float32_products_are_exact_whatever_kernels_are_chosen() -> None:
 
 def test_bf16_is_a_choice_and_is_left_behind_by_nobody() -> None:
     x = torch.randn(8, 8)
-    with precision("bf16"):
+    with precision("bf16", torch.device("cpu")):
         assert (x @ x).dtype is torch.bfloat16
     assert (x @ x).dtype is torch.float32

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from sweep.run import NullRun
 from tests.unit.fusion.trainings import Anyhow, Line, Trajectory, alone, line, picky
-from workers.fusion.pack import MemberFailed, Pack
+from workers.fusion.evaluation import Evaluator
+from workers.fusion.faults import MemberFailed, PackError
+from workers.fusion.pack import Pack
 from workers.fusion.packable import Packable, Params
-from workers.fusion.program import PackError, Program
+from workers.fusion.program import Program
 from workers.fusion.state import MemberState
 from workers.trainables.arithmetic import networks
 
@@ -217,6 +219,83 @@ def test_out_of_memory_halves_what_is_trained_at_once_and_loses_no_step(
     assert max(sizes[7:]) <= 3
     for i in range(9):
         assert_same(seen[i], expected[i])
+
+
+def test_out_of_memory_while_evaluating_makes_the_evaluation_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, calls = Evaluator.evaluate, 0
+
+    def evaluate(self: Evaluator, block: Any, rows: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise torch.OutOfMemoryError("no room")
+        return real(self, block, rows)
+
+    expected = [alone(line, {"lr": 0.01}, i, 10) for i in range(4)]
+    monkeypatch.setattr(Evaluator, "evaluate", evaluate)
+    pack = new_pack(block=4)
+    pack.add([pack.member(i, {"lr": 0.01}, i, max_t=10) for i in range(4)])
+    seen = drain(pack, until=10)
+    for i in range(4):
+        assert_same(seen[i], expected[i])
+
+
+class Tied(torch.nn.Module):
+    """Two layers with one weight, a frozen layer, and a buffer that is not saved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = torch.nn.Linear(3, 3), torch.nn.Linear(3, 3)
+        self.second.weight = self.first.weight
+        self.frozen = torch.nn.Linear(3, 1).requires_grad_(False)
+        self.register_buffer("shift", torch.ones(1), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, float]:
+        hidden = torch.tanh(self.second(torch.tanh(self.first(x))))
+        return self.frozen(hidden) + self.shift, 1.0
+
+
+class TiedLine(Line):
+    def model(self, params: Params) -> Any:
+        return Tied()
+
+
+def test_states_of_any_network_are_plain_and_go_both_ways() -> None:
+    tied = TiedLine()
+    whole = alone(tied, {"lr": 0.02}, 1, 40)
+    pack = filled([{"lr": 0.01}, {"lr": 0.02}], packable=tied)
+    for _ in range(4):
+        pack.advance()
+    state = pack.state(1)
+    assert state.model.keys() == Tied().state_dict().keys()
+    run = NullRun(seed=1, max_t=40)
+    run.save(state.to_dict())
+    assert_same(alone(tied, {"lr": 0.02}, 1, 40, run=run), whole[4:])
+    again = new_pack(tied)
+    again.add([again.member(1, {"lr": 0.02}, 1)], [state])
+    assert_same(drain(again, until=40)[1], whole[4:])
+
+
+def test_gradients_that_are_one_tensor_are_clipped_once() -> None:
+    class Sum(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = torch.nn.Parameter(torch.randn(1, 3))
+            self.b = torch.nn.Parameter(torch.randn(1, 3))
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, float]:
+            return x @ (self.a + self.b).T, 1.0
+
+    class SumLine(Line):
+        def model(self, params: Params) -> Any:
+            return Sum()
+
+    params = {"lr": 0.5, "clip_norm": 0.1, "optimizer": "sgd"}
+    seen = drain(filled([params, params], packable=SumLine()), until=50)
+    for i in range(2):
+        assert_same(seen[i], alone(SumLine(), params, i, 50))
 
 
 def test_one_member_that_does_not_fit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

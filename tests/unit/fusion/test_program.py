@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tests.unit.fusion.trainings import Line, alone
+from workers.fusion.faults import PackError
 from workers.fusion.pack import Pack
 from workers.fusion.packable import OptimizerSettings, Packable, Params
-from workers.fusion.program import PackError
 
 
 class Small(Packable):
