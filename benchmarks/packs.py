@@ -116,12 +116,15 @@ def main() -> None:
         head.start()
         environment = {**os.environ, **head.environment}
         try:
-            sides = {
-                "this service, packs": _service(environment),
-                "this service, pack: off": _service(environment, pack="off"),
-                "bare Ray Tune, reused actors": _bare(folder, environment, "reuse"),
-                "bare Ray Tune, an actor each": _bare(folder, environment, "new"),
-            }
+            sides = {}
+            for side, run in (
+                ("this service, packs", lambda: _service(environment)),
+                ("this service, pack: off", lambda: _service(environment, pack="off")),
+                ("bare Ray Tune, reused actors", lambda: _bare(folder, environment, "reuse")),
+                ("bare Ray Tune, an actor each", lambda: _bare(folder, environment, "new")),
+            ):
+                print(f"running: {side}", flush=True)
+                sides[side] = run()
         finally:
             head.stop()
     packed = sides["this service, packs"][0]

@@ -17,7 +17,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _BEFORE = ("id", "index", "state", "reason")
 _AFTER = (
     *("best", "best_step", "step", "reports", "group", "assignment", "replicate"),
-    *("seed", "max_t", "origin", "attempts", "node", "started_at", "ended_at"),
+    *("seed", "max_t", "origin", "attempts", "node", "pack", "started_at", "ended_at"),
 )
 
 

@@ -119,9 +119,9 @@ class Progress:
         self._began = self._shown = time.monotonic()
 
     def show(self, *, last: bool = False) -> None:
-        """Print a line, when the last one is long enough ago."""
+        """Print a line, when the last one is long enough ago: the more so, the longer it takes."""
         now = time.monotonic()
-        if not last and now - self._shown < _SHOW_EVERY_S:
+        if not last and now - self._shown < max(_SHOW_EVERY_S, (now - self._began) / 30):
             return
         self._shown = now
         rows = self._ledger.rows.values()

@@ -17,6 +17,7 @@ COLUMNS: Mapping[str, ColumnType] = {
     "origin": "text",
     "attempts": "number",
     "node": "text",
+    "pack": "text",
     "step": "number",
     "reports": "number",
     "best": "number",

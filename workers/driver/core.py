@@ -6,9 +6,7 @@ driver that died goes on where the messages of its predecessor end.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
 
 from sweep.records import Origin
 from sweep.spec import Halving, SweepSpec
@@ -26,57 +24,11 @@ from sweep.wire import (
     TrialStarted,
     TrialTask,
 )
+from workers.driver.book import Attempt, Book, Verdict, Work, entry_of, outcome_of
 from workers.driver.halving import winner
 from workers.driver.live import TrialUpdate
 from workers.driver.packing import Waiting
 from workers.driver.stopping import Decision, Outcome, make_rule
-
-Verdict = Literal["go", "wait", "save", "stop"]
-"""What a trial does next: goes on; stays at its rung; stays there and saves its state, so
-that it can leave its place to others; ends, here at least."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """Trials that were handed out to be trained in one place."""
-
-    members: tuple[tuple[TrialTask, int], ...]
-    """Each trial and the number of this attempt at it."""
-    pack: str | None = None
-    """The pack's name; None for a trial alone."""
-
-
-@dataclass
-class _Attempt:
-    """A trial that was handed out to be trained."""
-
-    task: TrialTask
-    number: int
-    pack: str | None = None
-    started: bool = False
-    last: float | None = None
-    """The last finite value of the metric that rungs compare."""
-    metric_seen: bool = False
-    """Whether the sweep's metric was reported, in this attempt or before its saved state."""
-    error: str | None = None
-    retryable: bool = True
-
-
-@dataclass
-class _Book:
-    """Where every trial stands."""
-
-    pending: Waiting
-    tasks: dict[int, TrialTask] = field(default_factory=dict)
-    running: dict[int, _Attempt] = field(default_factory=dict)
-    paused: set[int] = field(default_factory=set)
-    ends: dict[int, tuple[Outcome, float | None]] = field(default_factory=dict)
-    groups: dict[str, list[int]] = field(default_factory=dict)
-    """The trials of each group."""
-    open_members: dict[str, int] = field(default_factory=dict)
-    """How many trials of each group's search have not ended."""
-    restarts_awaited: set[int] = field(default_factory=set)
-    """Winners whose second training the service has not added yet."""
 
 
 class SweepCore:
@@ -94,7 +46,7 @@ class SweepCore:
     ) -> None:
         self._spec = spec
         self._rule = make_rule(spec, tasks)
-        self._book = _Book(pending=Waiting("off", None) if waiting is None else waiting)
+        self._book = Book(pending=Waiting("off", None) if waiting is None else waiting)
         self._messages: list[Message] = []
         self.max_concurrent = max_concurrent
         self.cancelled = False
@@ -184,7 +136,7 @@ class SweepCore:
                 verdicts[index] = self._answer(index, current, update, now)
         return verdicts
 
-    def _answer(self, index: int, current: _Attempt, update: TrialUpdate, now: datetime) -> Verdict:
+    def _answer(self, index: int, current: Attempt, update: TrialUpdate, now: datetime) -> Verdict:
         if update.error is not None:
             current.error, current.retryable = update.error, update.retryable
             if current.pack is None:
@@ -300,7 +252,7 @@ class SweepCore:
 
     def _hand_out(self, task: TrialTask, pack: str | None) -> tuple[TrialTask, int]:
         task = self._book.tasks[task.index]
-        self._book.running[task.index] = _Attempt(
+        self._book.running[task.index] = Attempt(
             task,
             task.attempts + 1,
             pack,
@@ -332,7 +284,7 @@ class SweepCore:
         decisions: list[Decision] = []
         for task in tasks:
             if task.state in FINAL_TRIAL_STATES:
-                decisions += self._leave(task, _outcome(task), task.rung_value)
+                decisions += self._leave(task, outcome_of(task), task.rung_value)
         for task in tasks:
             if task.state in FINAL_TRIAL_STATES:
                 continue
@@ -360,7 +312,7 @@ class SweepCore:
     def _waits(self, index: int) -> bool:
         return self._rule.waiting_at(self._book.tasks[index]) is not None
 
-    def _tell(self, current: _Attempt, update: TrialUpdate, now: datetime) -> None:
+    def _tell(self, current: Attempt, update: TrialUpdate, now: datetime) -> None:
         if not current.started and update.from_step is not None:
             self._start(current, update.from_step, update.node, now)
         index, attempt = current.task.index, current.number
@@ -372,7 +324,7 @@ class SweepCore:
             self._replace(index, checkpoint=uri, checkpoint_step=step)
             self._book.pending.mend(current.task)
 
-    def _start(self, current: _Attempt, from_step: int, node: str | None, now: datetime) -> None:
+    def _start(self, current: Attempt, from_step: int, node: str | None, now: datetime) -> None:
         current.started = True
         task = current.task
         self._messages.append(
@@ -388,7 +340,7 @@ class SweepCore:
         self._replace(task.index, attempts=current.number, state=TrialState.RUNNING)
 
     def _judge(
-        self, current: _Attempt, row: ReportRow, now: datetime
+        self, current: Attempt, row: ReportRow, now: datetime
     ) -> tuple[TrialState, str, Outcome] | None:
         """Whether and how the trial ends with this report."""
         spec, task = self._spec, current.task
@@ -412,7 +364,7 @@ class SweepCore:
         """Tell decisions and carry them out, wherever each trial is."""
         decisions = tuple(decisions)
         for decision in decisions:
-            self._messages.append(RungDecided(entry=_entry(decision, now)))
+            self._messages.append(RungDecided(entry=entry_of(decision, now)))
         for decision in decisions:
             index, task = decision.trial, self._book.tasks[decision.trial]
             if task.state in FINAL_TRIAL_STATES:
@@ -425,7 +377,7 @@ class SweepCore:
             elif waited:
                 self._push(index)
 
-    def _finish(self, current: _Attempt, now: datetime) -> None:
+    def _finish(self, current: Attempt, now: datetime) -> None:
         index, name = current.task.index, self._spec.metric.name
         if not current.started:
             self._start(current, current.task.checkpoint_step, None, now)
@@ -435,7 +387,7 @@ class SweepCore:
         else:
             self._end(index, TrialState.COMPLETED, "finished", "completed", now)
 
-    def _pause(self, current: _Attempt, now: datetime) -> None:
+    def _pause(self, current: Attempt, now: datetime) -> None:
         index = current.task.index
         self._move(index, TrialState.PAUSED, "rung", now)
         self._replace(index, rung_value=current.last)
@@ -518,24 +470,3 @@ class SweepCore:
         self._book.tasks[index] = task
         if index in self._book.running:
             self._book.running[index].task = task
-
-
-def _outcome(task: TrialTask) -> Outcome:
-    if task.state is TrialState.COMPLETED:
-        return "target" if task.reason == "target" else "completed"
-    if task.state is TrialState.DIVERGED:
-        return "diverged"
-    return "stopped" if task.state is TrialState.STOPPED else "dropped"
-
-
-def _entry(decision: Decision, now: datetime) -> RungEntry:
-    return RungEntry(
-        step=decision.step,
-        trial=decision.trial,
-        group=decision.group,
-        value=decision.value,
-        peers=decision.peers,
-        cutoff=decision.cutoff,
-        decision="continue" if decision.keep else "stop",
-        time=now,
-    )

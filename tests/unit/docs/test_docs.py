@@ -11,9 +11,14 @@ from sweep.loading import load_yaml
 from sweep.run import NullRun
 from sweep.space import Space
 from sweep.spec import parse_spec
+from sweep.states import TrialState
+from sweep.submission import read_submission
 from sweep.trainables import check_spec, find, registered
+from workers.local import Options
+from workers.local import run as run_locally
 
 ROOT = FOLDER.parent
+PACKING = FOLDER / "packing.md"
 PAGES = [ROOT / "README.md", *sorted(FOLDER.glob("*.md"))]
 
 
@@ -34,6 +39,20 @@ def test_specs_in_the_text_are_valid(page: Path) -> None:
         spec = parse_spec(load_yaml(block))
         check_spec(spec, find(spec.trainable, registered()))
         assert next(Space(spec).trials()).index == 0
+
+
+def test_the_packed_example_learns_in_packs_of_one_network_each() -> None:
+    (text,) = re.findall(r"```yaml\n(name: distance.*?)```", PACKING.read_text(), re.DOTALL)
+    raw = load_yaml(text)
+    raw["search"]["num_trials"] = 8
+    raw["early_stopping"]["max_t"] = 300
+    rows = run_locally(
+        read_submission(raw, trainables=registered(), max_trials=100), Options()
+    ).rows.values()
+    assert {row.state for row in rows} == {TrialState.COMPLETED}
+    packs = {(row.pack, row.parameters["width"]) for row in rows}
+    assert len(packs) == len({width for _, width in packs}) == 2
+    assert min(row.last["error"] or 1.0 for row in rows) < 0.2
 
 
 def test_the_example_runs_alone_and_goes_on_from_its_state() -> None:

@@ -12,7 +12,8 @@ from sweep.trainables import Trainable
 from sweep.wire import TrialTask
 from tests.unit.driver.builders import START, kinds, make_spec, make_tasks, row, update
 from tests.unit.fusion.trainings import line
-from workers.driver.core import SweepCore, Work
+from workers.driver.book import Work
+from workers.driver.core import SweepCore
 from workers.driver.packing import FuseKey, PackSize, Waiting, packing_of
 
 

@@ -1,0 +1,80 @@
+"""Where every trial of a running sweep stands: the state that the core keeps."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from sweep.states import TrialState
+from sweep.wire import RungEntry, TrialTask
+from workers.driver.packing import Waiting
+from workers.driver.stopping import Decision, Outcome
+
+Verdict = Literal["go", "wait", "save", "stop"]
+"""What a trial does next: goes on; stays at its rung; stays there and saves its state, so
+that it can leave its place to others; ends, here at least."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Trials that were handed out to be trained in one place."""
+
+    members: tuple[tuple[TrialTask, int], ...]
+    """Each trial and the number of this attempt at it."""
+    pack: str | None = None
+    """The pack's name; None for a trial alone."""
+
+
+@dataclass
+class Attempt:
+    """A trial that was handed out to be trained."""
+
+    task: TrialTask
+    number: int
+    pack: str | None = None
+    started: bool = False
+    last: float | None = None
+    """The last finite value of the metric that rungs compare."""
+    metric_seen: bool = False
+    """Whether the sweep's metric was reported, in this attempt or before its saved state."""
+    error: str | None = None
+    retryable: bool = True
+
+
+@dataclass
+class Book:
+    """Where every trial stands."""
+
+    pending: Waiting
+    tasks: dict[int, TrialTask] = field(default_factory=dict)
+    running: dict[int, Attempt] = field(default_factory=dict)
+    paused: set[int] = field(default_factory=set)
+    ends: dict[int, tuple[Outcome, float | None]] = field(default_factory=dict)
+    groups: dict[str, list[int]] = field(default_factory=dict)
+    """The trials of each group."""
+    open_members: dict[str, int] = field(default_factory=dict)
+    """How many trials of each group's search have not ended."""
+    restarts_awaited: set[int] = field(default_factory=set)
+    """Winners whose second training the service has not added yet."""
+
+
+def outcome_of(task: TrialTask) -> Outcome:
+    """How a trial that is final ended."""
+    if task.state is TrialState.COMPLETED:
+        return "target" if task.reason == "target" else "completed"
+    if task.state is TrialState.DIVERGED:
+        return "diverged"
+    return "stopped" if task.state is TrialState.STOPPED else "dropped"
+
+
+def entry_of(decision: Decision, now: datetime) -> RungEntry:
+    """A decision as the service is told it."""
+    return RungEntry(
+        step=decision.step,
+        trial=decision.trial,
+        group=decision.group,
+        value=decision.value,
+        peers=decision.peers,
+        cutoff=decision.cutoff,
+        decision="continue" if decision.keep else "stop",
+        time=now,
+    )
