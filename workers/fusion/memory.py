@@ -12,8 +12,9 @@ import torch
 
 from workers.fusion.program import Stacks
 
-_CPU_CACHE_BYTES = 20 * 2**20
-"""The arrays of a block on the CPU: about what stays in its caches from step to step."""
+_CPU_CACHE_BYTES = 10 * 2**20
+"""The arrays of a block on the CPU, for each of its threads: about a core's share of the
+last cache, which packs in other processes fill too."""
 _SHARE = 0.8
 """How much of a device's free memory a pack may fill."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -48,7 +49,8 @@ def block_size(device: torch.device, member_bytes: int, probe: Callable[[int], N
         probe: computes the gradients of that many members and lets them go.
     """
     if device.type != "cuda":
-        return max(_MIN_CPU_BLOCK, min(_MAX_BLOCK, _CPU_CACHE_BYTES // member_bytes))
+        cache = _CPU_CACHE_BYTES * torch.get_num_threads()
+        return max(_MIN_CPU_BLOCK, min(_MAX_BLOCK, cache // member_bytes))
     gc.collect()
     torch.cuda.empty_cache()
     few = _peak(device, probe, 1)

@@ -56,7 +56,7 @@ def packs(draw: st.DrawFn) -> list[dict[str, Any]]:
     network = draw(st.sampled_from(networks())).model_dump()
     optimizer = draw(st.sampled_from(("adam", "adamw", "sgd")))
     shares_batches = draw(st.booleans())
-    rates = st.floats(1e-5, 3e-3)
+    rates = st.floats(1e-5, 1e-3)  # above, rounding itself grows past the tolerance
 
     def member() -> dict[str, Any]:
         return {
