@@ -32,5 +32,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "setting up $(VENV) (about a minute and a half)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[service,workers,dev]'
+		--constraint constraints.txt --editable '.[service,workers,studies,dev]'
 	@touch $@
