@@ -9,20 +9,31 @@ from torch import Tensor, nn
 from sweep.run import Run
 from workers.fusion.batches import Batch, leaves, place, rebuild
 from workers.fusion.packable import OptimizerSettings, Packable, Params
-from workers.fusion.precision import precision
+from workers.fusion.precision import dtype_of, precision
 from workers.fusion.state import SLOTS, MemberState
 
 _OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 
 def train_alone(
-    packable: Packable, params: Params, run: Run, *, dtype: torch.dtype = torch.float32
+    packable: Packable, params: Params, run: Run, *, dtype: torch.dtype | None = None
 ) -> None:
-    """Train until the run ends it, reporting and saving as the packable says."""
-    training = _Training(packable, params, run, dtype)
+    """Train until the run ends it, reporting and saving as the packable says.
+
+    Args:
+        packable: what is trained.
+        params: the trial's parameters.
+        run: the trial's `run` object.
+        dtype: of parameters and data; what the precision says when not given.
+
+    Raises:
+        TrialFault: for parameters that are no good.
+    """
+    wanted = packable.precision(params)
+    training = _Training(packable, params, run, dtype or dtype_of(wanted))
     report_every, save_every = packable.report_every(params), packable.save_every(params)
     step = training.restore(run.restore())
-    with precision(packable.precision, torch.device(run.device)):
+    with precision(wanted, torch.device(run.device)):
         while True:
             due = step - step % report_every + report_every
             if run.max_t is not None:

@@ -20,6 +20,7 @@ from workers.fusion.optimizers import StackedOptimizer
 from workers.fusion.packable import OptimizerSettings
 from workers.fusion.program import Program, Stacks
 from workers.fusion.state import SLOTS, MemberState
+from workers.precisions import Precision
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ class Member:
     params: Mapping[str, Any]
     seed: int
     settings: OptimizerSettings
+    precision: Precision
     report_every: int
     save_every: int
     stream_key: Hashable

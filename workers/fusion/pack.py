@@ -4,7 +4,7 @@ It knows members, steps and metrics, and nothing of sweeps: whoever owns it deci
 which members stop, which wait and which join.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -17,9 +17,10 @@ from workers.fusion.evaluation import Evaluation, Evaluator
 from workers.fusion.faults import PackError, blaming, is_out_of_memory
 from workers.fusion.memory import block_size, host_capacity, keep_freed_memory, state_bytes
 from workers.fusion.packable import Packable, Stream
-from workers.fusion.precision import precision
+from workers.fusion.precision import dtype_of, precision
 from workers.fusion.program import Program
 from workers.fusion.state import MemberState
+from workers.precisions import Precision
 
 
 class Pack:
@@ -28,7 +29,7 @@ class Pack:
     Args:
         packable: what is trained.
         device: where.
-        dtype: of parameters and data; float64 for exact comparisons.
+        dtype: of parameters and data; what the members' precision says when not given.
         block: how many members' arrays are trained at once; what the device takes when
             not given.
     """
@@ -38,7 +39,7 @@ class Pack:
         packable: Packable,
         *,
         device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
         block: int | None = None,
     ) -> None:
         keep_freed_memory()
@@ -46,7 +47,9 @@ class Pack:
         self._device = torch.device(device)
         if self._device.type == "cuda" and self._device.index is not None:
             torch.cuda.set_device(self._device)
-        self._dtype = dtype
+        self._given_dtype = dtype
+        self._precision: Precision = "float32"
+        """The members'; known once there is one."""
         self._block = block
         self._blocks: list[Block] = []
         self._program: Program | None = None
@@ -101,6 +104,7 @@ class Pack:
                 params,
                 seed,
                 packable.optimizer(params),
+                packable.precision(params),
                 packable.report_every(params),
                 packable.save_every(params),
                 packable.stream_key(params, seed),
@@ -165,7 +169,7 @@ class Pack:
             return []
         place_in = min(free, key=lambda i: self._blocks[i].step)
         try:
-            with precision(self._packable.precision, self._device):
+            with precision(self._precision, self._device):
                 return self._train(place_in)
         except Exception as error:
             if not is_out_of_memory(error):
@@ -183,12 +187,17 @@ class Pack:
         raise KeyError(key)
 
     @property
+    def _dtype(self) -> torch.dtype:
+        return self._given_dtype or dtype_of(self._precision)
+
+    @property
     def _size(self) -> int:
         assert self._block is not None
         return self._block
 
     def _prepare(self, member: Member) -> None:
         """Trace nothing yet, but learn what a member needs."""
+        self._precision = member.precision
         network = self._build(member).to(self._device)
         first = replace(member, step=0)
         program = Program(self._packable, network, self._draw(first, 1))
@@ -200,7 +209,7 @@ class Pack:
             several = block.choose([0] * members)
             program.gradients(several.parameters, several.constants, like.at(0), shared=True)
 
-        with precision(self._packable.precision, self._device):
+        with precision(self._precision, self._device):
             if self._block is None:
                 self._block = block_size(self._device, each, probe)
         self._capacity = self._block if self._device.type == "cuda" else host_capacity(each)
@@ -214,9 +223,8 @@ class Pack:
 
     def _started(self, members: list[Member], states: list[MemberState | None]) -> Block:
         networks = [self._build(member) for member in members]
-        if len({member.settings.kind for member in members}) > 1:
-            kinds = ", ".join(sorted({member.settings.kind for member in members}))
-            raise PackError(f"the members of one pack must share one optimizer; got {kinds}")
+        _check_one("optimizer", {member.settings.kind for member in members})
+        _check_one("precision", {self._precision, *(member.precision for member in members)})
         device = torch.device("cpu") if self._swaps else self._device
         return Block.start(members, networks, states, device)
 
@@ -302,3 +310,10 @@ class Pack:
         self._blocks[place_in : place_in + 1] = block.halves()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def _check_one(what: str, found: Set[str]) -> None:
+    if len(found) > 1:
+        raise PackError(
+            f"the members of one pack must share one {what}; got {', '.join(sorted(found))}"
+        )

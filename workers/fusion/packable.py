@@ -31,9 +31,9 @@ from torch import Tensor, nn
 from sweep.errors import TrialFault
 from sweep.run import Run
 from workers.fusion.batches import Batch, IteratedStream
+from workers.precisions import Precision
 
 OptimizerKind = Literal["adam", "adamw", "sgd"]
-Precision = Literal["float32", "tf32", "bf16"]
 Params = Mapping[str, Any]
 EVALUATION_SEED = 2**31 - 1
 
@@ -101,8 +101,6 @@ class Packable(ABC):
     )
     """The parameters that may differ inside a pack: those that change no tensor's shape
     and no operation."""
-    precision: Precision = "float32"
-    """`tf32` and `bf16` trade accuracy for speed on devices that have them."""
     span: int = 16
     """How many steps' batches are asked for at once, at most."""
 
@@ -133,6 +131,22 @@ class Packable(ABC):
     def optimizer(self, params: Params) -> OptimizerSettings:
         """The optimizer, from the parameters `optimizer`, `lr`, `weight_decay` and so on."""
         return OptimizerSettings.read(params)
+
+    def precision(self, params: Params) -> Precision:
+        """What it is computed in, from the parameter `precision`; float32 when not given.
+
+        A pack has one; `precision` is therefore no member parameter.
+
+        Raises:
+            TrialFault: for an unknown precision.
+        """
+        wanted = params.get("precision", "float32")
+        if wanted not in get_args(Precision):
+            raise TrialFault(
+                f"parameter 'precision' is {wanted!r}: there are {', '.join(get_args(Precision))}"
+            )
+        found: Precision = wanted
+        return found
 
     def report_every(self, params: Params) -> int:
         """The number of steps between two evaluations."""

@@ -3,8 +3,8 @@
 oneDNN's kernels are asked for by a setting that allows it to compute float32 products
 in bfloat16 where the CPU has units for that. Where the CPU has none, the same setting
 gives float32 products by kernels that can be more than twice as fast as the default
-library's (on AMD CPUs, which that library knows little of). `exact` therefore probes
-once whether the setting is both exact and faster here, and uses it only then.
+library's (on AMD CPUs, which that library knows little of). `_onednn_is_exact` therefore
+probes once whether the setting is both exact and faster here; `float32` uses it only then.
 """
 
 import time
@@ -15,10 +15,15 @@ from typing import Any
 
 import torch
 
-from workers.fusion.packable import Precision
+from workers.precisions import Precision
 
 _EXACT = 1e-5
 """Above the relative error of float32 products of these sizes, far below bfloat16's 4e-3."""
+
+
+def dtype_of(wanted: Precision) -> torch.dtype:
+    """What parameters and data are kept in."""
+    return torch.float64 if wanted == "float64" else torch.float32
 
 
 @contextmanager
@@ -32,7 +37,10 @@ def precision(wanted: Precision, device: torch.device) -> Iterator[None]:
         place.fp32_precision = "tf32" if wanted == "tf32" else "ieee"
     onednn.fp32_precision = "bf16" if wanted == "float32" and _onednn_is_exact() else "ieee"
     try:
-        with torch.autocast(device.type, torch.bfloat16, enabled=wanted == "bf16"):
+        # What autocast keeps of a weight would go on in bfloat16 past the weight's next update.
+        with torch.autocast(
+            device.type, torch.bfloat16, enabled=wanted == "bf16", cache_enabled=False
+        ):
             yield
     finally:
         for place, value in before:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -10,7 +11,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sweep.run import NullRun
+from sweep.errors import TrialFault
+from sweep.run import NullRun, TrialStop
 from tests.unit.fusion.trainings import Anyhow, Line, Trajectory, alone, line, picky
 from workers.fusion.evaluation import Evaluator
 from workers.fusion.faults import MemberFailed, PackError
@@ -342,3 +344,54 @@ def test_networks_that_differ_in_a_shape_say_which() -> None:
 def test_members_with_different_optimizers_say_so() -> None:
     with pytest.raises(PackError, match="must share one optimizer; got adam, sgd"):
         filled([{"optimizer": "adam"}, {"optimizer": "sgd"}])
+
+
+def test_members_with_different_precisions_say_so() -> None:
+    pack = Pack(line)
+    pack.add([pack.member(0, {}, 0)])
+    with pytest.raises(PackError, match="must share one precision; got bf16, float32"):
+        pack.add([pack.member(1, {"precision": "bf16"}, 1)])
+
+
+def test_an_unknown_precision_says_what_there_is() -> None:
+    with pytest.raises(MemberFailed, match="'precision' is 'int8': there are float32, float64,"):
+        Pack(line).member(0, {"precision": "int8"}, 0)
+    with pytest.raises(TrialFault, match="'precision' is 16: there are"):
+        line({"precision": 16}, NullRun(max_t=5))
+    assert line.fuse_key({}) != line.fuse_key({"precision": "bf16"})
+
+
+def in_precision(precision: str) -> tuple[MemberState, list[Trajectory], list[Trajectory]]:
+    """A member's last state, what each reported in a pack, and what each reported alone."""
+    members = [{"lr": 0.01 * (i + 1), "precision": precision} for i in range(3)]
+    pack = Pack(line)
+    pack.add([pack.member(i, params, i, max_t=40) for i, params in enumerate(members)])
+    packed: list[Trajectory] = [[] for _ in members]
+    for _ in range(8):
+        for evaluation in pack.advance():
+            packed[evaluation.key].append((evaluation.step, dict(evaluation.metrics)))
+    solo = []
+    for i, params in enumerate(members):
+        run = NullRun(seed=i, max_t=40)
+        with suppress(TrialStop):
+            line(params, run)
+        solo.append(run.reports)
+    return pack.state(0), packed, solo
+
+
+def test_float64_keeps_parameters_and_data_in_float64() -> None:
+    state, packed, solo = in_precision("float64")
+    assert {tensor.dtype for tensor in state.model.values()} == {torch.float64}
+    for ours, theirs in zip(packed, solo, strict=True):
+        assert_same(ours, theirs)
+
+
+def test_bf16_learns_in_a_pack_and_alone_like_float32_to_its_rounding() -> None:
+    state, packed, solo = in_precision("bf16")
+    assert {tensor.dtype for tensor in state.model.values()} == {torch.float32}
+    _, _, exact = in_precision("float32")
+    for ours, theirs, true in zip(packed, solo, exact, strict=True):
+        assert_same(ours, theirs, tolerance=0.02)
+        assert_same(ours, true, tolerance=0.1)
+        assert ours != true
+        assert ours[-1][1]["loss"] < 0.8 * ours[0][1]["loss"]

@@ -246,6 +246,7 @@ def test_a_resumed_training_goes_on_to_the_bit() -> None:
         {"network": {"type": "multiply", "depth": 1}},
         {"batch_size": 32.5},
         {"steps": 3},
+        {"precision": "float16"},
     ],
 )
 def test_parameters_are_checked(changes: dict[str, Any]) -> None:
@@ -320,3 +321,15 @@ def test_equal_fuse_keys_mean_equal_graphs() -> None:
     }
     assert len(keys) == 1
     assert ARITHMETIC.fuse_key(params(task="dot")) not in keys
+
+
+def test_precision_is_a_parameter_that_packs_do_not_mix() -> None:
+    assert ARITHMETIC.fuse_key is not None
+    assert ARITHMETIC.fuse_key(params()) == ARITHMETIC.fuse_key(params(precision="float32"))
+    assert ARITHMETIC.fuse_key(params()) != ARITHMETIC.fuse_key(params(precision="float64"))
+    for kind in ("float64", "bf16"):
+        losses = [values["loss"] for _, values in run_to(60, precision=kind).reports]
+        assert losses == pytest.approx([0.214172, 0.110796, 0.061923], rel=0.05)
+    state = run_to(1500, precision="float64", eval_every=500).restore()
+    assert state is not None
+    assert {tensor.dtype for tensor in state["model"].values()} == {torch.float64}

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sweep.records import TrialRecord
 from sweep.spec import Resources
 from sweep.trainables import PublishedLayout, Trainable
+from workers.precisions import Precision
 
 WIDTH = 128
 """The width of each input vector."""
@@ -98,6 +99,8 @@ class ArithmeticParameters(_Model):
     batch_seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     """What the batches are drawn with; the trial's own seed when not given. Trials that
     share it see the same batches, which makes their comparison, and a pack, cheaper."""
+    precision: Precision = "float32"
+    """What it is computed in."""
 
 
 def networks() -> tuple[Network, ...]:
@@ -124,7 +127,8 @@ def networks() -> tuple[Network, ...]:
 def _fuse_key(parameters: Mapping[str, Any]) -> Hashable:
     """Trials with equal keys have the same computation graph."""
     params = ArithmeticParameters.model_validate(parameters)
-    return (params.network, output_width(params.task), params.batch_size, params.eval_every)
+    width = output_width(params.task)
+    return (params.network, width, params.batch_size, params.eval_every, params.precision)
 
 
 COLUMNS = (
