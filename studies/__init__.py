@@ -1,14 +1,24 @@
-"""The sweep specs that ship with the project, as YAML files beside this module."""
+"""The studies that ship: sweep specs as YAML files, and the claims that they check.
 
-from importlib.resources import files
+`NAME.yaml` is a study's published size, `NAME-quick.yaml` what two cores do in minutes;
+the module of the same name holds its claims and figures.
+"""
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
 
 
 def names() -> tuple[str, ...]:
-    """The studies' names, sorted."""
-    found = (entry.name for entry in files("studies").iterdir())
-    return tuple(sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml")))
+    """The specs' names, sorted."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+
+
+def path_of(name: str) -> Path:
+    """Where a spec lies."""
+    return FOLDER / f"{name}.yaml"
 
 
 def read(name: str) -> str:
-    """The spec of a study, as YAML text."""
-    return files("studies").joinpath(f"{name}.yaml").read_text()
+    """A spec, as YAML text."""
+    return path_of(name).read_text()

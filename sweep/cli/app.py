@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from sweep.cli import local, progress
+from sweep.cli import local, progress, study
 from sweep.cli.output import (
     EXIT_CODES_TEXT,
     EXIT_INTERRUPTED,
@@ -36,6 +36,7 @@ app = typer.Typer(
 )
 token_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke bearer tokens.")
 app.add_typer(token_app, name="token")
+app.add_typer(study.app, name="study")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 SweepId = Annotated[str, typer.Argument(help="The sweep's id.")]

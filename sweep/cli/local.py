@@ -30,11 +30,11 @@ _READY_WITHIN_S = 60.0
 class Options:
     """How to start the service; None leaves a choice to it."""
 
-    host: str
-    port: int
-    home: Path | None
-    num_cpus: int | None
-    num_gpus: int | None
+    host: str | None = None
+    port: int | None = None
+    home: Path | None = None
+    num_cpus: int | None = None
+    num_gpus: int | None = None
 
     def command(self) -> list[str]:
         """The child's command line."""
@@ -58,19 +58,40 @@ def serve(options: Options, *, spec: Path | None, console: Console) -> int:
     Returns:
         The service's exit code; 0 after an interrupt.
     """
+    if spec is not None and not spec.is_file():
+        raise SweepError(f"there is no spec at {str(spec)!r}")
+    try:
+        with _child(options) as child:
+            return _attend(child, options.home or home_folder(), spec, console)
+    except KeyboardInterrupt:
+        console.print("stopping", markup=False)
+        return 0
+
+
+@contextmanager
+def running(console: Console) -> Iterator[str]:
+    """A service on this machine for the length of the block; its URL.
+
+    Raises:
+        SweepError: when it does not start.
+    """
+    with _child(Options()) as child:
+        url = _wait_until_ready(child, home_folder())
+        if url is None:
+            raise SweepError(f"the service ended with exit code {child.returncode}")
+        console.print(f"the sweep service is up at {url}", markup=False)
+        yield url
+
+
+@contextmanager
+def _child(options: Options) -> "Iterator[subprocess.Popen[bytes]]":
     if importlib.util.find_spec("service") is None:
         raise SweepError(
             "the service is not installed: pip install 'sweep-service[service,workers]'"
         )
-    if spec is not None and not spec.is_file():
-        raise SweepError(f"there is no spec at {str(spec)!r}")
     child = subprocess.Popen(options.command(), start_new_session=True)
     with _stopping(child):
-        try:
-            return _attend(child, options.home or home_folder(), spec, console)
-        except KeyboardInterrupt:
-            console.print("stopping", markup=False)
-            return 0
+        yield child
 
 
 def _attend(

@@ -1,0 +1,141 @@
+"""`sweep study`: list, run and report the studies."""
+
+from collections.abc import Iterable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sweep.cli import local, progress
+from sweep.cli.output import make_console, outcome_code, print_json, table
+from sweep.client import Client
+from sweep.space import Space
+from sweep.study import Checked, Size, Study, find_study, studies
+
+app = typer.Typer(no_args_is_help=True, help="Run the studies and check what was published.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+Folder = Annotated[
+    Path, typer.Option("-o", "--output", help="The folder to write reports to.", file_okay=False)
+]
+
+
+@app.command("list")
+def list_studies(json: Json = False) -> None:
+    """List the studies: what they check, and how many trials each size has."""
+    known = studies().values()
+    if json:
+        print_json({study.name: _facts(study) for study in known})
+        return
+    rows = [
+        [s.name, s.title, len(s.claims), *(_trials(s, size) for size in ("quick", "full"))]
+        for s in known
+    ]
+    columns = ["name", "what it asks", "claims", "trials, quick", "trials, full"]
+    make_console().print(table(columns, rows))
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(help="The studies to run, one after the other.")],
+    size: Annotated[Size, typer.Option(help="Minutes on two cores, or as published.")] = "quick",
+    output: Folder = Path("reports"),
+    start: Annotated[
+        bool, typer.Option("--start", help="Start a service first, and stop it at the end.")
+    ] = False,
+) -> None:
+    """Run studies to their end, write their reports, print their claims."""
+    chosen = [find_study(name) for name in names]
+    for study in chosen:
+        study.read_specs(size)
+    console = make_console()
+    url, token = context.obj
+    with local.running(console) if start else nullcontext(url) as url, Client(url, token) as client:
+        failed = [study.name for study in chosen if not _run(client, study, size, output, console)]
+    if failed:
+        console.print(f"not completed: {', '.join(failed)}", markup=False)
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(help="The studies to report on.")],
+    size: Annotated[
+        Size | None, typer.Option(help="The size; the one that was run last when not given.")
+    ] = None,
+    output: Folder = Path("reports"),
+    json: Json = False,
+) -> None:
+    """Write the report of a study's newest run, as Markdown and as a page."""
+    console = make_console()
+    url, token = context.obj
+    with Client(url, token) as client:
+        for name in names:
+            checked = _report(client, find_study(name), size, output, console, quiet=json)
+            if json:
+                print_json({name: [_plain(claim) for claim in checked]})
+
+
+def _run(client: Client, study: Study, size: Size, output: Path, console: Console) -> bool:
+    """Run a study's sweeps and report on them; whether all completed."""
+    completed = True
+    for spec in study.read_specs(size):
+        sweep = client.submit(spec)
+        page = f"{client.url}/sweeps/{sweep.id}"
+        console.print(f"{spec.name}: {sweep.num_trials:,} trials, {page}", markup=False)
+        sweep = progress.follow(client, sweep.id, console)
+        completed &= outcome_code(sweep) == 0 and not sweep.trials.get("failed", 0)
+    _report(client, study, size, output, console)
+    return completed
+
+
+def _report(
+    client: Client,
+    study: Study,
+    size: Size | None,
+    output: Path,
+    console: Console,
+    *,
+    quiet: bool = False,
+) -> tuple[Checked, ...]:
+    from sweep.study.report import make_report
+    from sweep.study.results import collect
+
+    results = collect(client, study, size)
+    made = make_report(study, results)
+    files = made.write(output, f"{study.name}-{results.size}")
+    if not quiet:
+        console.print(_claims(study, made.claims))
+        console.print(f"report: {files[0]} and {files[1].name}", markup=False)
+    return made.claims
+
+
+def _claims(study: Study, checked: Iterable[Checked]) -> object:
+    rows = [[c.claim.statement, c.claim.published, c.ours or None, c.verdict] for c in checked]
+    return table(["claim", "published", "ours", "verdict"], rows, title=study.title)
+
+
+def _plain(checked: Checked) -> dict[str, str]:
+    claim = checked.claim
+    return {
+        "statement": claim.statement,
+        "source": claim.source,
+        "published": claim.published,
+        "ours": checked.ours,
+        "verdict": checked.verdict,
+    }
+
+
+def _facts(study: Study) -> dict[str, object]:
+    sizes = {size: _trials(study, size) for size in study.specs}
+    return {"title": study.title, "source": study.source, "trials": sizes}
+
+
+def _trials(study: Study, size: Size) -> int | None:
+    if size not in study.specs:
+        return None
+    return sum(sum(1 for _ in Space(spec).trials()) for spec in study.read_specs(size))

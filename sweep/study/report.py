@@ -1,0 +1,165 @@
+"""A study's report: one Markdown text, and the same as a page that needs nothing else."""
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from sweep.errors import SweepError
+from sweep.states import FINAL_SWEEP_STATES
+from sweep.study import Checked, Figure, Study, check_claims
+from sweep.study.results import Results
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1d2330; --paper: #ffffff; --line: #d5d9e2;
+        --agrees: #1a6b36; --disagrees: #a3261b; --quiet: #59617a; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6e9f2; --paper: #14171f; --line: #3a4152;
+          --agrees: #6fd08f; --disagrees: #ff9b8f; --quiet: #a4adc4; } }
+body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper);
+       max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+h1 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .93rem; }
+th, td { text-align: left; vertical-align: top; padding: .45rem .7rem;
+         border-bottom: 1px solid var(--line); }
+figure { margin: 1.5rem 0 2.5rem; } figcaption { color: var(--quiet); font-size: .93rem; }
+figure svg { max-width: 100%; height: auto; background: #fff; border-radius: 6px; }
+blockquote { margin: 1rem 0; padding: .2rem 1rem; border-left: 4px solid var(--quiet); }
+.agrees { color: var(--agrees); font-weight: 600; }
+.disagrees { color: var(--disagrees); font-weight: 600; }
+"""
+
+_IMAGE = re.compile(r'<p><img src="([^"]+)" alt="([^"]*)"[^>]*/?></p>')
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report's two forms and its pictures."""
+
+    markdown: str
+    html: str
+    pictures: dict[str, str]
+    """SVG by file name, to lie beside the Markdown."""
+    claims: tuple[Checked, ...]
+
+    def write(self, folder: Path, name: str) -> tuple[Path, Path]:
+        """Write all of it; the paths of the Markdown and of the page."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, svg in self.pictures.items():
+            (folder / file).write_text(svg)
+        markdown, page = folder / f"{name}.md", folder / f"{name}.html"
+        markdown.write_text(self.markdown)
+        page.write_text(self.html)
+        return markdown, page
+
+
+def make_report(study: Study, results: Results) -> Report:
+    """The report of a run.
+
+    Raises:
+        SweepError: when what draws and writes it is not installed.
+    """
+    drawn: list[tuple[Figure, str, str]] = []
+    claims = check_claims(study, results)
+    for figure in study.figures:
+        picture = figure.draw(results)
+        if picture is None:
+            continue
+        svg = io.StringIO()
+        picture.savefig(svg, format="svg", bbox_inches="tight", metadata={"Date": None})
+        drawn.append((figure, f"{study.name}-{figure.name}.svg", svg.getvalue()))
+    markdown = _markdown(study, results, claims, [(figure, file) for figure, file, _ in drawn])
+    pictures = {file: svg for _, file, svg in drawn}
+    return Report(markdown, _html(study, markdown, pictures), pictures, claims)
+
+
+def _markdown(
+    study: Study,
+    results: Results,
+    claims: Sequence[Checked],
+    figures: Sequence[tuple[Figure, str]],
+) -> str:
+    parts = [f"# {study.title}", f"*Source:* {study.source}", study.about]
+    if label := study.labels.get(results.size):
+        parts.append(f"> **Size `{results.size}`.** {label}")
+    parts += ["## Claims", _claims_table(claims), *_tried(claims), "## Figures"]
+    for figure, file in figures:
+        parts += [f"### {figure.title}", f"![{figure.title}]({file})", figure.caption]
+    if not figures:
+        parts.append("None: what they show was not run.")
+    parts += ["## What was run", _sweeps_table(results), "## How the verdicts are found"]
+    parts += [_table(["claim", "agrees when"], [[c.statement, c.rule_text] for c in study.claims])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _claims_table(claims: Sequence[Checked]) -> str:
+    rows = [
+        [c.claim.statement, c.claim.source, c.claim.published, c.ours or "–", f"**{c.verdict}**"]
+        for c in claims
+    ]
+    return _table(["statement", "source", "published", "ours", "verdict"], rows)
+
+
+def _tried(claims: Sequence[Checked]) -> list[str]:
+    notes = [
+        f"* {c.claim.statement}: {c.claim.tried}"
+        for c in claims
+        if c.verdict == "disagrees" and c.claim.tried
+    ]
+    return ["What was tried where a claim does not hold:", "\n".join(notes)] if notes else []
+
+
+def _sweeps_table(results: Results) -> str:
+    rows = []
+    for sweep in results.sweeps:
+        states = ", ".join(f"{count} {state}" for state, count in sweep.trials.items() if count)
+        ended = sweep.ended_at if sweep.state in FINAL_SWEEP_STATES else None
+        took = "–"
+        if sweep.started_at is not None and ended is not None:
+            took = f"{(ended - sweep.started_at).total_seconds():,.0f} s"
+        rows.append([sweep.name, sweep.id, str(sweep.state), states, took])
+    return _table(["sweep", "id", "state", "trials", "took"], rows)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _html(study: Study, markdown: str, pictures: dict[str, str]) -> str:
+    try:
+        from markdown_it import MarkdownIt
+    except ImportError:
+        raise SweepError(
+            "a report needs markdown-it-py: pip install 'sweep-service[studies]'"
+        ) from None
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
+    body = body.replace("<table>", '<div class="scroll"><table>')
+    body = body.replace("</table>", "</table></div>")
+    for verdict in ("agrees", "disagrees"):
+        body = body.replace(
+            f"<strong>{verdict}</strong>", f'<span class="{verdict}">{verdict}</span>'
+        )
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(study.title)}</title><style>{_STYLE}</style></head>"
+        f"<body>{_IMAGE.sub(lambda found: _inlined(found, pictures), body)}</body></html>\n"
+    )
+
+
+def _inlined(image: "re.Match[str]", pictures: dict[str, str]) -> str:
+    """The picture itself in place of its file; its ids made its own."""
+    file, title = image.groups()
+    svg = pictures[file][pictures[file].index("<svg") :]
+    prefix = file.removesuffix(".svg").replace(".", "-")
+    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
+    svg = re.sub(r'(url\(#|xlink:href="#)', rf"\g<1>{prefix}-", svg)
+    svg = svg.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
+    return f"<figure>{svg}</figure>"

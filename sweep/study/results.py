@@ -1,0 +1,131 @@
+"""A study's results as tables, read from the service."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sweep.client import Client
+from sweep.errors import NotFound
+from sweep.plain import flatten
+from sweep.records import ReportRecord, SweepRecord, TrialRecord
+from sweep.study import Size, Study
+
+if TYPE_CHECKING:
+    import pandas
+
+ReportsOf = Callable[[str], Iterable[ReportRecord]]
+"""The reports of the trial of that id, by step."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The trials of a study's sweeps.
+
+    Args:
+        size: the study's size that was run.
+        sweeps: the sweeps.
+        records: their trials.
+        reports_of: where to get a trial's reports.
+    """
+
+    size: Size
+    sweeps: tuple[SweepRecord, ...]
+    records: tuple[TrialRecord, ...]
+    reports_of: ReportsOf
+
+    @cached_property
+    def trials(self) -> "pandas.DataFrame":
+        """One row a trial that has reported, indexed by its id.
+
+        Columns: each parameter under its name (nested ones joined by dots); `state`,
+        `best` (of the sweep's metric), `best_step`, `step`, `seed`, `replicate`,
+        `assignment`, `origin`; and of each metric its last value `last.loss`, its value
+        at the best step `at_best.loss`, its smallest `min.loss` and its largest
+        `max.loss`.
+        """
+        import pandas
+
+        rows = [_row(trial) for trial in self.records if trial.reports]
+        frame = pandas.DataFrame(rows)
+        return frame.set_index("id") if rows else frame
+
+    def curves(self, metric: str) -> "pandas.DataFrame":
+        """One row a report: the trial's row of `trials`, `at` (the step) and `value`.
+
+        Reports in which the metric was not finite are left out.
+        """
+        import pandas
+
+        rows = [
+            {"id": trial.id, "at": report.step, "value": report.values[metric]}
+            for trial in self.records
+            for report in self._reports(trial.id)
+            if report.values.get(metric) is not None
+        ]
+        curves = pandas.DataFrame(rows, columns=["id", "at", "value"])
+        return curves.join(self.trials, on="id") if rows else curves
+
+    def _reports(self, trial_id: str) -> Sequence[ReportRecord]:
+        if trial_id not in self._kept:
+            self._kept[trial_id] = tuple(self.reports_of(trial_id))
+        return self._kept[trial_id]
+
+    @cached_property
+    def _kept(self) -> dict[str, Sequence[ReportRecord]]:
+        return {}
+
+
+def collect(client: Client, study: Study, size: Size | None = None) -> Results:
+    """The results of a study's newest run.
+
+    Args:
+        client: of the service that ran it.
+        study: which.
+        size: the size; the one that was run last when not given.
+
+    Raises:
+        NotFound: when the study was not run.
+    """
+    newest: dict[str, SweepRecord] = {}
+    wanted: set[str] = set()
+    for sweep in client.sweeps():
+        if f"study:{study.name}" not in sweep.tags:
+            continue
+        if size is None:
+            size = next((known for known in study.specs if f"size:{known}" in sweep.tags), None)
+        if size is not None and f"size:{size}" in sweep.tags:
+            wanted = wanted or {spec.name for spec in study.read_specs(size)}
+            newest.setdefault(sweep.name, sweep)
+        if wanted and wanted <= newest.keys():
+            break
+    found = tuple(sweep for name, sweep in newest.items() if name in wanted)
+    if size is None or not found:
+        raise NotFound(
+            f"study {study.name!r} was not run on {client.url}"
+            + (f" in size {size}" if size else "")
+            + f": run it with `sweep study run {study.name}`"
+        )
+    records = tuple(trial for sweep in found for trial in client.trials(sweep.id, sort="index"))
+    return Results(size, found, records, client.reports)
+
+
+def _row(trial: TrialRecord) -> dict[str, Any]:
+    at_best = trial.best.metrics if trial.best else {}
+    return {
+        **dict(flatten(trial.parameters)),
+        "id": trial.id,
+        "sweep": trial.sweep_id,
+        "state": str(trial.state),
+        "best": trial.best.value if trial.best else None,
+        "best_step": trial.best.step if trial.best else None,
+        "step": trial.step,
+        "seed": trial.seed,
+        "replicate": trial.replicate,
+        "assignment": trial.assignment,
+        "origin": str(trial.origin),
+        **{f"last.{name}": value for name, value in trial.metrics.items()},
+        **{f"at_best.{name}": value for name, value in at_best.items()},
+        **{f"min.{name}": value for name, value in trial.minimum.items()},
+        **{f"max.{name}": value for name, value in trial.maximum.items()},
+    }

@@ -1,0 +1,65 @@
+"""A product learnt by a small network: what a sweep may ask for. Loads no torch.
+
+"When To Multiply Inside Your Neural Network?": one hidden layer of ReLUs regresses a b
+for a and b in (0, 1), then is asked for x^2 on [0, 10).
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sweep.trainables import Trainable
+from workers.trainables.parameters import Parameters, Rate, Seed, Size, fuse_key
+
+ASKED = 40
+"""x^2 is asked for at this many numbers from 0 on, 0.25 apart."""
+
+
+class Relus(Parameters):
+    """One hidden layer of ReLUs, on the numbers or on their logarithms."""
+
+    type: Literal["relu", "log_relu"]
+    units: Size
+
+
+class Products(Parameters):
+    """One hidden layer of multiplicative units, each a product of the inputs plus a sum."""
+
+    type: Literal["multiply"]
+    units: Size
+
+
+class LogLinear(Parameters):
+    """A linear layer on the numbers' logarithms."""
+
+    type: Literal["log_linear"]
+
+
+Network = Annotated[Relus | Products | LogLinear, Field(discriminator="type")]
+
+
+class ProductParameters(Parameters):
+    """What the trainable accepts."""
+
+    network: Network
+    lr: Rate
+    batch_size: Size = 256
+    eval_every: Size = 1_000
+    batch_seed: Seed | None = None
+
+
+def prediction_name(i: int) -> str:
+    """The metric that holds the answer for x = i / 4."""
+    return f"prediction_{i:02}"
+
+
+PRODUCT = Trainable(
+    name="product",
+    description="Small networks that learn a product of two numbers (When To Multiply …).",
+    code="workers.trainables.product.training:train",
+    parameters=ProductParameters,
+    metrics=("rmse", "rmse_outside", *(prediction_name(i) for i in range(ASKED))),
+    needs_max_t=True,
+    reuse_actors=True,
+    fuse_key=fuse_key(ProductParameters, "lr", "batch_seed"),
+)
