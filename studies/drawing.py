@@ -74,7 +74,7 @@ def draw_lines(axes: "Axes", lines: Iterable[Line], *, x: str, y: str, title: st
     axes.legend(fontsize=8, frameon=False)
 
 
-def heatmap(
+def draw_heatmap(
     values: Mapping[str, Mapping[str, float]], *, title: str, low: float, high: float
 ) -> "Figure":
     """Rows by columns of numbers, each written into its cell; a missing one is left white."""

@@ -12,6 +12,7 @@ from sweep.cli import local, progress
 from sweep.cli.output import make_console, outcome_code, print_json, table
 from sweep.client import Client
 from sweep.space import Space
+from sweep.states import TrialState
 from sweep.study import Checked, Size, Study, find_study, studies
 
 app = typer.Typer(no_args_is_help=True, help="Run the studies and check what was published.")
@@ -88,7 +89,7 @@ def _run(client: Client, study: Study, size: Size, output: Path, console: Consol
         page = f"{client.url}/sweeps/{sweep.id}"
         console.print(f"{spec.name}: {sweep.num_trials:,} trials, {page}", markup=False)
         sweep = progress.follow(client, sweep.id, console)
-        completed &= outcome_code(sweep) == 0 and not sweep.trials.get("failed", 0)
+        completed &= outcome_code(sweep) == 0 and not sweep.trials.get(TrialState.FAILED)
     _report(client, study, size, output, console)
     return completed
 
@@ -115,7 +116,7 @@ def _report(
 
 
 def _claims(study: Study, checked: Iterable[Checked]) -> object:
-    rows = [[c.claim.statement, c.claim.published, c.ours or None, c.verdict] for c in checked]
+    rows = [[c.claim.statement, c.published, c.ours or None, c.verdict] for c in checked]
     return table(["claim", "published", "ours", "verdict"], rows, title=study.title)
 
 
@@ -124,7 +125,7 @@ def _plain(checked: Checked) -> dict[str, str]:
     return {
         "statement": claim.statement,
         "source": claim.source,
-        "published": claim.published,
+        "published": checked.published,
         "ours": checked.ours,
         "verdict": checked.verdict,
     }

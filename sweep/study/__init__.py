@@ -40,6 +40,8 @@ class Finding:
     holds: bool
     ours: str
     """The figures, with an interval where there are repeats."""
+    published: str = ""
+    """The published figures, where they are computed from published results too."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Claim:
     source: str
     """Where in the study's source it is made."""
     published: str
-    """The figures published with it."""
+    """The figures published with it; empty when the rule computes them."""
     rule: "Callable[[Results], Finding | None]"
     """Computed from results alone; None when what it needs was not run."""
     rule_text: str
@@ -65,6 +67,7 @@ class Checked:
 
     claim: Claim
     verdict: Verdict
+    published: str
     ours: str
 
 
@@ -144,6 +147,6 @@ def check_claims(study: Study, results: "Results") -> tuple[Checked, ...]:
 def _check(claim: Claim, results: "Results") -> Checked:
     finding = claim.rule(results)
     if finding is None:
-        return Checked(claim, Verdict.NOT_RUN, "")
+        return Checked(claim, Verdict.NOT_RUN, claim.published, "")
     verdict = Verdict.AGREES if finding.holds else Verdict.DISAGREES
-    return Checked(claim, verdict, finding.ours)
+    return Checked(claim, verdict, finding.published or claim.published, finding.ours)

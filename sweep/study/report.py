@@ -96,7 +96,7 @@ def _markdown(
 
 def _claims_table(claims: Sequence[Checked]) -> str:
     rows = [
-        [c.claim.statement, c.claim.source, c.claim.published, c.ours or "–", f"**{c.verdict}**"]
+        [c.claim.statement, c.claim.source, c.published, c.ours or "–", f"**{c.verdict}**"]
         for c in claims
     ]
     return _table(["statement", "source", "published", "ours", "verdict"], rows)

@@ -113,7 +113,7 @@ class Packable(ABC):
         """
 
     @abstractmethod
-    def loss(self, model: Callable[..., Tensor], batch: Batch) -> Tensor:
+    def loss(self, model: Callable[..., Any], batch: Batch) -> Tensor:
         """What is minimised, for one batch: a scalar."""
 
     @abstractmethod
@@ -121,7 +121,7 @@ class Packable(ABC):
         """Batches without end, the same for the same arguments."""
 
     @abstractmethod
-    def metrics(self, model: Callable[..., Tensor], batch: Batch) -> Mapping[str, Tensor]:
+    def metrics(self, model: Callable[..., Any], batch: Batch) -> Mapping[str, Tensor]:
         """What is reported: scalars, computed on `evaluation` without gradients."""
 
     def evaluation(self, params: Params) -> Batch:

@@ -120,13 +120,14 @@ class Multitask(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(tasks, points, 1) -> (tasks, points, 1)."""
         if self.model == "multihead":
-            hidden = self.trunk(x)  # (tasks, points, 30)
+            hidden: Tensor = self.trunk(x)  # (tasks, points, 30)
             return hidden @ self.head_weight.unsqueeze(-1) + self.head_bias[:, None, None]
         context = (self.context.weight.T + self.context.bias).unsqueeze(1)  # (tasks, 1, 20)
         if self.model == "mi":
             assert isinstance(self.last, MultiplicativeInteraction)
             weights, bias = self.last.generated(context)  # (tasks, 1, 20, 1), (tasks, 1, 1)
-            return self.trunk(x) @ weights.squeeze(1) + bias
+            hidden = self.trunk(x)  # (tasks, points, 20)
+            return hidden @ weights.squeeze(1) + bias
         beside = context.expand(-1, x.shape[1], -1)  # (tasks, points, 20)
         answer: Tensor = self.last(self.trunk(torch.cat((x, beside), dim=-1)))
         return answer

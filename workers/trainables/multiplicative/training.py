@@ -1,14 +1,14 @@
 """The trainings of multiplicative networks and of their additive twins."""
 
 from collections.abc import Callable, Hashable, Iterator
-from typing import cast, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from workers.fusion.packable import OptimizerSettings, Packable, Params, Precision
+from workers.fusion.packable import OptimizerSettings, Packable, Params
 from workers.nn.product import AdditiveTwin, MultiplicativeNet
+from workers.precisions import Precision
 from workers.trainables.multiplicative import (
     MULTIPLICATIVE,
     Form,
@@ -44,8 +44,11 @@ class DigitClassifier(nn.Module):
 class MultiplicativeTraining(Packable):
     """Trainings of one network with any rate and any seed."""
 
-    precision = cast(Precision, "float64" if "float64" in get_args(Precision) else "float32")
     span = 50
+
+    def precision(self, params: Params) -> Precision:
+        """float64: the two forms are compared to rounding."""
+        return "float64"
 
     def model(self, params: Params) -> nn.Module:
         """See `Packable`."""
