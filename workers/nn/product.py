@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workers.nn.converted import NONLINEARITIES, Nonlinearity
+from workers.nn.initial import check_widths, start_uniform
 
 
 def check_positive(x: Tensor, name: str = "the input") -> Tensor:
@@ -77,14 +78,11 @@ class MixingLayer(nn.Module):
 
     def __init__(self, in_features: int, out_features: int, *, f: Bijection) -> None:
         super().__init__()
-        for name, width in (("in_features", in_features), ("out_features", out_features)):
-            if width < 1:
-                raise ValueError(f"{name} is {width}: a width of at least 1 is needed")
+        check_widths({"in_features": in_features, "out_features": out_features})
         self.f = f
         self.weight = nn.Parameter(torch.empty(out_features, in_features))
         self.bias = nn.Parameter(torch.zeros(out_features))
-        bound = (3 / in_features) ** 0.5  # a uniform's variance is bound^2 / 3
-        nn.init.uniform_(self.weight, -bound, bound)
+        start_uniform(self.weight, variance=1 / in_features)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., n) -> (..., k), both in the range of f."""
