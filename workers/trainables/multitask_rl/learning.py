@@ -1,0 +1,84 @@
+"""The learner: one V-trace actor-critic update from an unroll.
+
+L. Espeholt et al., "IMPALA" (2018), section 4.2: the policy follows V-trace advantages,
+the value its V-trace targets, and an entropy bonus keeps the policy from settling early.
+Losses are means over steps and environments, where IMPALA has sums.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from workers.trainables.multitask_rl import MultitaskRLParameters
+from workers.trainables.multitask_rl.acting import Unroll
+from workers.trainables.multitask_rl.agent import Agent
+from workers.trainables.multitask_rl.vtrace import vtrace
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What an update minimises, and its parts; scalars."""
+
+    loss: Tensor
+    policy_loss: Tensor
+    value_loss: Tensor
+    entropy: Tensor
+
+    def values(self) -> dict[str, float]:
+        """As plain numbers, by name."""
+        return {name: float(value.detach()) for name, value in vars(self).items()}
+
+
+def losses(agent: Agent, unroll: Unroll, params: MultitaskRLParameters) -> Losses:
+    """The losses of an agent on an unroll."""
+    outputs = agent(unroll.inputs, unroll.state)
+    log_policy = functional.log_softmax(outputs.logits[:-1], dim=-1)
+    log_probs = log_policy.gather(-1, unroll.actions[..., None])[..., 0]
+    corrected = vtrace(
+        log_rhos=log_probs.detach() - unroll.log_probs,
+        discounts=params.discount * (~unroll.ended).to(log_probs.dtype),
+        rewards=unroll.rewards,
+        values=outputs.value[:-1].detach(),
+        bootstrap=outputs.value[-1].detach(),
+    )
+    policy = -(corrected.advantages * log_probs).mean()
+    value = 0.5 * functional.mse_loss(outputs.value[:-1], corrected.targets)
+    entropy = -(log_policy.exp() * log_policy).sum(-1).mean()
+    total = policy + params.value_cost * value - params.entropy_cost * entropy
+    return Losses(total, policy, value, entropy)
+
+
+class Learner:
+    """An agent and what optimizes it."""
+
+    def __init__(self, agent: Agent, params: MultitaskRLParameters) -> None:
+        self.agent = agent
+        self._params = params
+        self._optimizer = _optimizer(agent, params)
+
+    def update(self, unroll: Unroll) -> Losses:
+        """One step of the optimizer."""
+        found = losses(self.agent, unroll, self._params)
+        self._optimizer.zero_grad()
+        found.loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.agent.parameters(), self._params.clip_norm)
+        self._optimizer.step()
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """What there is to keep."""
+        return {"agent": self.agent.state_dict(), "optimizer": self._optimizer.state_dict()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a kept state."""
+        self.agent.load_state_dict(state["agent"])
+        self._optimizer.load_state_dict(state["optimizer"])
+
+
+def _optimizer(agent: Agent, params: MultitaskRLParameters) -> torch.optim.Optimizer:
+    if params.optimizer == "adam":
+        return torch.optim.Adam(agent.parameters(), lr=params.lr, eps=params.epsilon)
+    return torch.optim.RMSprop(agent.parameters(), lr=params.lr, eps=params.epsilon)
