@@ -64,6 +64,8 @@ class _Training:
             loss.backward()  # type: ignore[no-untyped-call]
             if self._settings.clip_norm is not None:
                 nn.utils.clip_grad_norm_(self._model.parameters(), self._settings.clip_norm)
+            if self._settings.clip_value is not None:
+                nn.utils.clip_grad_value_(self._model.parameters(), self._settings.clip_value)
             self._optimizer.step()
 
     @torch.no_grad()

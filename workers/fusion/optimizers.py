@@ -52,7 +52,8 @@ class StackedOptimizer:
         self._size, self._device, self._dtype = first.shape[0], first.device, first.dtype
         self.steps_made = 0
         self._steps = torch.tensor([float(s) for s in steps], device=self._device)
-        self._clips = any(s.clip_norm is not None for s in self.settings)
+        self._clips_norm = any(s.clip_norm is not None for s in self.settings)
+        self._clips_value = any(s.clip_value is not None for s in self.settings)
         self._by_member = self._device.type == "cpu" if by_member is None else by_member
         if self._by_member:
             self._runs = _runs(self.settings, steps)
@@ -70,8 +71,8 @@ class StackedOptimizer:
             )
             for name in ("lr", "beta1", "beta2", "eps", "weight_decay", "momentum")
         }
-        limits = [float("inf") if s.clip_norm is None else s.clip_norm for s in self.settings]
-        self._limit = torch.tensor(limits, device=self._device, dtype=self._dtype)
+        self._largest_norm = self._limits([s.clip_norm for s in self.settings])
+        self._largest_value = self._limits([s.clip_value for s in self.settings])
 
     def step(self, gradients: Stacks) -> None:
         """Update every member.
@@ -79,19 +80,34 @@ class StackedOptimizer:
         What needs memory comes first: when that runs out, nothing is changed yet.
         """
         ordered = {name: gradients[name].contiguous() for name in self.parameters}
-        if self._clips:
-            ordered = self._clipped(ordered)
+        if self._clips_norm:
+            ordered = self._with_norms_clipped(ordered)
+        if self._clips_value:
+            ordered = self._with_values_clipped(ordered)
         update = self._step_by_member if self._by_member else self._step_stacked
         update(ordered)
         self.steps_made += 1
 
-    def _clipped(self, gradients: Stacks) -> Stacks:
-        """Each member's gradient scaled to its own limit."""
+    def _limits(self, given: Sequence[float | None]) -> Tensor:
+        """(K,), infinity where there is none."""
+        limits = [float("inf") if limit is None else limit for limit in given]
+        return torch.tensor(limits, device=self._device, dtype=self._dtype)
+
+    def _with_norms_clipped(self, gradients: Stacks) -> Stacks:
+        """Each member's gradient scaled down to its own largest norm."""
         squares = [g.flatten(1).square().sum(1) for g in gradients.values()]
         norms = torch.stack(squares).sum(0).sqrt()
-        scale = (self._limit / (norms + _CLIP_EPS)).clamp(max=1.0)
-        scale = torch.where(self._limit.isinf(), torch.ones_like(scale), scale)
+        scale = (self._largest_norm / (norms + _CLIP_EPS)).clamp(max=1.0)
+        scale = torch.where(self._largest_norm.isinf(), torch.ones_like(scale), scale)
         return {name: gradient * _beside(scale, gradient) for name, gradient in gradients.items()}
+
+    def _with_values_clipped(self, gradients: Stacks) -> Stacks:
+        """Each number of a member's gradient cut off at the member's own limit."""
+        clipped = {}
+        for name, gradient in gradients.items():
+            limit = _beside(self._largest_value, gradient)
+            clipped[name] = gradient.clamp(-limit, limit)
+        return clipped
 
     def _step_by_member(self, gradients: Stacks) -> None:
         self._steps += 1

@@ -59,6 +59,8 @@ class OptimizerSettings:
     momentum: float = 0.0
     clip_norm: float | None = None
     """Gradients are scaled down to this norm over all of the member's parameters."""
+    clip_value: float | None = None
+    """Every number of a gradient is then cut off at plus and minus this."""
 
     @property
     def order(self) -> tuple[float, ...]:

@@ -24,6 +24,7 @@ def settings_of(kind: OptimizerKind) -> st.SearchStrategy[OptimizerSettings]:
         weight_decay=st.floats(0, 0.5),
         momentum=st.floats(0, 0.99),
         clip_norm=st.none() | st.floats(1e-3, 10),
+        clip_value=st.none() | st.floats(1e-3, 3),
     )
 
 
@@ -58,6 +59,8 @@ def test_each_member_is_updated_as_by_torch_optim(
                 parameter.grad = gradients[name][i].clone()
             if own.clip_norm is not None:
                 nn.utils.clip_grad_norm_(network.parameters(), own.clip_norm)
+            if own.clip_value is not None:
+                nn.utils.clip_grad_value_(network.parameters(), own.clip_value)
             optimizer.step()
         ours.step({name: gradient.clone() for name, gradient in gradients.items()})
     for i, network in enumerate(networks):
