@@ -52,13 +52,47 @@ def assert_same(ours: Trajectory, theirs: Trajectory, tolerance: float = 1e-9) -
             assert math.isclose(a[name], b[name], rel_tol=tolerance), (step, name, a, b)
 
 
+def deviations(ours: Trajectory, theirs: Trajectory) -> dict[str, float]:
+    """For each metric how far two trainings of the same steps are apart at most, relatively."""
+    assert [step for step, _ in ours] == [step for step, _ in theirs]
+    found: dict[str, float] = {}
+    for (_, a), (_, b) in zip(ours, theirs, strict=True):
+        assert a.keys() == b.keys()
+        for name in a:
+            apart = abs(a[name] - b[name]) / (max(abs(a[name]), abs(b[name])) or 1.0)
+            found[name] = max(apart, found.get(name, 0.0))
+    return found
+
+
+class Nudged(Anyhow):
+    """The same trainings from first weights that are one rounding away."""
+
+    def build(self, params: Params, seed: int) -> torch.nn.Module:
+        network = super().build(params, seed).double()
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.copy_(torch.nextafter(parameter, torch.full_like(parameter, math.inf)))
+        return network
+
+
+def assert_same_to_rounding(ours: Trajectory, params: Params, seed: int) -> None:
+    """Equal to 1e-9, or to what training makes of a single rounding."""
+    expected = alone(Anyhow(), params, seed, STEPS)
+    apart = deviations(ours, expected[: len(ours)])
+    if all(value <= 1e-9 for value in apart.values()):
+        return
+    grown = deviations(alone(Nudged(), params, seed, STEPS), expected)
+    for name, value in apart.items():
+        assert value <= max(1e-9, 10 * grown[name]), (name, apart, grown)
+
+
 @st.composite
 def packs(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Members of one pack: one network and optimizer, all else their own."""
     network = draw(st.sampled_from(networks())).model_dump()
     optimizer = draw(st.sampled_from(("adam", "adamw", "sgd")))
     shares_batches = draw(st.booleans())
-    rates = st.floats(1e-5, 1e-3)  # above, rounding itself grows past the tolerance
+    rates = st.floats(1e-5, 3e-3)
 
     def member() -> dict[str, Any]:
         return {
@@ -90,7 +124,11 @@ def packs(draw: st.DrawFn) -> list[dict[str, Any]]:
 def test_every_member_equals_its_training_alone(
     members: list[dict[str, Any]], data: st.DataObject
 ) -> None:
-    """Float64, with members stopped, refilled and resumed in between."""
+    """Float64, with members stopped, refilled and resumed in between.
+
+    Training at a high rate can make more than 1e-9 of one rounding; see
+    `assert_same_to_rounding` for what is asked then.
+    """
     anyhow = Anyhow()
     pack = new_pack(anyhow, block=data.draw(st.integers(1, 4)))
     late = data.draw(st.integers(0, len(members) - 1), label="joins later")
@@ -121,10 +159,8 @@ def test_every_member_equals_its_training_alone(
                 at(reached)
         pack.drop([key for key in pack.keys if seen[key] and seen[key][-1][0] >= STEPS])
     for i, member in enumerate(members):
-        expected = alone(anyhow, member, 100 + i, STEPS)
-        length = len(seen[i])
-        assert length == STEPS // 10 or i in (dropped, away, late)
-        assert_same(seen[i], expected[:length])
+        assert len(seen[i]) == STEPS // 10 or i in (dropped, away, late)
+        assert_same_to_rounding(seen[i], member, 100 + i)
 
 
 def new_pack(packable: Packable = line, **options: Any) -> Pack:
