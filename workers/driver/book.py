@@ -2,16 +2,11 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
 
 from sweep.states import TrialState
 from sweep.wire import RungEntry, TrialTask
 from workers.driver.packing import Waiting
 from workers.driver.stopping import Decision, Outcome
-
-Verdict = Literal["go", "wait", "save", "stop"]
-"""What a trial does next: goes on; stays at its rung; stays there and saves its state, so
-that it can leave its place to others; ends, here at least."""
 
 
 @dataclass(frozen=True)

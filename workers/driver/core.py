@@ -24,9 +24,9 @@ from sweep.wire import (
     TrialStarted,
     TrialTask,
 )
-from workers.driver.book import Attempt, Book, Verdict, Work, entry_of, outcome_of
+from workers.driver.book import Attempt, Book, Work, entry_of, outcome_of
 from workers.driver.halving import winner
-from workers.driver.live import TrialUpdate
+from workers.driver.live import TrialUpdate, Verdict
 from workers.driver.packing import Waiting
 from workers.driver.stopping import Decision, Outcome, make_rule
 

@@ -25,6 +25,13 @@ from sweep.spec import Metric
 from sweep.wire import ReportRow, TrialTask
 from workers.driver.checkpoints import Checkpoints
 
+Verdict = Literal["go", "wait", "save", "stop"]
+"""What a trial does next: goes on; stays at its rung; stays there and saves its state, so
+that it can leave its place to others; ends, here at least."""
+
+NOT_RETRYABLE = (ImportError, TrialFault, ValidationError)
+"""Errors that another attempt would meet again."""
+
 MAX_ROWS = 2_000
 MAX_ERROR_CHARS = 20_000
 
@@ -90,7 +97,7 @@ class PackAnswer(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    verdicts: Mapping[int, Literal["go", "wait", "save", "stop"]]
+    verdicts: Mapping[int, Verdict]
     joins: tuple[TrialPlan, ...] = ()
 
 
@@ -177,7 +184,7 @@ class LiveRun:
             self._end(error=None, retryable=True)
         except TrialStop:
             self._end(error=None, retryable=True)
-        except (ImportError, TrialFault, ValidationError) as error:
+        except NOT_RETRYABLE as error:
             self._end(error=error_text(error), retryable=False)
         except BaseException as error:  # noqa: BLE001 - a user's code may raise anything
             self._end(error=error_text(error), retryable=True)

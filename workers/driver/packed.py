@@ -11,13 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from pydantic import ValidationError
 
 from sweep.errors import TrialFault
 from sweep.run import ReportRules
 from sweep.wire import ReportRow
 from workers.driver.checkpoints import Checkpoints
 from workers.driver.live import (
+    NOT_RETRYABLE,
     PackAnswer,
     TrialPlan,
     TrialUpdate,
@@ -34,8 +34,6 @@ from workers.fusion.faults import MemberFailed
 from workers.fusion.pack import Pack
 from workers.fusion.packable import Packable
 from workers.fusion.state import MemberState
-
-_NOT_RETRYABLE = (ImportError, TrialFault, ValidationError)
 
 
 @dataclass
@@ -79,8 +77,7 @@ class PackRun:
         self._code = plan.members[0].code
         self._pack: Pack | None = None
         self._trials: dict[int, _Trial] = {}
-        self._joining: list[TrialPlan] = list(plan.members)
-        self._answer: PackAnswer | None = None
+        self._answer = PackAnswer(verdicts={}, joins=plan.members)
         self._returned: list[int] = []
         self._full = len(plan.members)
 
@@ -93,7 +90,7 @@ class PackRun:
         idle = False
         try:
             idle = self._train(until=time.monotonic() + timeout)
-        except _NOT_RETRYABLE as error:
+        except NOT_RETRYABLE as error:
             for trial in self._trials.values():
                 trial.fail(error)
             self._pack = None
@@ -109,14 +106,14 @@ class PackRun:
 
     def _train(self, until: float) -> bool:
         """Train until a time; whether nothing could go on before."""
-        joining, self._joining = self._joining, []
-        for plan in joining:  # so that whatever happens next is told of them too
+        answer, self._answer = self._answer, PackAnswer(verdicts={})
+        for plan in answer.joins:  # so that whatever happens next is told of them too
             self._trials[plan.task.index] = _trial(plan, plan.task.checkpoint_step)
         pack = self._pack
         if pack is None:
             pack = self._pack = Pack(_packable(self._code), device=self._device)
-        self._obey(pack)
-        self._admit(pack, joining)
+        self._obey(pack, answer)
+        self._admit(pack, answer.joins)
         while True:
             held = frozenset(index for index, trial in self._trials.items() if trial.held)
             try:
@@ -128,18 +125,17 @@ class PackRun:
                 return True
             for evaluation in evaluations:
                 self._record(pack, evaluation)
-            self._drop(pack, [e.key for e in evaluations if self._trials[e.key].ended])
+            pack.drop([e.key for e in evaluations if self._trials[e.key].ended])
             if time.monotonic() >= until:
                 return False
 
-    def _obey(self, pack: Pack) -> None:
-        """Do what the last answer says."""
-        answer, self._answer = self._answer, None
-        if answer is None:
-            return
-        joins = {plan.task.index: plan for plan in answer.joins}
-        for index, plan in joins.items():
-            self._trials[index] = _trial(plan, plan.task.checkpoint_step)
+    def _obey(self, pack: Pack, answer: PackAnswer) -> None:
+        """Do what the last answer says of trials that are here."""
+        stopped = [index for index, verdict in answer.verdicts.items() if verdict == "stop"]
+        pack.drop(stopped)
+        joins = {plan.task.index for plan in answer.joins}  # one that was stopped may be back
+        for index in set(stopped) - joins:
+            self._trials.pop(index, None)
         for index, verdict in answer.verdicts.items():
             trial = self._trials.get(index)
             if trial is None or index in joins:
@@ -149,10 +145,6 @@ class PackRun:
             elif verdict == "save":
                 self._save(pack, trial)
                 trial.parked = True
-            elif verdict == "stop":
-                self._drop(pack, [index])
-                del self._trials[index]
-        self._admit(pack, answer.joins)
 
     def _admit(self, pack: Pack, plans: Sequence[TrialPlan]) -> None:
         """Take trials in, as many as there is room for."""
@@ -214,12 +206,7 @@ class PackRun:
 
     def _fail(self, pack: Pack, failure: MemberFailed) -> None:
         self._trials[failure.key].fail(failure.error)
-        self._drop(pack, [failure.key])
-
-    @staticmethod
-    def _drop(pack: Pack, indexes: Sequence[int]) -> None:
-        if indexes:
-            pack.drop(indexes)
+        pack.drop([failure.key])
 
     def _update(self, idle: bool) -> WorkUpdate:
         told: list[tuple[int, TrialUpdate]] = []
@@ -245,7 +232,7 @@ class PackRun:
             at_rung=at_rung,
             parked=trial.parked,
             error=None if trial.error is None else error_text(trial.error),
-            retryable=not isinstance(trial.error, _NOT_RETRYABLE),
+            retryable=not isinstance(trial.error, NOT_RETRYABLE),
         )
         trial.rows, trial.checkpoint, trial.untold = [], None, False
         return update

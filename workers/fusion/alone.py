@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sweep.run import Run
 from workers.fusion.batches import Batch, leaves, place, rebuild
-from workers.fusion.packable import OptimizerSettings, Packable, Params
+from workers.fusion.packable import OptimizerSettings, Packable, Params, next_due
 from workers.fusion.precision import dtype_of, precision
 from workers.fusion.state import SLOTS, MemberState
 
@@ -35,9 +35,7 @@ def train_alone(
     step = training.restore(run.restore())
     with precision(wanted, torch.device(run.device)):
         while True:
-            due = step - step % report_every + report_every
-            if run.max_t is not None:
-                due = min(due, max(run.max_t, step + 1))
+            due = next_due(step, every=report_every, max_t=run.max_t)
             training.learn(step + 1, due)
             step = due
             run.report(step, **training.evaluate())

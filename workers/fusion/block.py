@@ -17,7 +17,7 @@ from workers.fusion.batches import Batch, leaves
 from workers.fusion.capture import WARM_UP, CapturedStep
 from workers.fusion.faults import PackError
 from workers.fusion.optimizers import StackedOptimizer
-from workers.fusion.packable import OptimizerSettings
+from workers.fusion.packable import OptimizerSettings, next_due
 from workers.fusion.program import Program, Stacks
 from workers.fusion.state import SLOTS, MemberState
 from workers.precisions import Precision
@@ -53,8 +53,7 @@ class Member:
     @property
     def due(self) -> int:
         """The step of its next evaluation."""
-        due = self.step - self.step % self.report_every + self.report_every
-        return due if self.max_t is None else min(due, max(self.max_t, self.step + 1))
+        return next_due(self.step, every=self.report_every, max_t=self.max_t)
 
 
 @dataclass(frozen=True)

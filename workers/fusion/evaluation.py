@@ -38,6 +38,10 @@ class Evaluator:
         self._dtype = dtype
         self._data = ByteCache()
 
+    def forget(self) -> None:
+        """Let go of the data that is kept."""
+        self._data = ByteCache()
+
     @torch.no_grad()
     def evaluate(self, block: Block, rows: Sequence[int]) -> list[Evaluation]:
         """The evaluations of some of a block's members.

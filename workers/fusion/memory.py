@@ -49,8 +49,8 @@ def block_size(device: torch.device, member_bytes: int, probe: Callable[[int], N
         probe: computes the gradients of that many members and lets them go.
     """
     if device.type != "cuda":
-        cache = _CPU_CACHE_BYTES * torch.get_num_threads()
-        return max(_MIN_CPU_BLOCK, min(_MAX_BLOCK, cache // member_bytes))
+        room = _CPU_CACHE_BYTES * torch.get_num_threads()
+        return max(_MIN_CPU_BLOCK, min(_MAX_BLOCK, room // member_bytes))
     gc.collect()
     torch.cuda.empty_cache()
     few = _peak(device, probe, 1)

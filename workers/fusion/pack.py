@@ -139,6 +139,8 @@ class Pack:
     def drop(self, keys: Iterable[int]) -> None:
         """Let members go; the arrays shrink."""
         gone = set(keys)
+        if not gone:
+            return
         kept: list[Block] = []
         for block in self._blocks:
             rows = [i for i, member in enumerate(block.members) if member.key not in gone]
@@ -304,9 +306,8 @@ class Pack:
         self._swaps = self._swaps or self._device.type == "cuda"
         self._block = min(self._size, len(block) // 2)
         self._spans = ByteCache()
-        self._evaluator = Evaluator(
-            self._packable, self._running_program, self._device, self._dtype
-        )
+        if self._evaluator is not None:
+            self._evaluator.forget()
         self._blocks[place_in : place_in + 1] = block.halves()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()

@@ -91,6 +91,12 @@ class OptimizerSettings:
         return cls(**given)
 
 
+def next_due(step: int, *, every: int, max_t: int | None) -> int:
+    """The step of a training's next evaluation: on the beat, or its last if that comes before."""
+    due = step - step % every + every
+    return due if max_t is None else min(due, max(max_t, step + 1))
+
+
 class Packable(ABC):
     """A training whose members differ in numbers only, never in their computation.
 
