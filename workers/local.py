@@ -9,39 +9,35 @@ import argparse
 import random
 import sys
 import tempfile
-import time
+import tomllib
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TextIO
 
 import torch
 
-from sweep.applying import apply, trials_named
 from sweep.errors import SpecError, SweepError
 from sweep.exporting import metric_names, published_csv, trials_csv
 from sweep.loading import load_yaml
-from sweep.records import Origin, TrialRecord
-from sweep.rows import TrialRow, planned_row, to_record, to_task
+from sweep.rows import TrialRow, planned_row, to_task
 from sweep.space import MAX_TRIALS
-from sweep.spec import Halving, SweepSpec
 from sweep.states import FINAL_TRIAL_STATES, TrialState, WantedState
 from sweep.submission import Submission, read_submission
-from sweep.trainables import Trainable, registered
-from sweep.wire import Ack, Assignment, Batch, Message, ReportRow, TrialTask
+from sweep.trainables import ENTRY_POINT_GROUP, Trainable, registered
+from sweep.wire import Ack, Assignment
 from workers.driver.core import SweepCore
 from workers.driver.packing import Waiting, packing_of
 from workers.driver.running import LiveWork, RunningSweep
 from workers.driver.work import start
-from workers.trainables.arithmetic import ARITHMETIC
-from workers.trainables.noop import NOOP
+from workers.ledger import Ledger
+from workers.progress import Progress
 
 SWEEP_ID = "local"
 _UPDATE_EVERY_S = 1.0
-_SHOW_EVERY_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -56,101 +52,6 @@ class Options:
     """What the sample is drawn with."""
 
 
-class Ledger:
-    """The trials of a sweep in memory, changed by the driver's messages as SQL would be."""
-
-    def __init__(self, spec: SweepSpec, rows: Mapping[int, TrialRow]) -> None:
-        self.spec = spec
-        self.rows = dict(rows)
-        self.steps = 0
-        """The trial-steps that were reported."""
-        self._reports: dict[int, list[ReportRow]] = {}
-        """Those of trials that may still go on from an earlier state."""
-        self._next_index = max(self.rows) + 1
-        self._restarted: set[int] = set()
-        self._added: list[TrialRow] = []
-
-    def take(self, messages: Sequence[Message]) -> None:
-        """Take messages in."""
-        batch = Batch.model_construct(messages=tuple(messages), known_trials=0)
-        named = trials_named(batch)
-        before = sum(self.rows[index].step or 0 for index in named)
-        changes = apply(
-            batch,
-            {index: self.rows[index] for index in named},
-            spec=self.spec,
-            next_index=self._next_index,
-            restarted=frozenset(self._restarted),
-            reports_up_to=self._reports_up_to,
-        )
-        for index, report in changes.reports:
-            self._reports.setdefault(index, []).append(report)
-        for index in named:
-            if self.rows[index].state in FINAL_TRIAL_STATES:
-                self._reports.pop(index, None)
-        self.steps += sum(self.rows[index].step or 0 for index in named) - before
-        for row in changes.added:
-            self.rows[row.index] = row
-            self._next_index = row.index + 1
-            self._restarted.add(row.parent if row.parent is not None else -1)
-        self._added += changes.added
-
-    def _reports_up_to(self, index: int, step: int) -> list[ReportRow]:
-        kept = [report for report in self._reports.get(index, ()) if report.step <= step]
-        self._reports[index] = kept
-        return list(kept)
-
-    def added(self) -> tuple[TrialTask, ...]:
-        """The trials that were added since the last call."""
-        added, self._added = self._added, []
-        return tuple(to_task(row, SWEEP_ID) for row in added)
-
-    def records(self) -> Iterator[TrialRecord]:
-        """Every trial."""
-        return (to_record(row, SWEEP_ID) for row in self.rows.values())
-
-
-class Progress:
-    """What is done and how long it takes, a line every few seconds."""
-
-    def __init__(self, ledger: Ledger, file: TextIO) -> None:
-        self._ledger = ledger
-        self._file = file
-        self._began = self._shown = time.monotonic()
-
-    def show(self, *, last: bool = False) -> None:
-        """Print a line, when the last one is long enough ago: the more so, the longer it takes."""
-        now = time.monotonic()
-        if not last and now - self._shown < max(_SHOW_EVERY_S, (now - self._began) / 30):
-            return
-        self._shown = now
-        rows = self._ledger.rows.values()
-        ended = sum(row.state in FINAL_TRIAL_STATES for row in rows)
-        took = now - self._began
-        rate = self._ledger.steps / took if took else 0.0
-        text = f"{ended:,} of {len(rows):,} trials ended; {self._ledger.steps:,} trial-steps"
-        at_most = self._steps_left()
-        if rate and not last and at_most is not None:
-            text += f"; at most {_duration(at_most / rate)} left"
-        print(f"{text}; {rate:,.0f} a second; {_duration(took)}", file=self._file, flush=True)
-
-    def _steps_left(self) -> int | None:
-        rows = self._ledger.rows.values()
-        if any(row.max_t is None for row in rows):
-            return None
-        left = sum(
-            (row.max_t or 0) - (row.step or 0)
-            for row in rows
-            if row.state not in FINAL_TRIAL_STATES
-        )
-        rule = self._ledger.spec.early_stopping
-        if isinstance(rule, Halving) and rule.restart_winner is not None:
-            groups = {row.group for row in rows}
-            restarts = sum(row.origin is Origin.RESTART for row in rows)
-            left += (len(groups) - restarts) * rule.restart_winner.max_t
-        return left
-
-
 def run(submission: Submission, options: Options, progress: TextIO | None = None) -> Ledger:
     """Run a sweep to its end.
 
@@ -162,7 +63,7 @@ def run(submission: Submission, options: Options, progress: TextIO | None = None
     spec, trainable = submission.spec, submission.trainable
     created = datetime.now(UTC)
     chosen = _sampled([planned_row(t, spec, created) for t in submission.trials()], options)
-    ledger = Ledger(spec, {row.index: row for row in chosen})
+    ledger = Ledger(SWEEP_ID, spec, {row.index: row for row in chosen})
     with (
         tempfile.TemporaryDirectory(prefix="sweep-local-") as folder,
         suppress(KeyboardInterrupt),  # what is done is worth having
@@ -173,6 +74,15 @@ def run(submission: Submission, options: Options, progress: TextIO | None = None
 
 def _run(sweep: RunningSweep, ledger: Ledger, options: Options, progress: TextIO | None) -> None:
     shown = None if progress is None else Progress(ledger, progress)
+
+    def take_in() -> None:
+        ack = Ack(
+            wanted=WantedState.RUN,
+            max_concurrent=ledger.spec.max_concurrent,
+            trials=ledger.added(),
+        )
+        sweep.take(ack)
+
     while not sweep.done:
         plan = sweep.plan_next()
         if plan is None:
@@ -185,11 +95,11 @@ def _run(sweep: RunningSweep, ledger: Ledger, options: Options, progress: TextIO
             except Exception:  # noqa: BLE001 - a user's code may raise anything
                 sweep.on_failure(live, traceback.format_exc())
                 break
-            sweep.take(Ack(wanted=WantedState.RUN, trials=ledger.added()))
+            take_in()
             if shown is not None:
                 shown.show()
         work.end()
-        sweep.take(Ack(wanted=WantedState.RUN, trials=ledger.added()))
+        take_in()
     sweep.finish()
     if shown is not None:
         shown.show(last=True)
@@ -235,14 +145,6 @@ def _sampled(rows: list[TrialRow], options: Options) -> list[TrialRow]:
     return [row for row in rows if row.group in kept]
 
 
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
 def _write(ledger: Ledger, trainable: Trainable, layout: str, file: TextIO) -> None:
     spec = ledger.spec
     if layout == "published":
@@ -276,19 +178,77 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _known() -> dict[str, Trainable]:
+    """The registered trainables; those of a checkout that is not installed, from its list."""
+    known = registered()
+    listing = Path(__file__).parents[1] / "pyproject.toml"
+    if listing.exists():
+        project = tomllib.loads(listing.read_text()).get("project", {})
+        for name, code in project.get("entry-points", {}).get(ENTRY_POINT_GROUP, {}).items():
+            if name not in known:
+                known[name] = EntryPoint(name, code, ENTRY_POINT_GROUP).load()
+    return known
+
+
+def _check(options: Options) -> None:
+    """Refuse options that cannot be run.
+
+    Raises:
+        SpecError: naming the option.
+    """
+    if not 0 < options.sample <= 1:
+        raise SpecError(f"--sample is {options.sample}: a share above 0, at most 1, is needed")
+    if options.threads < 1:
+        raise SpecError(f"--threads is {options.threads}: 1 or more are needed")
+    try:
+        torch.zeros(1, device=options.device).item()
+    except (RuntimeError, AssertionError) as error:  # which of them, depends on PyTorch's build
+        raise SpecError(
+            f"--device is {options.device!r}, which PyTorch cannot use here: {error}"
+        ) from error
+
+
+def _check_output(layout: str, out: Path | None, trainable: Trainable) -> None:
+    """Refuse, before anything is trained, what could not be written afterwards.
+
+    Raises:
+        SpecError: naming the option.
+    """
+    if layout == "published" and trainable.published is None:
+        raise SpecError(
+            f"--layout is 'published', but trainable {trainable.name!r} declares no published "
+            "layout: use --layout trials"
+        )
+    if out is not None:
+        try:
+            out.open("a").close()
+        except OSError as error:
+            raise SpecError(f"--out is {out}, which cannot be written: {error}") from error
+
+
+def _submission(path: Path) -> Submission:
+    """The checked spec of a file.
+
+    Raises:
+        SpecError, SpecTooLarge: with every bad field.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise SpecError(f"the spec cannot be read: {error}") from error
+    return read_submission(load_yaml(text), trainables=_known(), max_trials=MAX_TRIALS)
+
+
 def main() -> int:
     """Run; the exit code: 0, 1 when every trial failed, 2 for bad input, 130 when interrupted."""
     arguments = _arguments()
-    known = {t.name: t for t in (ARITHMETIC, NOOP)} | registered()
     options = Options(arguments.device, arguments.threads, arguments.sample, arguments.seed)
     try:
-        if not 0 < options.sample <= 1:
-            raise SpecError(f"--sample is {options.sample}: a share above 0, at most 1, is needed")
-        torch.zeros(1, device=options.device)
-        raw = load_yaml(arguments.spec.read_bytes())
-        submission = read_submission(raw, trainables=known, max_trials=MAX_TRIALS)
+        _check(options)
+        submission = _submission(arguments.spec)
+        _check_output(arguments.layout, arguments.out, submission.trainable)
         ledger = run(submission, options, sys.stderr)
-    except (SweepError, RuntimeError, OSError) as error:
+    except SweepError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     trainable = submission.trainable

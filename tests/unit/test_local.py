@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import studies
 from sweep.loading import load_yaml
@@ -18,9 +19,10 @@ from sweep.spec import parse_spec
 from sweep.states import TrialState
 from sweep.submission import read_submission
 from sweep.trainables import registered
+from workers.driver.running import RunningSweep
 from workers.fusion.evaluation import Evaluation
 from workers.fusion.pack import Pack
-from workers.local import Options, run
+from workers.local import Options, main, run
 
 LINE = "tests.unit.fusion.trainings:line"
 
@@ -174,6 +176,19 @@ def test_a_pack_has_no_more_members_than_the_spec_allows(monkeypatch: pytest.Mon
     assert max(most) == 2
 
 
+def test_no_more_trials_run_at_once_than_the_spec_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, most = Pack.advance, []
+
+    def advance(self: Pack, held: frozenset[int] = frozenset()) -> list[Evaluation]:
+        most.append(len(self))
+        return real(self, held)
+
+    monkeypatch.setattr(Pack, "advance", advance)
+    rows = trials(line_spec(parameters={"lr": 0.01}, replicates=9, pack="auto", max_concurrent=2))
+    assert {row.state for row in rows} == {TrialState.COMPLETED}
+    assert max(most) == 2
+
+
 def test_a_full_disk_fails_the_trial_and_not_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     def save(*rest: Any) -> str:
         raise OSError(28, "No space left on device")
@@ -226,6 +241,16 @@ def small_study() -> str:
     return json.dumps(spec)
 
 
+NOOPS = json.dumps(
+    {
+        "name": "noop",
+        "trainable": "noop",
+        "metric": {"name": "value", "mode": "max"},
+        "parameters": {"x": {"grid": [1.0, 2.0]}},
+    }
+)
+
+
 @pytest.mark.slow
 def test_the_command_writes_the_studys_own_csv_and_needs_no_ray(tmp_path: Path) -> None:
     out = tmp_path / "rows.csv"
@@ -244,7 +269,15 @@ def test_the_command_writes_the_studys_own_csv_and_needs_no_ray(tmp_path: Path) 
         ("name: x", (), "trainable"),
         ("name: [", (), "error"),
         (small_study(), ("--sample", "2"), "--sample is 2.0"),
-        (small_study(), ("--device", "abacus"), "abacus"),
+        (small_study(), ("--device", "abacus"), "--device is 'abacus'"),
+        (small_study(), ("--device", "meta"), "--device is 'meta'"),
+        pytest.param(
+            *(small_study(), ("--device", "cuda:0"), "--device is 'cuda:0', which PyTorch cannot"),
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
+        ),
+        (small_study(), ("--threads", "0"), "--threads is 0: 1 or more are needed"),
+        (small_study(), ("--out", "no/such/folder/rows.csv"), "--out is no/such/folder/rows.csv"),
+        (NOOPS, ("--layout", "published"), "trainable 'noop' declares no published layout"),
     ],
 )
 def test_bad_input_says_what_is_wrong(
@@ -255,18 +288,34 @@ def test_bad_input_says_what_is_wrong(
     assert "error: " in ended.stderr
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr
+    assert "trials ended" not in ended.stderr
+
+
+def test_an_error_of_the_program_itself_is_not_dressed_as_bad_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plan_next(self: RunningSweep) -> None:
+        return None
+
+    (tmp_path / "spec.json").write_text(NOOPS)
+    monkeypatch.setattr(RunningSweep, "plan_next", plan_next)
+    monkeypatch.setattr(sys, "argv", ["workers.local", str(tmp_path / "spec.json")])
+    with pytest.raises(RuntimeError, match="trials are left and none can go on"):
+        main()
+
+
+def test_a_checkout_that_is_not_installed_knows_its_trainables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "spec.json").write_text(NOOPS)
+    monkeypatch.setattr("workers.local.registered", dict)
+    monkeypatch.setattr(sys, "argv", ["workers.local", str(tmp_path / "spec.json")])
+    assert main() == 0
+    assert "2 of 2 trials ended" in capsys.readouterr().err
 
 
 def test_results_go_to_standard_output_without_a_file(tmp_path: Path) -> None:
-    spec = json.dumps(
-        {
-            "name": "noop",
-            "trainable": "noop",
-            "metric": {"name": "value", "mode": "max"},
-            "parameters": {"x": {"grid": [1.0, 2.0]}},
-        }
-    )
-    ended = local(tmp_path, spec)
+    ended = local(tmp_path, NOOPS)
     assert ended.returncode == 0, ended.stderr
     rows = list(csv.DictReader(io.StringIO(ended.stdout)))
     assert [row["best"] for row in rows] == ["1.0", "2.0"]

@@ -1,0 +1,71 @@
+"""A sweep's trials in memory, where there is no service to keep them in SQL."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from sweep.applying import apply, trials_named
+from sweep.records import TrialRecord
+from sweep.rows import TrialRow, to_record, to_task
+from sweep.spec import SweepSpec
+from sweep.states import FINAL_TRIAL_STATES
+from sweep.wire import Batch, Message, ReportRow, TrialTask
+
+
+class Ledger:
+    """The trials of a sweep, changed by its driver's messages as SQL would be.
+
+    Args:
+        sweep_id: the sweep's name in what is written down.
+        spec: the sweep's.
+        rows: its trials by index.
+    """
+
+    def __init__(self, sweep_id: str, spec: SweepSpec, rows: Mapping[int, TrialRow]) -> None:
+        self.spec = spec
+        self._sweep_id = sweep_id
+        self.rows = dict(rows)
+        self.steps = 0
+        """The trial-steps that were reported."""
+        self._reports: dict[int, list[ReportRow]] = {}
+        """Those of trials that may still go on from an earlier state."""
+        self._next_index = max(self.rows) + 1
+        self._restarted: set[int] = set()
+        self._added: list[TrialRow] = []
+
+    def take(self, messages: Sequence[Message]) -> None:
+        """Take messages in."""
+        batch = Batch.model_construct(messages=tuple(messages), known_trials=0)
+        named = trials_named(batch)
+        before = sum(self.rows[index].step or 0 for index in named)
+        changes = apply(
+            batch,
+            {index: self.rows[index] for index in named},
+            spec=self.spec,
+            next_index=self._next_index,
+            restarted=frozenset(self._restarted),
+            reports_up_to=self._reports_up_to,
+        )
+        for index, report in changes.reports:
+            self._reports.setdefault(index, []).append(report)
+        for index in named:
+            if self.rows[index].state in FINAL_TRIAL_STATES:
+                self._reports.pop(index, None)
+        self.steps += sum(self.rows[index].step or 0 for index in named) - before
+        for row in changes.added:
+            self.rows[row.index] = row
+            self._next_index = row.index + 1
+            self._restarted.add(row.parent if row.parent is not None else -1)
+        self._added += changes.added
+
+    def _reports_up_to(self, index: int, step: int) -> list[ReportRow]:
+        kept = [report for report in self._reports.get(index, ()) if report.step <= step]
+        self._reports[index] = kept
+        return list(kept)
+
+    def added(self) -> tuple[TrialTask, ...]:
+        """The trials that were added since the last call."""
+        added, self._added = self._added, []
+        return tuple(to_task(row, self._sweep_id) for row in added)
+
+    def records(self) -> Iterator[TrialRecord]:
+        """Every trial."""
+        return (to_record(row, self._sweep_id) for row in self.rows.values())
