@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -40,7 +40,7 @@ class Report:
 
     markdown: str
     html: str
-    pictures: dict[str, str]
+    pictures: Mapping[str, str]
     """SVG by file name, to lie beside the Markdown."""
     claims: tuple[Checked, ...]
 
@@ -61,33 +61,40 @@ def make_report(study: Study, results: Results) -> Report:
     Raises:
         SweepError: when what draws and writes it is not installed.
     """
-    drawn: list[tuple[Figure, str, str]] = []
     claims = check_claims(study, results)
-    for figure in study.figures:
-        picture = figure.draw(results)
-        if picture is None:
-            continue
-        svg = io.StringIO()
-        picture.savefig(svg, format="svg", bbox_inches="tight", metadata={"Date": None})
-        drawn.append((figure, f"{study.name}-{figure.name}.svg", svg.getvalue()))
-    markdown = _markdown(study, results, claims, [(figure, file) for figure, file, _ in drawn])
-    pictures = {file: svg for _, file, svg in drawn}
+    drawn = {figure: svg for figure in study.figures if (svg := _draw(figure, results))}
+    files = {figure: f"{study.name}-{results.size}-{figure.name}.svg" for figure in drawn}
+    markdown = _markdown(study, results, claims, files)
+    pictures = {file: drawn[figure] for figure, file in files.items()}
     return Report(markdown, _html(study, markdown, pictures), pictures, claims)
+
+
+def _draw(figure: Figure, results: Results) -> str | None:
+    """The figure as SVG, the same for the same results; its text stays text."""
+    picture = figure.draw(results)
+    if picture is None:
+        return None
+    from matplotlib import rc_context
+
+    svg = io.StringIO()
+    with rc_context({"svg.hashsalt": figure.name, "svg.fonttype": "none"}):
+        picture.savefig(svg, format="svg", bbox_inches="tight", metadata={"Date": None})
+    return svg.getvalue()
 
 
 def _markdown(
     study: Study,
     results: Results,
     claims: Sequence[Checked],
-    figures: Sequence[tuple[Figure, str]],
+    files: Mapping[Figure, str],
 ) -> str:
     parts = [f"# {study.title}", f"*Source:* {study.source}", study.about]
     if label := study.labels.get(results.size):
         parts.append(f"> **Size `{results.size}`.** {label}")
     parts += ["## Claims", _claims_table(claims), *_tried(claims), "## Figures"]
-    for figure, file in figures:
+    for figure, file in files.items():
         parts += [f"### {figure.title}", f"![{figure.title}]({file})", figure.caption]
-    if not figures:
+    if not files:
         parts.append("None: what they show was not run.")
     parts += ["## What was run", _sweeps_table(results), "## How the verdicts are found"]
     parts += [_table(["claim", "agrees when"], [[c.statement, c.rule_text] for c in study.claims])]
@@ -132,7 +139,7 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _html(study: Study, markdown: str, pictures: dict[str, str]) -> str:
+def _html(study: Study, markdown: str, pictures: Mapping[str, str]) -> str:
     try:
         from markdown_it import MarkdownIt
     except ImportError:
@@ -154,7 +161,7 @@ def _html(study: Study, markdown: str, pictures: dict[str, str]) -> str:
     )
 
 
-def _inlined(image: "re.Match[str]", pictures: dict[str, str]) -> str:
+def _inlined(image: "re.Match[str]", pictures: Mapping[str, str]) -> str:
     """The picture itself in place of its file; its ids made its own."""
     file, title = image.groups()
     svg = pictures[file][pictures[file].index("<svg") :]

@@ -1,0 +1,75 @@
+"""A study's results made by hand."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sweep.records import BestValue, ReportRecord, SweepRecord, TrialRecord
+from sweep.states import SweepState, TrialState
+from sweep.study import Size, Study
+from sweep.study.results import Results
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def trial(
+    index: int,
+    parameters: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    *,
+    best: str,
+    replicate: int = 0,
+) -> TrialRecord:
+    """A completed trial whose only report is its best."""
+    return TrialRecord(
+        id=f"trial{index}",
+        sweep_id="sweep0",
+        index=index,
+        state=TrialState.COMPLETED,
+        parameters=parameters,
+        metrics=metrics,
+        minimum=metrics,
+        maximum=metrics,
+        best=BestValue(value=metrics[best], step=100, metrics=metrics),
+        step=100,
+        reports=1,
+        seed=index,
+        replicate=replicate,
+        created_at=START,
+    )
+
+
+def sweep_of(study: Study, size: Size, trials: int, *, name: str | None = None) -> SweepRecord:
+    """A completed sweep of a study."""
+    spec = study.read_specs(size)[0]
+    return SweepRecord(
+        id="sweep0",
+        name=name or spec.name,
+        state=SweepState.COMPLETED,
+        spec=spec,
+        tags=spec.tags,
+        trials={TrialState.COMPLETED: trials},
+        created_by="test",
+        created_at=START,
+        started_at=START,
+        ended_at=START + timedelta(seconds=90),
+    )
+
+
+def results_of(
+    study: Study,
+    trials: Sequence[TrialRecord],
+    reports: Mapping[str, Sequence[tuple[int, Mapping[str, float]]]] | None = None,
+    *,
+    name: str | None = None,
+) -> Results:
+    """Results of the quick size; without reports given, each trial's last one."""
+
+    def reports_of(trial_id: str) -> list[ReportRecord]:
+        known = {t.id: [(100, t.metrics)] for t in trials}
+        given = known[trial_id] if reports is None else reports[trial_id]
+        return [ReportRecord(step=step, time=START, values=values) for step, values in given]
+
+    return Results(
+        "quick", (sweep_of(study, "quick", len(trials), name=name),), tuple(trials), reports_of
+    )
