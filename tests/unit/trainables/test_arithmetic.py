@@ -309,7 +309,9 @@ def test_descriptors_load_neither_torch_nor_ray() -> None:
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert json.loads(answer.stdout) == [["arithmetic", "multiplicative", "noop"], []]
+    names, loaded = json.loads(answer.stdout)
+    assert {"arithmetic", "multiplicative", "noop"} <= set(names)
+    assert loaded == []
 
 
 def test_equal_fuse_keys_mean_equal_graphs() -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sweep.spec import Resources
 from sweep.trainables import Trainable
+from workers.precisions import Precision
 
 Form = Literal["multiplicative", "additive"]
 Nonlinearity = Literal["relu1", "tanh", "sigmoid", "relu"]
@@ -41,6 +42,8 @@ class MultiplicativeParameters(BaseModel):
     eval_every: Annotated[int, Field(ge=1)] = 100
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     """What first weights and batches are drawn with; the trial's own seed when not given."""
+    precision: Precision = "float64"
+    """What it is computed in. In float64 the two forms stay within rounding of each other."""
 
     @model_validator(mode="after")
     def _the_data_set_is_named_once(self) -> Self:

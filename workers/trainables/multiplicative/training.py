@@ -46,10 +46,6 @@ class MultiplicativeTraining(Packable):
 
     span = 50
 
-    def precision(self, params: Params) -> Precision:
-        """float64: the two forms are compared to rounding."""
-        return "float64"
-
     def model(self, params: Params) -> nn.Module:
         """See `Packable`."""
         read = _read(params)
@@ -93,6 +89,10 @@ class MultiplicativeTraining(Packable):
         """The trial's optimizer at its rate."""
         read = _read(params)
         return OptimizerSettings(kind=read.optimizer, lr=read.lr)
+
+    def precision(self, params: Params) -> Precision:
+        """The parameter `precision`."""
+        return _read(params).precision
 
     def report_every(self, params: Params) -> int:
         """The parameter `eval_every`."""
