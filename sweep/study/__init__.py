@@ -4,7 +4,7 @@ A package offers studies through the entry-point group `sweep.studies`; each ent
 `Study`. Importing one loads neither pandas nor a drawing library.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import entry_points
@@ -83,6 +83,16 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Table:
+    """A table of the results."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: "Callable[[Results], Sequence[Sequence[str]] | None]"
+    """None when what it shows was not run."""
+
+
+@dataclass(frozen=True)
 class Study:
     """What is trained, what was published of it, and how to compare the two."""
 
@@ -97,6 +107,7 @@ class Study:
     figures: tuple[Figure, ...]
     labels: Mapping[Size, str]
     """What is smaller than, or other than, what was published; shown wherever results are."""
+    tables: tuple[Table, ...] = ()
 
     def read_specs(self, size: Size) -> tuple[SweepSpec, ...]:
         """The specs of a size, tagged as this study's.

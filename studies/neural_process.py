@@ -1,0 +1,114 @@
+"""Neural processes: claims and figures."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from studies import path_of
+from studies.drawing import COLOURS, Line, draw_lines, panels
+from studies.statistics import difference_of, mean_of
+from sweep.study import Claim, Figure, Finding, Study, Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+    from sweep.study.results import Results
+
+_SOURCE = "ICLR 2020, section 7 and figure 5a"
+_DECODERS = {"mlp": "MLP", "skip_mlp": "skip MLP", "mi": "multiplicative"}
+
+
+def _likelihoods(results: "Results", decoder: str) -> list[float]:
+    """The log likelihood at the last step that all trainings reached, by seed."""
+    if results.trials.empty:
+        return []
+    curves = results.curves("log_likelihood")
+    at = curves.groupby("id")["at"].max().min()
+    part = curves[(curves["decoder"] == decoder) & (curves["at"] == at)]
+    return list(part["value"])
+
+
+def _better_than(first: str, second: str) -> "Callable[[Results], Finding | None]":
+    def rule(results: "Results") -> Finding | None:
+        ours, theirs = _likelihoods(results, first), _likelihoods(results, second)
+        if min(len(ours), len(theirs)) < 2:
+            return None
+        gap = difference_of(ours, theirs)
+        text = f"{mean_of(ours)} against {mean_of(theirs)}: above by {gap} nats a point"
+        return Finding(gap.low > 0, text)
+
+    return rule
+
+
+def _draw_curves(results: "Results") -> "Drawing | None":
+    if results.trials.empty:
+        return None
+    curves = results.curves("log_likelihood")
+    lines = []
+    for i, (decoder, label) in enumerate(_DECODERS.items()):
+        part = curves[curves["decoder"] == decoder].groupby("at")["value"]
+        at = part.agg(["mean", "sem"]).reset_index()
+        low, high = at["mean"] - at["sem"], at["mean"] + at["sem"]
+        lines.append(
+            Line(label, list(at["at"]), list(at["mean"]), list(low), list(high), colour=COLOURS[i])
+        )
+    figure, (axes,) = panels(1, width=6)
+    draw_lines(axes, lines, x="steps", y="log likelihood of a target point, nats")
+    return figure
+
+
+def _rows(results: "Results") -> "list[list[str]] | None":
+    found = {decoder: _likelihoods(results, decoder) for decoder in _DECODERS}
+    if not any(found.values()):
+        return None
+    sizes = results.trials.groupby("decoder")["last.parameters"].max()
+    return [
+        [_DECODERS[decoder], f"{mean_of(values)}", f"{sizes[decoder]:,.0f}"]
+        for decoder, values in found.items()
+        if values
+    ]
+
+
+STUDY = Study(
+    name="neural-process",
+    title="Which decoder makes the most of a latent variable",
+    source="S. M. Jayakumar et al., Multiplicative Interactions and Where to Find Them (ICLR "
+    "2020), section 7, figure 5a and appendix F",
+    about=(
+        "Neural processes learn to predict functions drawn from a Gaussian process with an "
+        "exponentiated quadratic kernel, length scale uniform in [0.1, 10], noise 0.02, from a "
+        "few points of each. Encoders and decoder as in appendix F; the decoder's conditioning "
+        "on the latent variable is what differs. All decoders see the same functions and train "
+        "for the same number of steps; the seeds of one decoder are one pack."
+    ),
+    specs={"quick": (path_of("neural-process-quick"),), "full": (path_of("neural-process"),)},
+    labels={
+        "quick": "A few thousand steps at learning rate 0.001, where the paper trains to "
+        "convergence at 0.0001; 5 seeds."
+    },
+    claims=tuple(
+        Claim(
+            statement=f"The multiplicative decoder reaches a better likelihood than the {name}",
+            source=_SOURCE,
+            published="a plot",
+            rule=_better_than("mi", decoder),
+            rule_text="after the same number of steps the 95% interval of the difference of mean "
+            "log likelihood lies above 0",
+        )
+        for decoder, name in (("mlp", "MLP"), ("skip_mlp", "skip MLP"))
+    ),
+    figures=(
+        Figure(
+            "likelihood",
+            "Likelihood while training",
+            "On held-out functions; mean over seeds, the band is the standard error.",
+            _draw_curves,
+        ),
+    ),
+    tables=(
+        Table(
+            "Log likelihood at the end",
+            ("decoder", "log likelihood, nats a target point (95% interval)", "parameters"),
+            _rows,
+        ),
+    ),
+)
