@@ -6,10 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help run test check bench install
+.PHONY: help run test check bench studies-quick install
 
 help: ## Show this.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(STAMP) ## Start the service, run the quickstart sweep, show its results, go on serving.
 	@exec $(BIN)/sweep up --run studies/arithmetic-quickstart.yaml
@@ -25,6 +25,10 @@ check: $(STAMP) ## Lint, formatting, types, imports between packages.
 
 bench: $(STAMP) ## Run the benchmarks and print their figures.
 	$(BIN)/python -m benchmarks
+
+studies-quick: $(STAMP) ## Run the studies of minutes through a service; check their claims.
+	@$(BIN)/sweep study run product multiplicative expressivity multitask-regression arithmetic \
+		--size quick --start
 
 install: $(STAMP) ## Set up the virtual environment.
 

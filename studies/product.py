@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from sweep.study.results import Results
 
-_APART = 0.25
-"""Between two numbers whose squares were asked for."""
 _SOURCE = "When To Multiply Inside Your Neural Network?"
 _SHOWN = {
     "relu": "80 ReLUs",
@@ -102,9 +100,9 @@ def _draw_predictions(results: "Results") -> "Drawing | None":
     if trials.empty:
         return None
     asked = sorted(name for name in trials.columns if re.fullmatch(r"last\.prediction_\d+", name))
-    x = [i * _APART for i in range(len(asked))]
+    x = [int(name.rpartition("_")[2]) / 100 for name in asked]
     figure, axes = panels(2, width=4.6, height=3.8)
-    for one, title, end in ((axes[0], "in range", 1.0), (axes[1], "beyond", x[-1])):
+    for one, title, end in ((axes[0], "in range", 1.25), (axes[1], "and beyond", x[-1])):
         lines = [Line("x²", x, [v * v for v in x], style="--", colour="#000000")]
         for i, (kind, label) in enumerate(_SHOWN.items()):
             part = _of(results, kind, 80 if "ReLU" in label else None)
@@ -113,7 +111,7 @@ def _draw_predictions(results: "Results") -> "Drawing | None":
         draw_lines(one, lines, x="x", y="answer for x · x", title=title)
         one.axvspan(0, 1, color="#dfe7d8", zorder=0)
         one.set_xlim(0, end)
-        one.set_ylim(-0.05 * end**2, 1.1 * end**2)
+        one.set_ylim(-0.05 * end**2, 1.05 * end**2)
     return figure
 
 

@@ -1,5 +1,6 @@
 """`sweep study`: list, run and report the studies."""
 
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,7 +14,7 @@ from sweep.cli.output import make_console, outcome_code, print_json, table
 from sweep.client import Client
 from sweep.space import Space
 from sweep.states import TrialState
-from sweep.study import Checked, Size, Study, find_study, studies
+from sweep.study import Checked, Size, Study, Verdict, find_study, studies
 
 app = typer.Typer(no_args_is_help=True, help="Run the studies and check what was published.")
 
@@ -55,8 +56,11 @@ def run(
     console = make_console()
     url, token = context.obj
     with local.running(console) if start else nullcontext(url) as url, Client(url, token) as client:
-        failed = [study.name for study in chosen if not _run(client, study, size, output, console)]
-    if failed:
+        ran = {study.name: _run(client, study, size, output, console) for study in chosen}
+    counts = Counter(claim.verdict for _, checked in ran.values() for claim in checked)
+    text = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict)
+    console.print(f"claims: {text}", markup=False)
+    if failed := [name for name, (completed, _) in ran.items() if not completed]:
         console.print(f"not completed: {', '.join(failed)}", markup=False)
         raise typer.Exit(1)
 
@@ -81,8 +85,10 @@ def report(
                 print_json({name: [_plain(claim) for claim in checked]})
 
 
-def _run(client: Client, study: Study, size: Size, output: Path, console: Console) -> bool:
-    """Run a study's sweeps and report on them; whether all completed."""
+def _run(
+    client: Client, study: Study, size: Size, output: Path, console: Console
+) -> tuple[bool, tuple[Checked, ...]]:
+    """Run a study's sweeps and report on them; whether all completed, and the claims."""
     completed = True
     for spec in study.read_specs(size):
         sweep = client.submit(spec)
@@ -90,8 +96,7 @@ def _run(client: Client, study: Study, size: Size, output: Path, console: Consol
         console.print(f"{spec.name}: {sweep.num_trials:,} trials, {page}", markup=False)
         sweep = progress.follow(client, sweep.id, console)
         completed &= outcome_code(sweep) == 0 and not sweep.trials.get(TrialState.FAILED)
-    _report(client, study, size, output, console)
-    return completed
+    return completed, _report(client, study, size, output, console)
 
 
 def _report(

@@ -11,8 +11,8 @@ from pydantic import Field
 from sweep.trainables import Trainable
 from workers.trainables.parameters import Parameters, Rate, Seed, Size, fuse_key
 
-ASKED = 40
-"""x^2 is asked for at this many numbers from 0 on, 0.25 apart."""
+ASKED: tuple[float, ...] = (*(i / 20 for i in range(20)), *(1 + i / 4 for i in range(36)))
+"""Where x^2 is asked for: each 0.05 in [0, 1), each 0.25 in [1, 10)."""
 
 
 class Relus(Parameters):
@@ -48,9 +48,9 @@ class ProductParameters(Parameters):
     batch_seed: Seed | None = None
 
 
-def prediction_name(i: int) -> str:
-    """The metric that holds the answer for x = i / 4."""
-    return f"prediction_{i:02}"
+def prediction_name(x: float) -> str:
+    """The metric that holds the answer for x^2: `prediction_` and x in hundredths."""
+    return f"prediction_{round(100 * x):03}"
 
 
 PRODUCT = Trainable(
@@ -58,7 +58,7 @@ PRODUCT = Trainable(
     description="Small networks that learn a product of two numbers (When To Multiply …).",
     code="workers.trainables.product.training:train",
     parameters=ProductParameters,
-    metrics=("rmse", "rmse_outside", *(prediction_name(i) for i in range(ASKED))),
+    metrics=("rmse", "rmse_outside", *(prediction_name(x) for x in ASKED)),
     needs_max_t=True,
     reuse_actors=True,
     fuse_key=fuse_key(ProductParameters, "lr", "batch_seed"),

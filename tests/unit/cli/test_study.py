@@ -1,0 +1,127 @@
+"""`sweep study` against the real app over real HTTP."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from service.app import create_app
+from service.settings import Settings
+from service.store.memory import MemoryStore
+from sweep.cli.app import app as cli
+from sweep.client import Client
+from sweep.errors import NotFound
+from sweep.states import SweepState, TrialState
+from sweep.study import studies
+from sweep.study.results import collect
+from sweep.trainables import registered
+from sweep.wire import ReportRow, Reports, SweepFinished
+from tests.fixtures import serve
+from tests.unit.api.conftest import Clock
+from tests.unit.store.builders import at, drive, moved, send, started
+from tests.unit.study.tiny import tiny
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def client(store: MemoryStore, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    numbers = itertools.count(1)
+    app = create_app(
+        store=store,
+        settings=Settings(home=home, embedded=True),
+        clock=Clock(),
+        new_id=lambda: f"id{next(numbers)}",
+        trainables=registered(),
+    )
+    with serve(app) as address, Client(address) as made:
+        monkeypatch.setenv("SWEEP_URL", address)
+        yield made
+
+
+def play(store: MemoryStore, sweep_id: str, *values: float) -> None:
+    """Run a sweep of three trials by hand."""
+    driver = drive(store, sweep_id)
+    for i, value in enumerate(values):
+        rows = (ReportRow(step=1, time=at(1), values={"value": value}, nonfinite={}),)
+        send(
+            store,
+            driver,
+            started(i),
+            Reports(trial=i, attempt=1, rows=rows),
+            moved(TrialState.COMPLETED, trial=i, reason="max_t"),
+        )
+    send(store, driver, SweepFinished(state=SweepState.COMPLETED, time=at(99)))
+
+
+def test_studies_are_listed_without_a_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWEEP_URL", "http://127.0.0.1:9")
+    answer = CliRunner().invoke(cli, ["study", "list"])
+    assert answer.exit_code == 0
+    for name in studies():
+        assert name in answer.stdout
+    plain = json.loads(CliRunner().invoke(cli, ["study", "list", "--json"]).stdout)
+    assert plain["arithmetic"]["trials"] == {"quick": 990, "full": 11_664}
+
+
+def test_results_are_those_of_the_newest_run(
+    client: Client, store: MemoryStore, tmp_path: Path
+) -> None:
+    study = tiny(tmp_path)
+    (spec,) = study.read_specs("quick")
+    old, other, new = client.submit(spec), client.submit({**_plain(spec)}), client.submit(spec)
+    play(store, old.id, 1.0, 2.0, 1.0)
+    play(store, other.id, 9.0, 9.0, 9.0)
+    play(store, new.id, 1.0, 3.0, 2.0)
+    found = collect(client, study)
+    assert [sweep.id for sweep in found.sweeps] == [new.id]
+    assert list(found.trials["best"]) == [1.0, 3.0, 2.0]
+    assert list(found.curves("value")["value"]) == [1.0, 3.0, 2.0]
+
+
+def _plain(spec: object) -> dict[str, object]:
+    """The same spec without the study's tags."""
+    from sweep.spec import SweepSpec
+
+    assert isinstance(spec, SweepSpec)
+    return {**spec.model_dump(mode="json"), "tags": []}
+
+
+def test_a_study_that_was_not_run_says_how_to(client: Client, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"was not run on .*: run it with `sweep study run tiny`"):
+        collect(client, tiny(tmp_path))
+    with pytest.raises(NotFound, match="in size full"):
+        collect(client, tiny(tmp_path), "full")
+
+
+def test_a_report_is_written_and_its_claims_printed(
+    client: Client, store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = tiny(tmp_path)
+    monkeypatch.setattr("sweep.study.studies", lambda: {"tiny": study})
+    sweep = client.submit(study.read_specs("quick")[0])
+    play(store, sweep.id, 1.0, 3.0, 2.0)
+    folder = tmp_path / "reports"
+    command = ["study", "report", "tiny", "-o", str(folder)]
+    answer = CliRunner().invoke(cli, command)
+    assert answer.exit_code == 0, answer.output
+    assert "agrees" in answer.stdout
+    assert "disagrees" in answer.stdout
+    text = (folder / "tiny-quick.md").read_text()
+    assert "| Three is the largest | page 1 | 3 | largest 3 of 3 | **agrees** |" in text
+    assert "A stand-in." in text
+    assert (folder / "tiny-quick.html").read_text().startswith("<!doctype html>")
+    plain = json.loads(CliRunner().invoke(cli, [*command, "--json"]).stdout)
+    assert [claim["verdict"] for claim in plain["tiny"]] == ["agrees", "disagrees"]
+
+
+def test_unknown_studies_are_refused_before_anything_runs(client: Client) -> None:
+    answer = CliRunner().invoke(cli, ["study", "run", "product", "prodact"])
+    assert isinstance(answer.exception, NotFound)
+    assert not client.sweeps().page(limit=1).items
