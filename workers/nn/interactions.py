@@ -12,11 +12,11 @@ from workers.nn.initial import check_widths, start_uniform
 
 
 def bilinear(x: Tensor, z: Tensor, weight: Tensor) -> Tensor:
-    """z^T W x in the order of contraction that writes the fewest numbers in between.
+    """z^T W x in the order of contraction that holds the fewest numbers in between.
 
-    With B rows: x first leaves (B, m, k), and needs W with another axis in front; z first
-    leaves (B, n, k); the outer product of both leaves (B, m, n). Rows that z shares over
-    several x, or x over several z, are counted once. There is never a (B, m, n, k).
+    With B rows: z first leaves (B, n, k); x first leaves (B, m, k), and needs W with
+    another axis in front; the outer product of both leaves (B, m, n). Rows that z shares
+    over several x, or x over several z, are counted once. There is never a (B, m, n, k).
 
     Args:
         x: (..., n).
@@ -28,13 +28,13 @@ def bilinear(x: Tensor, z: Tensor, weight: Tensor) -> Tensor:
     """
     m, n, k = weight.shape
     shape: torch.Size = torch.broadcast_shapes(x.shape[:-1], z.shape[:-1])  # type: ignore[no-untyped-call]
-    rows = shape.numel()
-    writes = {
-        _outer_product_first: rows * m * n,
-        _context_first: z.shape[:-1].numel() * n * k,
-        _input_first: x.shape[:-1].numel() * m * k + m * n * k,
+    # with its gradient, a result counts twice; the outer product's makes one more of its size
+    held = {
+        _context_first: 2 * z.shape[:-1].numel() * n * k,
+        _input_first: 2 * x.shape[:-1].numel() * m * k + 2 * m * n * k,
+        _outer_product_first: 3 * shape.numel() * m * n,
     }
-    return min(writes, key=writes.__getitem__)(x, z, weight)
+    return min(held, key=held.__getitem__)(x, z, weight)
 
 
 def _outer_product_first(x: Tensor, z: Tensor, weight: Tensor) -> Tensor:
