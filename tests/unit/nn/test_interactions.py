@@ -1,20 +1,24 @@
 """The multiplicative interactions: the identities of their paper, and what they cost."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import torch
+from simpleeval import simple_eval
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from docs.generate import FOLDER
 from workers.nn.gates import BoundedMask, DiagonalInteraction, FiLM, ScalarInteraction
 from workers.nn.hypernetwork import Hypernetwork
 from workers.nn.interactions import LowRankInteraction, MultiplicativeInteraction, bilinear
 from workers.nn.metric import BilinearSimilarity, MahalanobisDistance
 
+LAYERS_PAGE = FOLDER / "layers.md"
 N, M, K, RANK, BATCH = 7, 5, 3, 2, 11
 
 
@@ -417,6 +421,26 @@ def test_first_distances_have_mean_one(rank: int) -> None:
     x, z = torch.randn(ROWS, 64), torch.randn(ROWS, 64)
     means = [MahalanobisDistance(64, rank=rank)(x, z).mean().item() for _ in range(20)]
     assert sum(means) / len(means) == pytest.approx(1, rel=0.05)
+
+
+FORMULAS: dict[str, nn.Module] = {
+    "MultiplicativeInteraction": MultiplicativeInteraction(N, M, K),
+    "LowRankInteraction": LowRankInteraction(N, M, K, rank=RANK),
+    "DiagonalInteraction": DiagonalInteraction(N, M),
+    "FiLM": FiLM(N, M),
+    "ScalarInteraction": ScalarInteraction(M),
+    "Hypernetwork": Hypernetwork(N, K, generator=nn.Identity(), embedding_features=4),
+    "MahalanobisDistance": MahalanobisDistance(N, rank=RANK),
+    "BilinearSimilarity": BilinearSimilarity(N, rank=RANK),
+}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_the_numbers_of_weights_are_those_in_the_documentation(name: str) -> None:
+    (row,) = re.findall(rf"^\| `{name}` \|.*$", LAYERS_PAGE.read_text(), re.MULTILINE)
+    formula = re.findall(r"`([^`]+)`", row.split(" | ")[2])[0]
+    wanted = simple_eval(formula, names={"n": N, "m": M, "k": K, "r": RANK, "e": 4})
+    assert sum(p.numel() for p in FORMULAS[name].parameters()) == wanted
 
 
 @every_layer
