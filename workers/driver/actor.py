@@ -37,12 +37,14 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
-        """The next update, and where answers to it go.
+        """The next update and, of a pack, where answers to it go.
 
         Raises:
             TrialError: after the update that carries a lone trial's own error.
         """
         update = self._work.next_update(UPDATE_EVERY_S)
+        if not self._packed:
+            return {UPDATE: update}
         return {UPDATE: update, ACTOR: ray.get_runtime_context().current_actor}
 
     def answer(self, answer: str) -> None:
@@ -56,6 +58,13 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     def _begin(self, config: dict[str, Any]) -> None:
         plan = WorkPlan.model_validate_json(config[PLAN])
         device = "cuda" if ray.get_gpu_ids() else "cpu"
+        self._packed = plan.pack is not None
         node = socket.gethostname()
+        self._work = start(plan, device=device, node=node, threads=self._threads())
+
+    def _threads(self) -> int:
+        """How many of the CPU's threads a pack may use."""
+        if not self._packed:  # nor does a trial that may be over at once wait for Ray's answer
+            return 1
         cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
-        self._work = start(plan, device=device, node=node, threads=max(1, int(cpus)))
+        return max(1, int(cpus))
