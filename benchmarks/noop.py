@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -101,7 +101,7 @@ def _service(environment: dict[str, str]) -> float:
 
 
 @contextmanager
-def serving(environment: dict[str, str]) -> Iterator[str]:
+def serving(environment: Mapping[str, str]) -> Iterator[str]:
     """The service as a process on a Ray head; its URL."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)

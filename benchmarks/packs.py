@@ -8,6 +8,7 @@ driver or `Tuner` included. Bare Ray Tune runs a plain PyTorch training with the
 Adam, on the same Ray head, with the same two CPUs.
 """
 
+import argparse
 import json
 import os
 import random
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,9 @@ from sweep.states import SweepState
 
 CONCURRENT = 2
 STEPS = 1_000
+
+Side = Callable[[Path, Mapping[str, str]], tuple[float, int]]
+"""Runs the search in a folder with an environment: seconds and reports."""
 
 BARE = """
 import json, os, sqlite3, sys, time
@@ -105,8 +110,17 @@ def spec(**fields: Any) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Run the four sides one after the other on one Ray head and print them."""
+def main(argv: Sequence[str] = ()) -> None:
+    """Run sides one after the other on one Ray head and print them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--sides",
+        nargs="+",
+        choices=SIDES,
+        default=list(SIDES),
+        help="in the order in which to run",
+    )
+    chosen = parser.parse_args(argv).sides
     drawn = spec()["parameters"]
     for name in ("task", "dataset", "network"):
         print(f"{name}: {json.dumps(drawn[name]['grid'])}")
@@ -116,33 +130,54 @@ def main() -> None:
         head.start()
         environment = {**os.environ, **head.environment}
         try:
-            sides = {}
-            for side, run in (
-                ("this service, packs", lambda: _service(environment)),
-                ("this service, pack: off", lambda: _service(environment, pack="off")),
-                ("bare Ray Tune, reused actors", lambda: _bare(folder, environment, "reuse")),
-                ("bare Ray Tune, an actor each", lambda: _bare(folder, environment, "new")),
-            ):
+            found = []
+            for side in chosen:
                 print(f"running: {side}", flush=True)
-                sides[side] = run()
+                home = Path(tempfile.mkdtemp(dir=folder))
+                found.append((side, *SIDES[side](home, environment)))
         finally:
             head.stop()
-    packed = sides["this service, packs"][0]
+    first, one, _ = found[0]
     print(f"216 trainings of {STEPS} steps at most, {CONCURRENT} CPUs:")
-    for side, (took, rows) in sides.items():
-        print(f"  {side:30} {took:7.1f} s, {rows} rows; packs are {took / packed:5.2f} x as fast")
+    for side, took, rows in found:
+        print(f"  {side:12} {took:7.1f} s, {rows} rows; {first} is {took / one:5.2f} x as fast")
 
 
-def _service(environment: dict[str, str], **fields: Any) -> tuple[float, int]:
+def _packs(folder: Path, environment: Mapping[str, str]) -> tuple[float, int]:
+    return _service(environment, spec())
+
+
+def _unpacked(folder: Path, environment: Mapping[str, str]) -> tuple[float, int]:
+    return _service(environment, spec(pack="off"))
+
+
+def _reused(folder: Path, environment: Mapping[str, str]) -> tuple[float, int]:
+    return _bare(folder, environment, "reuse")
+
+
+def _new(folder: Path, environment: Mapping[str, str]) -> tuple[float, int]:
+    return _bare(folder, environment, "new")
+
+
+SIDES: dict[str, Side] = {
+    "packs": _packs,
+    "pack-off": _unpacked,
+    "tune-reuse": _reused,
+    "tune-new": _new,
+}
+"""This service with packs and without; bare Ray Tune with reused actors, and an actor each."""
+
+
+def _service(environment: Mapping[str, str], search: Mapping[str, Any]) -> tuple[float, int]:
     with serving(environment) as url, Client(url) as client:
         began = time.perf_counter()
-        sweep = client.wait(client.submit(spec(**fields)).id, poll=0.05)
+        sweep = client.wait(client.submit(dict(search)).id, poll=0.05)
         took = time.perf_counter() - began
         assert sweep.state is SweepState.COMPLETED, sweep.reason
         return took, sum(trial.reports for trial in client.trials(sweep.id))
 
 
-def _bare(folder: Path, environment: dict[str, str], actors: str) -> tuple[float, int]:
+def _bare(folder: Path, environment: Mapping[str, str], actors: str) -> tuple[float, int]:
     trials = [
         {"index": t.index, "seed": t.seed, "params": t.parameters}
         for t in Space(parse_spec(spec())).trials()
@@ -165,4 +200,4 @@ def _bare(folder: Path, environment: dict[str, str], actors: str) -> tuple[float
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

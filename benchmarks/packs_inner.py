@@ -77,9 +77,9 @@ class Unevaluated(type(train)):  # type: ignore[misc]
         return (torch.zeros(1),)
 
 
-def pack_of(size: int, device: torch.device) -> Pack:
-    """A pack with its program traced and its blocks warm."""
-    pack = Pack(Unevaluated(), device=device)
+def pack_of(size: int, device: torch.device, block: int | None) -> Pack:
+    """A pack with its program traced and its blocks, of so many members each, warm."""
+    pack = Pack(Unevaluated(), device=device, block=block)
     pack.add([pack.member(i, params_of(i), i) for i in range(size)])
     whole_round(pack)
     return pack
@@ -120,6 +120,9 @@ def main(argv: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--sizes", type=int, nargs="*", default=[1, 9, 64, 256])
+    parser.add_argument(
+        "--blocks", type=int, nargs="+", help="members trained at once; as the device takes them"
+    )
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args(argv)
     device = torch.device(options.device)
@@ -127,22 +130,27 @@ def main(argv: Sequence[str] = ()) -> None:
     step = alone(device)
     for _ in range(20):
         step()
-    packs = {size: pack_of(size, device) for size in options.sizes}
+    blocks: Sequence[int | None] = options.blocks or [None]
+    packs = {
+        (size, block): pack_of(size, device, block) for size in options.sizes for block in blocks
+    }
     solo: list[float] = []
-    packed: dict[int, list[float]] = {size: [] for size in packs}
+    packed: dict[tuple[int, int | None], list[float]] = {key: [] for key in packs}
     for _ in range(options.rounds):
         solo.append(seconds(device, lambda: [step() for _ in range(300)]) / 300)
-        for size, pack in packs.items():
-            packed[size].append(seconds(device, lambda p=pack: whole_round(p)) / (100 * size))  # type: ignore[misc]
+        for (size, block), pack in packs.items():
+            took = seconds(device, lambda p=pack: whole_round(p))  # type: ignore[misc]
+            packed[size, block].append(took / (100 * size))
     memory, compute = floors(device)
     one = statistics.median(solo)
     print(f"{device}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}")
     print(f"floors a member-step: memory {memory * 1e3:.4f} ms, compute {compute * 1e3:.4f} ms")
     print(f"alone, plain PyTorch: {one * 1e3:.3f} ms a step, {1 / one:,.0f} steps/s")
-    for size, times in packed.items():
+    for key, times in packed.items():
         each = statistics.median(times)
         print(
-            f"K = {size:5}: {each * 1e3:.4f} ms a member-step, {1 / each:11,.0f} a second; "
+            f"K = {key[0]:5} in blocks of {packs[key].block_size:4}: "
+            f"{each * 1e3:.4f} ms a member-step, {1 / each:11,.0f} a second; "
             f"{one / each:6.1f} x alone; {each / max(memory, compute):5.2f} x the larger floor"
         )
 
