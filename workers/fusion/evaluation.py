@@ -90,9 +90,12 @@ class Evaluator:
         """The metrics of members that share their data: (rows,) each.
 
         Raises:
+            MemberFailed: when the data cannot be made.
             PackError: when they cannot be computed for several members at once.
         """
-        data = self._data_of(block.members[rows[0]])
+        first = block.members[rows[0]]
+        with blaming(first.key):
+            data = self._data_of(first)
         index = torch.tensor(rows, device=self._device)
         stacks = {
             name: stack.index_select(0, index)

@@ -5,7 +5,7 @@ members leaves only the batched operations themselves, without the interpreters 
 autograd graph, whose cost a small network would feel at every step.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -38,7 +38,7 @@ class Program:
         self._packable = packable
         self._template = template
         self._like = like
-        self._traced: dict[tuple[int, bool], fx.GraphModule] = {}
+        self._traced: dict[Hashable, fx.GraphModule] = {}
         self.state_names = _state_names(template)
 
     def gradients(
@@ -56,10 +56,11 @@ class Program:
             PackError: when the computation cannot be packed.
         """
         size = next(iter(parameters.values())).shape[0]
-        traced = self._traced.get((size, shared))
+        key = (size, shared, *(tensor.shape for tensor in batch))  # a trace holds for its shapes
+        traced = self._traced.get(key)
         if traced is None:
             traced = self._trace(parameters, constants, batch, shared=shared)
-            self._traced[size, shared] = traced
+            self._traced[key] = traced
         gradients: Stacks = traced(parameters, constants, list(batch))
         return gradients
 

@@ -366,6 +366,21 @@ def test_an_iterable_of_batches_that_ends_says_so() -> None:
         pack.advance()
 
 
+def test_batches_may_change_their_size_from_one_span_to_the_next() -> None:
+    class Shrinking(Line):
+        span = 5
+
+        def batches(self, params: Params, seed: int) -> Any:
+            for i, (x, y) in enumerate(super().batches(params, seed)):
+                size = 8 if i % 10 < 5 else 4
+                yield x[:size], y[:size]
+
+    members = [{"lr": 0.01}, {"lr": 0.02}]
+    seen = drain(filled(members, packable=Shrinking()), until=40)
+    for i, params in enumerate(members):
+        assert_same(seen[i], alone(Shrinking(), params, i, 40))
+
+
 def test_networks_that_differ_in_a_shape_say_which() -> None:
     class Wide(Line):
         member_parameters = Line.member_parameters | {"width"}
