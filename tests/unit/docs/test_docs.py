@@ -19,7 +19,7 @@ from workers.local import run as run_locally
 
 ROOT = FOLDER.parent
 PACKING = FOLDER / "packing.md"
-PAGES = [ROOT / "README.md", *sorted(FOLDER.glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted(FOLDER.rglob("*.md"))]
 
 
 @pytest.mark.parametrize("name", GENERATED)
