@@ -105,9 +105,7 @@ def matched_hidden(model: Multiplicative, *, hidden: int, embedding: int, contex
     """
 
     def count(kind: Model, width: int) -> int:
-        return parameters_of(
-            kind, vocabulary=0, hidden=width, embedding=embedding, context=context
-        )
+        return parameters_of(kind, vocabulary=0, hidden=width, embedding=embedding, context=context)
 
     wanted = count(model, hidden)
     width = hidden

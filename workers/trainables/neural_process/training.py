@@ -101,7 +101,7 @@ train = NeuralProcessTraining()
 
 
 def log_likelihood(answer: Answer, y: Tensor, context: Tensor) -> Tensor:
-    """log p(y at the points that are no context | context) a point, in nats.
+    """Log p(y at the points that are no context | context) a point, in nats.
 
     Estimated for each function by importance sampling: z is drawn from q(z | all points)
     and weighted with its density under q(z | context). With S draws this is, on average,
