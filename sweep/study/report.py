@@ -91,7 +91,11 @@ def _markdown(
     parts = [f"# {study.title}", f"*Source:* {study.source}", study.about]
     if label := study.labels.get(results.size):
         parts.append(f"> **Size `{results.size}`.** {label}")
-    parts += ["## Claims", _claims_table(claims), *_tried(claims), "## Figures"]
+    parts += ["## Claims", _claims_table(claims), *_tried(claims)]
+    for table in study.tables:
+        if rows := table.rows(results):
+            parts += [f"## {table.title}", _table(table.columns, rows)]
+    parts.append("## Figures")
     for figure, file in files.items():
         parts += [f"### {figure.title}", f"![{figure.title}]({file})", figure.caption]
     if not files:
