@@ -24,7 +24,7 @@ EMPTY = [(name, size) for name in sorted(all_studies()) for size in SIZES]
 
 def product_trial(index: int, kind: str, rmse: float, outside: float, **more: float) -> TrialRecord:
     network = {"type": kind} if kind == "log_linear" else {"type": kind, "units": 80}
-    metrics = {"rmse": rmse, "rmse_outside": outside, "prediction_00": 0.1, "prediction_01": 0.2}
+    metrics = {"rmse": rmse, "rmse_outside": outside, "prediction_000": 0.1, "prediction_100": 0.9}
     return trial(index, {"network": network, "lr": more.get("lr", 1e-3)}, metrics, best="rmse")
 
 
