@@ -212,10 +212,7 @@ def main(argv: Sequence[str] = ()) -> None:
     heading("full: batch, m, n, k")
     makers: tuple[Callable[[int, int, int], nn.Module], ...] = (Direct, MultiplicativeInteraction)
     for batch, m, n, k in SHAPES:
-        cases = {
-            make.__name__: Case.of(make(n, m, k), batch, n, m, device)  # type: ignore[attr-defined]
-            for make in makers
-        }
+        cases = {make.__name__: Case.of(make(n, m, k), batch, n, m, device) for make in makers}
         found = measured(cases, options.rounds)
         base = found["Direct"]
         for name, figures in found.items():
