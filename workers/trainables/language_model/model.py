@@ -155,8 +155,12 @@ class LanguageModel(nn.Module):
         wanted = following.flatten().long()
         if len(wanted) <= self._rows:
             return self._surprise(predicted, wanted), state
-        parts = zip(predicted.split(self._rows), wanted.split(self._rows), strict=True)
-        surprises = [checkpoint(self._surprise, *part, use_reentrant=False) for part in parts]
+        surprises = [
+            checkpoint(self._surprise, *part, use_reentrant=False)
+            for part in zip(
+                torch.split(predicted, self._rows), torch.split(wanted, self._rows), strict=True
+            )
+        ]
         return torch.stack(surprises).sum(), state
 
     def _surprise(self, predicted: Tensor, wanted: Tensor) -> Tensor:

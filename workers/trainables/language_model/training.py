@@ -162,7 +162,7 @@ def side_by_side(text: Tensor, streams: int) -> Tensor:
 
 @torch.no_grad()
 def perplexity(model: LanguageModel, text: Tensor) -> float:
-    """E to the mean surprise a word, in evaluation mode.
+    """The exponential of the mean surprise a word, in evaluation mode.
 
     Args:
         model: what predicts.

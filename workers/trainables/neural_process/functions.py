@@ -18,9 +18,9 @@ LENGTH_SCALES = (0.1, 10.0)
 NOISE = 0.02
 RANGE = (-2.0, 2.0)
 
-_JITTER = 1e-6
+_JITTER = 1e-8
 """Added to the kernel's diagonal: without it rounding makes smooth kernels singular. Its
-square root, 0.001, is small beside the noise."""
+square root, 0.0001, is small beside the noise."""
 _GOLDEN = -0x61C8864680B583EB
 _STREAM = 0x3C6EF372FE94F82B
 _RESOLUTION = 2.0**-32
@@ -93,7 +93,7 @@ def _values(x: Tensor, length_scale: Tensor, normal: Tensor) -> Tensor:
     """The functions' values without noise: (..., points), float64."""
     kernel = covariance(x, length_scale)
     kernel.diagonal(dim1=-2, dim2=-1).add_(_JITTER)
-    root = torch.linalg.cholesky(kernel)
+    root: Tensor = torch.linalg.cholesky(kernel)
     return (root @ normal.unsqueeze(-1)).squeeze(-1)
 
 
@@ -101,7 +101,7 @@ def _words(seed: int, steps: Tensor, functions: int, count: int) -> Tensor:
     """Independent 64-bit words: (steps, functions, count)."""
     key = mix(torch.full_like(steps, seed) * _GOLDEN + _STREAM) + steps * _GOLDEN
     position = torch.arange(1, functions * count + 1, device=steps.device) * _GOLDEN
-    return mix(mix(key)[:, None] + position).unflatten(-1, (functions, count))
+    return mix(mix(key)[:, None] + position).view(-1, functions, count)
 
 
 def _uniform(words: Tensor) -> tuple[Tensor, Tensor]:

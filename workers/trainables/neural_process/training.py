@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Hashable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,14 +26,14 @@ class NeuralProcessTraining(Packable):
         """See `Packable`."""
         return NeuralProcess(_read(params).decoder)
 
-    def loss(self, model: Callable[..., Answer], batch: Functions) -> Tensor:
+    def loss(self, model: Callable[..., Any], batch: Functions) -> Tensor:
         """The negative evidence lower bound a point, in nats.
 
         Of all points given the context: expected log likelihood less the divergence of
         q(z | all points) from q(z | context) (Kim et al., 2019, equation 3). One draw of
         z a function, made with the batch's own noise.
         """
-        answer = model(*batch)
+        answer: Answer = model(*batch)
         return _negative_bound(answer, batch[1])
 
     def batches(self, params: Params, seed: int) -> Iterator[Functions]:
@@ -42,14 +43,14 @@ class NeuralProcessTraining(Packable):
             step += 1
             yield Functions(*(tensor[0] for tensor in stream.take(step, 1)))
 
-    def metrics(self, model: Callable[..., Answer], batch: Functions) -> dict[str, Tensor]:
+    def metrics(self, model: Callable[..., Any], batch: Functions) -> dict[str, Tensor]:
         """What is said of held-out functions; see `log_likelihood` for the first.
 
         `loss` is that of the training, `kl` the divergence in nats a function, `mse` the
         squared error at the points that are no context with z at the prior's mean.
         """
         _, y, context, _ = batch
-        answer = model(*batch)
+        answer: Answer = model(*batch)
         others = 1 - context
         error = (answer.expected - y).square() * others
         return {
@@ -66,7 +67,7 @@ class NeuralProcessTraining(Packable):
         shape = _shape(read, functions=TEST_FUNCTIONS, latent=TEST_DRAWS * LATENT)
         drawn = draw(shape, EVALUATION_SEED, torch.ones(1, dtype=torch.int64))
         x, y, context, noise = (tensor[0] for tensor in drawn)
-        noise = noise.unflatten(-1, (TEST_DRAWS, LATENT)).transpose(0, 1)
+        noise = noise.view(TEST_FUNCTIONS, TEST_DRAWS, LATENT).transpose(0, 1)
         return Functions(x, y, context, noise)
 
     def optimizer(self, params: Params) -> OptimizerSettings:
@@ -101,7 +102,7 @@ train = NeuralProcessTraining()
 
 
 def log_likelihood(answer: Answer, y: Tensor, context: Tensor) -> Tensor:
-    """Log p(y at the points that are no context | context) a point, in nats.
+    """The log of p(y at the points that are no context | context) a point, in nats.
 
     Estimated for each function by importance sampling: z is drawn from q(z | all points)
     and weighted with its density under q(z | context). With S draws this is, on average,
