@@ -13,9 +13,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from tests.unit.fusion.trainings import Anyhow, line
+from tests.unit.fusion.trainings import Anyhow, line, picky
 from workers.fusion.block import Block
 from workers.fusion.capture import WARM_UP, CapturedStep
+from workers.fusion.faults import MemberFailed
 from workers.fusion.optimizers import StackedOptimizer
 from workers.fusion.pack import Pack
 from workers.fusion.packable import Packable
@@ -150,3 +151,13 @@ def test_metrics_of_several_members_in_one_call_are_those_of_each(
         for name in names:
             assert columns[name][place].item() == pytest.approx(one.metrics[name], rel=1e-12)
     assert len(set(columns["loss"].tolist())) == 3
+
+
+def test_data_that_cannot_be_made_for_one_call_is_its_members_fault() -> None:
+    pack = Pack(picky)
+    pack.add([pack.member(i, {"trouble": ("none", "evaluation")[i]}, i) for i in range(2)])
+    assert pack._evaluator is not None
+    (block,) = pack._blocks
+    assert pack._evaluator.stacked(block, [0])["loss"].shape == (1,)
+    with pytest.raises(MemberFailed, match="member 1: no such evaluation"):
+        pack._evaluator.stacked(block, [1])
