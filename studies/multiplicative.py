@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _SOURCE = "Multiplicative neural networks"
 _EQUAL = 1e-8
 """Below what two trainings in float64 could differ by if they were not the same."""
+_STEPS = 1_000
+"""Steps for which curves are compared: Adam makes rounding grow as training goes on."""
 _TWINS = ["nonlinearity", "depth", "width", "lr", "seed"]
 _NONLINEARITIES = {
     "relu1": "max(x, 1), additive: ReLU",
@@ -45,6 +47,7 @@ def _same_curves(results: "Results") -> Finding | None:
     if twins(results).empty:
         return None
     curves = results.curves("loss")
+    curves = curves[curves["at"] <= _STEPS]
     both = curves.pivot_table(index=[*_TWINS, "at"], columns="form", values="value").dropna()
     gap = (both["multiplicative"] - both["additive"]).abs().max()
     pairs = both.index.droplevel("at").nunique()
@@ -155,8 +158,8 @@ STUDY = Study(
             source=_SOURCE,
             published="an identity",
             rule=_same_curves,
-            rule_text="the largest difference between the two losses at any evaluation is below "
-            "1e-8; gradients that differed would lead the two apart",
+            rule_text="the largest difference between the two losses at any evaluation of the first "
+            "1,000 steps is below 1e-8; gradients that differed would lead the two apart",
         ),
         Claim(
             statement="Multiplicative networks are just as effective",
