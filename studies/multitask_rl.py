@@ -150,7 +150,7 @@ STUDY = Study(
     ),
     specs={"quick": (path_of("multitask-rl-quick"),), "full": (path_of("multitask-rl"),)},
     labels={
-        "quick": "**MiniGrid in place of DMLab-30**: 5 small levels, 2 agents of each kind, and "
+        "quick": "**MiniGrid in place of DMLab-30**: 5 small levels, 3 agents of each kind, and "
         "fewer than a ten-thousandth of the published 10 billion frames; one learning rate in "
         "place of population based training.",
         "full": "**MiniGrid in place of DMLab-30**; rates drawn at random in place of population "
