@@ -277,8 +277,8 @@ STUDY = Study(
             rule=_checked(_residual_is_worse),
             rule_text="the 95% interval of the paired difference of accuracy lies above 0",
             tried="Plain and residual stacks start and train alike here. The published residual "
-            "rows stay at or below 0.24 even on elementwise_add of random vectors, which one linear "
-            "layer solves; ours come as far there as plain stacks do.",
+            "rows stay at or below 0.24 even on elementwise_add of random vectors, which one "
+            "linear layer solves; ours come as far there as plain stacks do.",
         ),
         Claim(
             statement="Almost every network passes one_hot",
@@ -293,7 +293,8 @@ STUDY = Study(
             published="",
             rule=_checked(_xor_is_hardest),
             rule_text="for every kind of network (best over depth and activation) XOR is no "
-            "easier than AND and OR by more than 0.02, and multiply has the highest accuracy on XOR",
+            "easier than AND and OR by more than 0.02, and multiply has the highest accuracy on "
+            "XOR",
         ),
         Claim(
             statement="A last activation that cannot reach the labels fails",

@@ -158,8 +158,8 @@ STUDY = Study(
             source=_SOURCE,
             published="an identity",
             rule=_same_curves,
-            rule_text="the largest difference between the two losses at any evaluation of the first "
-            "1,000 steps is below 1e-8; gradients that differed would lead the two apart",
+            rule_text="the largest difference between the two losses at any evaluation of the "
+            "first 1,000 steps is below 1e-8; gradients that differed would lead the two apart",
         ),
         Claim(
             statement="Multiplicative networks are just as effective",
