@@ -214,7 +214,8 @@ def test_a_conditioned_layer_is_linear_in_both_together() -> None:
     both = torch.cat((x, c.expand(2, 6, 4)), dim=-1)
     wanted = nn.functional.linear(both, weight, layer.of_x.bias)
     torch.testing.assert_close(layer(x, c), wanted)
-    assert weight.abs().max() <= 7**-0.5
+    assert weight.abs().max() <= (6 / 7) ** 0.5
+    assert layer.of_x.bias.abs().max() <= 7**-0.5
 
 
 def test_a_multiplicative_decoder_without_w_and_u_has_a_plain_last_layer() -> None:

@@ -78,9 +78,10 @@ class ConditionedLinear(nn.Module):
         super().__init__()
         self.of_x = nn.Linear(x_features, out_features)
         self.of_c = nn.Linear(c_features, out_features, bias=False)
-        bound = 1 / math.sqrt(x_features + c_features)  # as one `nn.Linear` of both
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -bound, bound)
+        inputs = x_features + c_features  # first numbers as for one layer of both
+        for layer in (self.of_x, self.of_c):
+            nn.init.uniform_(layer.weight, -math.sqrt(6 / inputs), math.sqrt(6 / inputs))
+        nn.init.uniform_(self.of_x.bias, -1 / math.sqrt(inputs), 1 / math.sqrt(inputs))
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """(..., points, x_features), (..., 1, c_features) -> (..., points, out_features)."""
@@ -192,10 +193,16 @@ class NeuralProcess(nn.Module):
 
 
 def mlp(*sizes: int) -> nn.Sequential:
-    """Linear layers of those sizes with ReLUs between them."""
+    """Linear layers of those sizes with ReLUs between them.
+
+    Weights start as He et al. (2015), section 2.2, have it for ReLUs: with PyTorch's own
+    first weights little of the data is left after six layers.
+    """
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):
-        layers += [nn.Linear(before, after), nn.ReLU()]
+        layer = nn.Linear(before, after)
+        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+        layers += [layer, nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
 
