@@ -11,14 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sweep.spec import Resources
 from sweep.trainables import Trainable
-from workers.trainables.multitask_rl.suites import Level, SuiteName, choose
+from workers.trainables.multitask_rl.suites import LEVELS, Level, SuiteName, choose
 
 Heads = Literal["shared", "multihead", "m_task", "m_context"]
 
 HEADS: tuple[Heads, ...] = get_args(Heads)
-
-MIN_MAP_POINTS = 5
-"""With fewer there is nothing to lay out on a plane."""
 
 
 class MultitaskRLParameters(BaseModel):
@@ -41,9 +38,6 @@ class MultitaskRLParameters(BaseModel):
     lr: Annotated[float, Field(gt=0)] = 1e-3
     entropy_cost: Annotated[float, Field(ge=0)] = 0.01
     value_cost: Annotated[float, Field(ge=0)] = 0.5
-    reward_clip: Literal["none", "asymmetric"] = "none"
-    """What the learner sees of rewards; asymmetric is IMPALA's for DMLab-30: 5 tanh(r / 5),
-    and 0.3 of it where r is negative. Scores are of unclipped rewards."""
     discount: Annotated[float, Field(ge=0, le=1)] = 0.99
     clip_norm: Annotated[float, Field(gt=0)] = 0.5
     optimizer: Literal["adam", "rmsprop"] = "adam"
@@ -69,19 +63,19 @@ class MultitaskRLParameters(BaseModel):
         """The levels; a level's number is its place in here."""
         return choose(self.suite, self.levels)
 
-    @property
-    def draws_map(self) -> bool:
-        """Whether there is a map of generated weights to draw at the last step."""
-        generates = self.heads in ("m_task", "m_context")
-        return generates and self.tsne_points * len(self.chosen()) >= MIN_MAP_POINTS
 
+METRICS = (
+    *("score", "return", "loss", "policy_loss", "value_loss", "entropy"),
+    *("frames", "frames_per_second", "parameters"),
+    *(f"score_{level.metric}" for levels in LEVELS.values() for level in levels),
+)
 
-# Its metrics are not declared: which there are depends on the levels.
 MULTITASK_RL = Trainable(
     name="multitask-rl",
     description="One actor-critic on many levels, with shared, separate or generated heads.",
     code="workers.trainables.multitask_rl.training:train",
     parameters=MultitaskRLParameters,
+    metrics=METRICS,
     default_resources=Resources(cpu=1),
     needs_max_t=True,
     reuse_actors=True,

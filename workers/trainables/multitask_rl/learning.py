@@ -40,7 +40,7 @@ def losses(agent: Agent, unroll: Unroll, params: MultitaskRLParameters) -> Losse
     corrected = vtrace(
         log_rhos=log_probs.detach() - unroll.log_probs,
         discounts=params.discount * (~unroll.ended).to(log_probs.dtype),
-        rewards=_clipped(unroll.rewards, params),
+        rewards=unroll.rewards,
         values=outputs.value[:-1].detach(),
         bootstrap=outputs.value[-1].detach(),
     )
@@ -59,46 +59,26 @@ class Learner:
         self._params = params
         self._optimizer = _optimizer(agent, params)
 
-    def update(self, unroll: Unroll) -> dict[str, float]:
-        """One step of the optimizer; the losses, and the gradient's norm before it is cut off."""
+    def update(self, unroll: Unroll) -> Losses:
+        """One step of the optimizer."""
         found = losses(self.agent, unroll, self._params)
         self._optimizer.zero_grad()
         found.loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.agent.parameters(), self._params.clip_norm)
+        nn.utils.clip_grad_norm_(self.agent.parameters(), self._params.clip_norm)
         self._optimizer.step()
-        return {**found.values(), "gradient_norm": float(norm)}
+        return found
 
     def state(self) -> dict[str, Any]:
-        """What there is to keep, on the CPU, so that it can be read on any machine."""
-        state = {"agent": self.agent.state_dict(), "optimizer": self._optimizer.state_dict()}
-        kept: dict[str, Any] = _on_cpu(state)
-        return kept
+        """What there is to keep."""
+        return {"agent": self.agent.state_dict(), "optimizer": self._optimizer.state_dict()}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from a kept state, at this training's own rate."""
+        """Go on from a kept state."""
         self.agent.load_state_dict(state["agent"])
         self._optimizer.load_state_dict(state["optimizer"])
-        for group in self._optimizer.param_groups:
-            group.update(lr=self._params.lr, eps=self._params.epsilon)
-
-
-def _on_cpu(value: Any) -> Any:
-    """The value with every tensor in its dicts and lists on the CPU."""
-    if isinstance(value, Tensor):
-        return value.cpu()
-    if isinstance(value, dict):
-        return {key: _on_cpu(item) for key, item in value.items()}
-    return [_on_cpu(item) for item in value] if isinstance(value, list) else value
 
 
 def _optimizer(agent: Agent, params: MultitaskRLParameters) -> torch.optim.Optimizer:
     if params.optimizer == "adam":
         return torch.optim.Adam(agent.parameters(), lr=params.lr, eps=params.epsilon)
     return torch.optim.RMSprop(agent.parameters(), lr=params.lr, eps=params.epsilon)
-
-
-def _clipped(rewards: Tensor, params: MultitaskRLParameters) -> Tensor:
-    if params.reward_clip == "none":
-        return rewards
-    squeezed = 5 * torch.tanh(rewards / 5)
-    return torch.where(rewards < 0, 0.3 * squeezed, squeezed)

@@ -5,7 +5,6 @@ the counters, the returns of the last episodes and the generator of actions; env
 are not: a trial that goes on begins new episodes, with layouts drawn by seed and step.
 """
 
-import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -16,10 +15,9 @@ from sweep.run import Run
 from workers.trainables.multitask_rl import MultitaskRLParameters
 from workers.trainables.multitask_rl.acting import Actors, Returns
 from workers.trainables.multitask_rl.agent import Agent, build_heads
-from workers.trainables.multitask_rl.learning import Learner
+from workers.trainables.multitask_rl.learning import Learner, Losses
 from workers.trainables.multitask_rl.levels import encoder, environments
 from workers.trainables.multitask_rl.observations import Environments
-from workers.trainables.multitask_rl.projection import weights_map
 
 
 def train(params: Mapping[str, Any], run: Run) -> None:
@@ -69,7 +67,7 @@ class _Training:
             device=run.device,
             generator=self._generator,
         )
-        self._frames_per_unroll = params.unroll * len(numbers) * places.frames_per_step
+        self._frames_per_unroll = params.unroll * len(numbers)
         self._began, self._frames_before = time.monotonic(), self._frames
 
     def go(self) -> None:
@@ -82,36 +80,15 @@ class _Training:
                 self._step += 1
                 self._after(found)
 
-    def _after(self, found: dict[str, float]) -> None:
+    def _after(self, found: Losses) -> None:
         last = self._step == self._run.max_t
-        diverged = not all(map(math.isfinite, found.values()))
-        if last or diverged or self._step % self._params.report_every == 0:
-            map_ = self._weights_map() if last and not diverged else {}
-            self._run.report(self._step, **self._metrics(found), **map_)
-        if self._step % self._params.save_every == 0:  # after the report: it is the state's
+        if self._step % self._params.save_every == 0:
             self._run.save(self._state())
+        if last or self._step % self._params.report_every == 0:
+            self._run.report(self._step, **self._metrics(found))
 
-    def _metrics(self, found: dict[str, float]) -> dict[str, float]:
-        return {**self._scores(), **found, **self._counts()}
-
-    def _weights_map(self) -> dict[str, float]:
-        params, seed = self._params, self._run.seed
-        if not params.draws_map:
-            return {}
-        places, numbers = environments(params.suite, self._levels, copies=1, seed=seed)
-        try:
-            actors = Actors(
-                places,
-                numbers,
-                returns=Returns(len(self._levels), window=1),
-                device=self._run.device,
-                generator=torch.Generator().manual_seed(seed),
-            )
-            return weights_map(
-                self._learner.agent, actors, self._levels, points=params.tsne_points, seed=seed
-            )
-        finally:
-            places.close()
+    def _metrics(self, found: Losses) -> dict[str, float]:
+        return {**self._scores(), **found.values(), **self._counts()}
 
     def _scores(self) -> dict[str, float]:
         """A level in which no episode has ended yet has no score, and counts as 0 in the mean."""
