@@ -17,6 +17,9 @@ Heads = Literal["shared", "multihead", "m_task", "m_context"]
 
 HEADS: tuple[Heads, ...] = get_args(Heads)
 
+MIN_MAP_POINTS = 5
+"""With fewer there is nothing to lay out on a plane."""
+
 
 class MultitaskRLParameters(BaseModel):
     """What the trainable accepts."""
@@ -38,6 +41,9 @@ class MultitaskRLParameters(BaseModel):
     lr: Annotated[float, Field(gt=0)] = 1e-3
     entropy_cost: Annotated[float, Field(ge=0)] = 0.01
     value_cost: Annotated[float, Field(ge=0)] = 0.5
+    reward_clip: Literal["none", "asymmetric"] = "none"
+    """What the learner sees of rewards; asymmetric is IMPALA's for DMLab-30: 5 tanh(r / 5),
+    and 0.3 of it where r is negative. Scores are of unclipped rewards."""
     discount: Annotated[float, Field(ge=0, le=1)] = 0.99
     clip_norm: Annotated[float, Field(gt=0)] = 0.5
     optimizer: Literal["adam", "rmsprop"] = "adam"
@@ -62,6 +68,12 @@ class MultitaskRLParameters(BaseModel):
     def chosen(self) -> tuple[Level, ...]:
         """The levels; a level's number is its place in here."""
         return choose(self.suite, self.levels)
+
+    @property
+    def draws_map(self) -> bool:
+        """Whether there is a map of generated weights to draw at the last step."""
+        generates = self.heads in ("m_task", "m_context")
+        return generates and self.tsne_points * len(self.chosen()) >= MIN_MAP_POINTS
 
 
 METRICS = (

@@ -30,7 +30,7 @@ class Inputs:
     action: Tensor
     """The last one, (steps, batch), int64; at an episode's first step none was taken."""
     reward: Tensor
-    """The last one, (steps, batch)."""
+    """The last one, (steps, batch); the network sees it cut off at -1 and 1."""
     first: Tensor
     """Whether an episode begins here, (steps, batch), bool."""
     level: Tensor
@@ -227,7 +227,8 @@ class Agent(nn.Module):
         view = self.encoder(inputs.view.flatten(0, 1)).unflatten(0, (steps, batch))
         going_on = (~inputs.first)[..., None].to(view.dtype)
         action = functional.one_hot(inputs.action, self._actions) * going_on
-        return torch.cat((view, action, inputs.reward[..., None] * going_on, inputs.words), -1)
+        reward = inputs.reward.clamp(-1, 1)[..., None] * going_on
+        return torch.cat((view, action, reward, inputs.words), -1)
 
     def _core(self, features: Tensor, first: Tensor, state: State) -> tuple[Tensor, State]:
         outputs = []

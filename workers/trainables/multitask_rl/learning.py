@@ -40,7 +40,7 @@ def losses(agent: Agent, unroll: Unroll, params: MultitaskRLParameters) -> Losse
     corrected = vtrace(
         log_rhos=log_probs.detach() - unroll.log_probs,
         discounts=params.discount * (~unroll.ended).to(log_probs.dtype),
-        rewards=unroll.rewards,
+        rewards=_clipped(unroll.rewards, params),
         values=outputs.value[:-1].detach(),
         bootstrap=outputs.value[-1].detach(),
     )
@@ -73,12 +73,21 @@ class Learner:
         return {"agent": self.agent.state_dict(), "optimizer": self._optimizer.state_dict()}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from a kept state."""
+        """Go on from a kept state, at this training's own rate."""
         self.agent.load_state_dict(state["agent"])
         self._optimizer.load_state_dict(state["optimizer"])
+        for group in self._optimizer.param_groups:
+            group.update(lr=self._params.lr, eps=self._params.epsilon)
 
 
 def _optimizer(agent: Agent, params: MultitaskRLParameters) -> torch.optim.Optimizer:
     if params.optimizer == "adam":
         return torch.optim.Adam(agent.parameters(), lr=params.lr, eps=params.epsilon)
     return torch.optim.RMSprop(agent.parameters(), lr=params.lr, eps=params.epsilon)
+
+
+def _clipped(rewards: Tensor, params: MultitaskRLParameters) -> Tensor:
+    if params.reward_clip == "none":
+        return rewards
+    squeezed = 5 * torch.tanh(rewards / 5)
+    return torch.where(rewards < 0, 0.3 * squeezed, squeezed)

@@ -71,9 +71,10 @@ class MiniGrid:
 
     actions = ACTIONS
     words = len(WORDS)
+    frames_per_step = 1
 
     def __init__(self, levels: Sequence[str], *, seed: int) -> None:
-        self._environments = [_make(level) for level in levels]
+        self._environments = [make(level) for level in levels]
         count = len(levels)
         side = max(max(env.width, env.height) for env in self._environments) + 2 * _MARGIN
         self._cells = np.full((count, side, side), _WALL, dtype=np.uint8)  # by x, then y
@@ -211,7 +212,8 @@ def _offsets() -> NDArray[np.intp]:
     )
 
 
-def _make(level: str) -> Any:
+def make(level: str) -> Any:
+    """A MiniGrid environment that builds no observations."""
     env = gymnasium.make(f"MiniGrid-{level}-v0", disable_env_checker=True).unwrapped
     env.gen_obs = dict  # what it would build is read from the grids by `observe`
     return env

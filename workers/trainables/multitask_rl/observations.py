@@ -36,6 +36,8 @@ class Environments(Protocol):
     """How many actions there are."""
     words: int
     """How many words an instruction may be made of."""
+    frames_per_step: int
+    """How many frames an action lasts."""
 
     def observe(self) -> Observation:
         """What every agent sees now."""

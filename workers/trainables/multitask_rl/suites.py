@@ -33,40 +33,81 @@ class Level:
 
 
 MINIGRID: tuple[Level, ...] = (
-    Level("Empty-5x5", 0.955),
-    Level("LavaGapS5", 0.955),
-    Level("GoToDoor-5x5", 0.955),
-    Level("Fetch-5x5-N2", 0.955),
-    Level("DoorKey-5x5", 0.955),
-    Level("Empty-Random-6x6", 0.955),
-    Level("Empty-8x8", 0.955),
-    Level("LavaGapS6", 0.955),
-    Level("LavaGapS7", 0.955),
-    Level("DistShift1", 0.955),
-    Level("DistShift2", 0.955),
-    Level("Unlock", 0.955),
-    Level("SimpleCrossingS9N1", 0.955),
-    Level("SimpleCrossingS9N3", 0.955),
-    Level("GoToDoor-8x8", 0.955),
-    Level("GoToObject-6x6-N2", 0.955),
-    Level("Fetch-6x6-N2", 0.955),
-    Level("DoorKey-6x6", 0.955),
-    Level("MultiRoom-N2-S4", 0.955),
-    Level("MemoryS7", 0.955),
-    Level("LavaCrossingS9N1", 0.955),
-    Level("Empty-16x16", 0.955),
-    Level("Fetch-8x8-N3", 0.955),
-    Level("DoorKey-8x8", 0.955),
-    Level("RedBlueDoors-6x6", 0.955),
-    Level("FourRooms", 0.955),
-    Level("UnlockPickup", 0.955),
-    Level("KeyCorridorS3R1", 0.955),
-    Level("KeyCorridorS3R2", 0.955),
-    Level("KeyCorridorS3R3", 0.955),
+    Level("Empty-5x5", 0.9550),
+    Level("LavaGapS5", 0.9453),
+    Level("GoToDoor-5x5", 0.9669),
+    Level("Fetch-5x5-N2", 0.9772),
+    Level("DoorKey-5x5", 0.9648),
+    Level("Empty-Random-6x6", 0.9727),
+    Level("Empty-8x8", 0.9613),
+    Level("LavaGapS6", 0.9474),
+    Level("LavaGapS7", 0.9515),
+    Level("DistShift1", 0.9536),
+    Level("DistShift2", 0.9607),
+    Level("Unlock", 0.9698),
+    Level("SimpleCrossingS9N1", 0.9607),
+    Level("SimpleCrossingS9N3", 0.9548),
+    Level("GoToDoor-8x8", 0.9816),
+    Level("GoToObject-6x6-N2", 0.9831),
+    Level("Fetch-6x6-N2", 0.9802),
+    Level("DoorKey-6x6", 0.9692),
+    Level("MultiRoom-N2-S4", 0.8371),
+    Level("MemoryS7", 0.9842),
+    Level("LavaCrossingS9N1", 0.9607),
+    Level("Empty-16x16", 0.9763),
+    Level("Fetch-8x8-N3", 0.9849),
+    Level("DoorKey-8x8", 0.9764),
+    Level("RedBlueDoors-6x6", 0.9836),
+    Level("FourRooms", 0.8622),
+    Level("UnlockPickup", 0.9477),
+    Level("KeyCorridorS3R1", 0.9509),
+    Level("KeyCorridorS3R2", 0.9399),
+    Level("MemoryS9", 0.9885),
 )
-"""Thirty levels from easy to hard."""
+"""Thirty levels from easy to hard.
 
-DMLAB30: tuple[Level, ...] = ()
+The ceiling is the *reachable return*: the mean over 100 layouts of what a shortest solution
+returns, as `reachable` finds it. It is no human's score.
+"""
+
+DMLAB30: tuple[Level, ...] = (
+    Level("rooms_collect_good_objects_train", 10.0, 0.073),
+    Level("rooms_exploit_deferred_effects_train", 85.65, 8.501),
+    Level("rooms_select_nonmatching_object", 65.9, 0.312),
+    Level("rooms_watermaze", 54.0, 4.065),
+    Level("rooms_keys_doors_puzzle", 53.8, 4.135),
+    Level("language_select_described_object", 389.5, -0.07),
+    Level("language_select_located_object", 280.7, 1.929),
+    Level("language_execute_random_task", 254.05, -5.913),
+    Level("language_answer_quantitative_question", 184.5, -0.33),
+    Level("lasertag_one_opponent_small", 12.65, -0.224),
+    Level("lasertag_three_opponents_small", 18.55, -0.214),
+    Level("lasertag_one_opponent_large", 18.6, -0.083),
+    Level("lasertag_three_opponents_large", 31.5, -0.102),
+    Level("natlab_fixed_large_map", 36.9, 2.173),
+    Level("natlab_varying_map_regrowth", 24.45, 2.989),
+    Level("natlab_varying_map_randomized", 42.35, 7.346),
+    Level("skymaze_irreversible_path_hard", 100.0, 0.1),
+    Level("skymaze_irreversible_path_varied", 100.0, 14.4),
+    Level("psychlab_arbitrary_visuomotor_mapping", 58.75, 0.163),
+    Level("psychlab_continuous_recognition", 58.3, 0.224),
+    Level("psychlab_sequential_comparison", 39.5, 0.129),
+    Level("psychlab_visual_search", 78.5, 0.085),
+    Level("explore_object_locations_small", 74.45, 3.575),
+    Level("explore_object_locations_large", 65.65, 4.673),
+    Level("explore_obstructed_goals_small", 206.0, 6.76),
+    Level("explore_obstructed_goals_large", 119.5, 2.61),
+    Level("explore_goal_locations_small", 267.5, 7.66),
+    Level("explore_goal_locations_large", 194.5, 3.14),
+    Level("explore_object_rewards_few", 77.7, 2.073),
+    Level("explore_object_rewards_many", 106.7, 2.438),
+)
+"""DMLab-30, in the order of its publication.
+
+Ceiling and floor are the published returns of humans and of a random policy, as the code
+of L. Espeholt et al., "IMPALA" (2018), states them. Two levels have a version for training,
+which is meant here, and one for tests, whose returns these are.
+"""
 
 LEVELS: Mapping[SuiteName, tuple[Level, ...]] = {"minigrid": MINIGRID, "dmlab30": DMLAB30}
 

@@ -18,6 +18,7 @@ from workers.trainables.multitask_rl.agent import Agent, build_heads
 from workers.trainables.multitask_rl.learning import Learner, Losses
 from workers.trainables.multitask_rl.levels import encoder, environments
 from workers.trainables.multitask_rl.observations import Environments
+from workers.trainables.multitask_rl.projection import weights_map
 
 
 def train(params: Mapping[str, Any], run: Run) -> None:
@@ -67,7 +68,7 @@ class _Training:
             device=run.device,
             generator=self._generator,
         )
-        self._frames_per_unroll = params.unroll * len(numbers)
+        self._frames_per_unroll = params.unroll * len(numbers) * places.frames_per_step
         self._began, self._frames_before = time.monotonic(), self._frames
 
     def go(self) -> None:
@@ -82,13 +83,33 @@ class _Training:
 
     def _after(self, found: Losses) -> None:
         last = self._step == self._run.max_t
-        if self._step % self._params.save_every == 0:
-            self._run.save(self._state())
         if last or self._step % self._params.report_every == 0:
-            self._run.report(self._step, **self._metrics(found))
+            map_ = self._weights_map() if last else {}
+            self._run.report(self._step, **self._metrics(found), **map_)
+        if self._step % self._params.save_every == 0:  # after the report: it is the state's
+            self._run.save(self._state())
 
     def _metrics(self, found: Losses) -> dict[str, float]:
         return {**self._scores(), **found.values(), **self._counts()}
+
+    def _weights_map(self) -> dict[str, float]:
+        params, seed = self._params, self._run.seed
+        if not params.draws_map:
+            return {}
+        places, numbers = environments(params.suite, self._levels, copies=1, seed=seed)
+        try:
+            actors = Actors(
+                places,
+                numbers,
+                returns=Returns(len(self._levels), window=1),
+                device=self._run.device,
+                generator=torch.Generator().manual_seed(seed),
+            )
+            return weights_map(
+                self._learner.agent, actors, self._levels, points=params.tsne_points, seed=seed
+            )
+        finally:
+            places.close()
 
     def _scores(self) -> dict[str, float]:
         """A level in which no episode has ended yet has no score, and counts as 0 in the mean."""
