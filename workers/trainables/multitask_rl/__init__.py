@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sweep.spec import Resources
 from sweep.trainables import Trainable
-from workers.trainables.multitask_rl.suites import LEVELS, Level, SuiteName, choose
+from workers.trainables.multitask_rl.suites import Level, SuiteName, choose
 
 Heads = Literal["shared", "multihead", "m_task", "m_context"]
 
@@ -76,18 +76,12 @@ class MultitaskRLParameters(BaseModel):
         return generates and self.tsne_points * len(self.chosen()) >= MIN_MAP_POINTS
 
 
-METRICS = (
-    *("score", "return", "loss", "policy_loss", "value_loss", "entropy"),
-    *("frames", "frames_per_second", "parameters"),
-    *(f"score_{level.metric}" for levels in LEVELS.values() for level in levels),
-)
-
+# Its metrics are not declared: which there are depends on the levels.
 MULTITASK_RL = Trainable(
     name="multitask-rl",
     description="One actor-critic on many levels, with shared, separate or generated heads.",
     code="workers.trainables.multitask_rl.training:train",
     parameters=MultitaskRLParameters,
-    metrics=METRICS,
     default_resources=Resources(cpu=1),
     needs_max_t=True,
     reuse_actors=True,

@@ -69,8 +69,10 @@ class Learner:
         return found
 
     def state(self) -> dict[str, Any]:
-        """What there is to keep."""
-        return {"agent": self.agent.state_dict(), "optimizer": self._optimizer.state_dict()}
+        """What there is to keep, on the CPU, so that it can be read on any machine."""
+        state = {"agent": self.agent.state_dict(), "optimizer": self._optimizer.state_dict()}
+        kept: dict[str, Any] = _on_cpu(state)
+        return kept
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from a kept state, at this training's own rate."""
@@ -78,6 +80,15 @@ class Learner:
         self._optimizer.load_state_dict(state["optimizer"])
         for group in self._optimizer.param_groups:
             group.update(lr=self._params.lr, eps=self._params.epsilon)
+
+
+def _on_cpu(value: Any) -> Any:
+    """The value with every tensor in its dicts and lists on the CPU."""
+    if isinstance(value, Tensor):
+        return value.cpu()
+    if isinstance(value, dict):
+        return {key: _on_cpu(item) for key, item in value.items()}
+    return [_on_cpu(item) for item in value] if isinstance(value, list) else value
 
 
 def _optimizer(agent: Agent, params: MultitaskRLParameters) -> torch.optim.Optimizer:
