@@ -179,7 +179,7 @@ def test_reports_hold_scores_losses_and_counts() -> None:
     assert (step, last_step) == (40, 43)  # the last step is reported off the beat
     assert set(early) == {
         *("score", "return", "score_Empty_5x5", "score_LavaGapS5"),
-        *("loss", "policy_loss", "value_loss", "entropy"),
+        *("loss", "policy_loss", "value_loss", "entropy", "gradient_norm"),
         *("frames", "frames_per_second", "parameters"),
     }
     assert early["frames"] == 20 * 5 * 4  # 20 unrolls of 5 steps in 4 environments
@@ -187,6 +187,13 @@ def test_reports_hold_scores_losses_and_counts() -> None:
     assert early["parameters"] == last["parameters"] > 1000
     found = [early[f"score_{level.metric}"] for level in MINIGRID[:2]]
     assert early["score"] == pytest.approx(sum(found) / 2)
+
+
+def test_a_training_that_diverges_says_so_at_once() -> None:
+    run = NullRun(seed=1, max_t=100)
+    with pytest.raises(TrialStop, match="diverged"):
+        train(params(lr=1e30, report_every=100), run)
+    assert run.reports[0][0] < 10
 
 
 def test_a_level_without_an_ended_episode_counts_as_nothing() -> None:

@@ -59,14 +59,14 @@ class Learner:
         self._params = params
         self._optimizer = _optimizer(agent, params)
 
-    def update(self, unroll: Unroll) -> Losses:
-        """One step of the optimizer."""
+    def update(self, unroll: Unroll) -> dict[str, float]:
+        """One step of the optimizer; the losses, and the gradient's norm before it is cut off."""
         found = losses(self.agent, unroll, self._params)
         self._optimizer.zero_grad()
         found.loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.agent.parameters(), self._params.clip_norm)
+        norm = nn.utils.clip_grad_norm_(self.agent.parameters(), self._params.clip_norm)
         self._optimizer.step()
-        return found
+        return {**found.values(), "gradient_norm": float(norm)}
 
     def state(self) -> dict[str, Any]:
         """What there is to keep, on the CPU, so that it can be read on any machine."""

@@ -5,6 +5,7 @@ the counters, the returns of the last episodes and the generator of actions; env
 are not: a trial that goes on begins new episodes, with layouts drawn by seed and step.
 """
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +16,7 @@ from sweep.run import Run
 from workers.trainables.multitask_rl import MultitaskRLParameters
 from workers.trainables.multitask_rl.acting import Actors, Returns
 from workers.trainables.multitask_rl.agent import Agent, build_heads
-from workers.trainables.multitask_rl.learning import Learner, Losses
+from workers.trainables.multitask_rl.learning import Learner
 from workers.trainables.multitask_rl.levels import encoder, environments
 from workers.trainables.multitask_rl.observations import Environments
 from workers.trainables.multitask_rl.projection import weights_map
@@ -81,16 +82,17 @@ class _Training:
                 self._step += 1
                 self._after(found)
 
-    def _after(self, found: Losses) -> None:
+    def _after(self, found: dict[str, float]) -> None:
         last = self._step == self._run.max_t
-        if last or self._step % self._params.report_every == 0:
-            map_ = self._weights_map() if last else {}
+        diverged = not all(map(math.isfinite, found.values()))
+        if last or diverged or self._step % self._params.report_every == 0:
+            map_ = self._weights_map() if last and not diverged else {}
             self._run.report(self._step, **self._metrics(found), **map_)
         if self._step % self._params.save_every == 0:  # after the report: it is the state's
             self._run.save(self._state())
 
-    def _metrics(self, found: Losses) -> dict[str, float]:
-        return {**self._scores(), **found.values(), **self._counts()}
+    def _metrics(self, found: dict[str, float]) -> dict[str, float]:
+        return {**self._scores(), **found, **self._counts()}
 
     def _weights_map(self) -> dict[str, float]:
         params, seed = self._params, self._run.seed
