@@ -138,6 +138,13 @@ def test_without_w_and_u_the_generated_head_is_one_shared_linear_layer(kind: Hea
     torch.testing.assert_close(heads(core, level), linear_of(heads.interaction, core))
 
 
+def test_m_task_is_the_multiplicative_interaction_of_h_and_the_level_s_context() -> None:
+    heads = TaskHeads(hidden=HIDDEN, out=8, levels=LEVELS, context=4)
+    core, level = torch.randn(STEPS, BATCH, HIDDEN), torch.tensor([0, 0, 1, 1, 2, 2])
+    expected = heads.interaction(core, heads.context(core, level))
+    torch.testing.assert_close(heads(core, level), expected)
+
+
 def test_m_task_is_told_the_level_and_m_context_is_not() -> None:
     core = torch.randn(1, 1, HIDDEN).expand(1, LEVELS, -1)
     told = build_heads("m_task", hidden=HIDDEN, out=8, levels=LEVELS, context=4)

@@ -146,7 +146,9 @@ class TaskHeads(nn.Module):
 
     def forward(self, core: Tensor, level: Tensor) -> Tensor:
         """(..., batch, hidden), (batch,) -> (..., batch, out)."""
-        answer: Tensor = self.interaction(core, self.context(core, level))
+        # The same level at every step: its layer is generated once and used for all of them.
+        weights, bias = self.interaction.generated(self.context(core, level))
+        answer = torch.einsum("...bn,bnk->...bk", core, weights) + bias
         return answer
 
 
