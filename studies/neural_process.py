@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from sweep.study.results import Results
 
 _SOURCE = "ICLR 2020, section 7 and figure 5a"
-_DECODERS = {"mlp": "MLP", "skip_mlp": "skip MLP", "mi": "multiplicative"}
+_DECODERS = {
+    "mlp": "MLP",
+    "skip_mlp": "skip MLP",
+    "mi": "multiplicative, of x and z",
+    "mi_of_x": "multiplicative, of x alone",
+}
 
 
 def _likelihoods(results: "Results", decoder: str) -> list[float]:
@@ -78,13 +83,12 @@ STUDY = Study(
         "exponentiated quadratic kernel, length scale uniform in [0.1, 10], noise 0.02, from a "
         "few points of each. Encoders and decoder as in appendix F; the decoder's conditioning "
         "on the latent variable is what differs. All decoders see the same functions and train "
-        "for the same number of steps; the seeds of one decoder are one pack."
+        "for the same number of steps; the seeds of one decoder are one pack. M replaces the last "
+        "layer of the MLP decoder (section 7); a second form, whose hidden layers see x alone, is "
+        "another reading of appendix F."
     ),
     specs={"quick": (path_of("neural-process-quick"),), "full": (path_of("neural-process"),)},
-    labels={
-        "quick": "A few thousand steps at learning rate 0.001, where the paper trains to "
-        "convergence at 0.0001; 5 seeds."
-    },
+    labels={"quick": "5,000 steps, where the paper trains to convergence; 5 seeds."},
     claims=tuple(
         Claim(
             statement=f"The multiplicative decoder reaches a better likelihood than the {name}",

@@ -29,6 +29,8 @@ from workers.trainables.neural_process.model import (
     Answer,
     ConditionedLinear,
     Gaussian,
+    HiddenOfBoth,
+    HiddenOfX,
     MlpDecoder,
     MultiplicativeDecoder,
     NeuralProcess,
@@ -41,7 +43,7 @@ from workers.trainables.neural_process.training import (
     train,
 )
 
-DECODERS = ("mlp", "skip_mlp", "mi")
+DECODERS = ("mlp", "skip_mlp", "mi", "mi_of_x")
 SHAPE = Shape(functions=5, points=8, latent=LATENT, min_context=2, max_context=6)
 
 
@@ -191,14 +193,14 @@ def test_the_networks_have_the_published_widths() -> None:
     condition = LATENT + WIDTH
     encoders = linear(2, 128) + 5 * linear(128, 128)
     encoders += linear(2, 128) + 2 * linear(128, 128) + linear(128, 2 * 64)
+    interaction = condition * 128 * 2 + condition * 2 + 128 * 2 + 2
     decoders = {
         "mlp": linear(1 + condition, 128) + 3 * linear(128, 128) + linear(128, 2),
         "skip_mlp": linear(1 + condition, 128)
         + 3 * linear(128 + condition, 128)
         + linear(128 + condition, 2),
-        "mi": linear(1, 128)
-        + 3 * linear(128, 128)
-        + (condition * 128 * 2 + condition * 2 + 128 * 2 + 2),
+        "mi": linear(1 + condition, 128) + 3 * linear(128, 128) + interaction,
+        "mi_of_x": linear(1, 128) + 3 * linear(128, 128) + interaction,
     }
     for decoder, size in decoders.items():
         model = NeuralProcess(decoder)  # type: ignore[arg-type]
@@ -218,26 +220,41 @@ def test_a_conditioned_layer_is_linear_in_both_together() -> None:
     assert layer.of_x.bias.abs().max() <= 7**-0.5
 
 
-def test_a_multiplicative_decoder_without_w_and_u_has_a_plain_last_layer() -> None:
+def test_without_w_and_u_the_multiplicative_decoder_is_the_mlp() -> None:
     torch.manual_seed(0)
-    ours, plain = MultiplicativeDecoder().double(), MlpDecoder().double()
-    last = plain.rest[-1]
+    hidden, plain = HiddenOfBoth(), MlpDecoder().double()
+    ours = MultiplicativeDecoder(hidden).double()
+    *before, last = plain.rest
     assert isinstance(last, nn.Linear)
     with torch.no_grad():
+        hidden.first.load_state_dict(plain.first.state_dict())
+        hidden.rest.load_state_dict(nn.Sequential(*before[:-1]).state_dict())
         ours.last.weight.zero_()
         ours.last.context_weight.zero_()
         ours.last.input_weight.copy_(last.weight.t())
         ours.last.bias.copy_(last.bias)
     x, c = torch.randn(2, 6, 1).double(), torch.randn(2, 1, LATENT + WIDTH).double()
-    torch.testing.assert_close(ours(x, c), last(torch.relu(ours.hidden(x))))
+    torch.testing.assert_close(ours(x, c), plain(x, c))
 
 
-def test_a_multiplicative_decoder_ends_in_m_of_x_and_the_condition() -> None:
+@pytest.mark.parametrize("hidden", [HiddenOfBoth, HiddenOfX])
+def test_a_multiplicative_decoder_ends_in_m_of_hidden_and_condition(
+    hidden: type[nn.Module],
+) -> None:
     torch.manual_seed(0)
-    ours = MultiplicativeDecoder().double()
+    ours = MultiplicativeDecoder(hidden()).double()
     x, c = torch.randn(2, 6, 1).double(), torch.randn(2, 1, LATENT + WIDTH).double()
-    wanted = ours.last(torch.relu(ours.hidden(x)), c.expand(2, 6, -1))
+    wanted = ours.last(ours.hidden(x, c), c.expand(2, 6, -1))
     torch.testing.assert_close(ours(x, c), wanted)
+
+
+def test_hidden_layers_of_x_do_not_see_the_condition() -> None:
+    hidden, x = HiddenOfX(), torch.randn(2, 6, 1)
+    first, second = (hidden(x, torch.randn(2, 1, LATENT + WIDTH)) for _ in range(2))
+    assert torch.equal(first, second)
+    both = HiddenOfBoth()
+    first, second = (both(x, torch.randn(2, 1, LATENT + WIDTH)) for _ in range(2))
+    assert not torch.equal(first, second)
 
 
 # The likelihood

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sweep.spec import Resources
 from sweep.trainables import Trainable
 
-Decoder = Literal["mlp", "skip_mlp", "mi"]
+Decoder = Literal["mlp", "skip_mlp", "mi", "mi_of_x"]
 
 
 class NeuralProcessParameters(BaseModel):
