@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 from sweep.client import Client
 from sweep.errors import NotFound
 from sweep.plain import flatten
 from sweep.records import ReportRecord, SweepRecord, TrialRecord
+from sweep.states import TrialState
 from sweep.study import Size, Study
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 ReportsOf = Callable[[str], Iterable[ReportRecord]]
 """The reports of the trial of that id, by step."""
+
+TRAINED = frozenset({TrialState.COMPLETED, TrialState.STOPPED, TrialState.DIVERGED})
+"""The states of trials whose training came to an end of its own, or was stopped early by rule."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +41,23 @@ class Results:
 
     @cached_property
     def trials(self) -> "pandas.DataFrame":
-        """One row a trial that has reported, indexed by its id.
+        """One row a trial whose training has ended and that has reported, indexed by its id.
 
-        Columns: each parameter under its name (nested ones joined by dots); `state`,
-        `best` (of the sweep's metric), `best_step`, `step`, `seed`, `replicate`,
-        `assignment`, `origin`; and of each metric its last value `last.loss`, its value
-        at the best step `at_best.loss`, its smallest `min.loss` and its largest
-        `max.loss`.
+        Trials that still run, or that failed or were cancelled on the way, are left out: what
+        half a training says is no result.
+
+        Columns: `state`, `best` (of the sweep's metric), `best_step`, `step`, `seed`,
+        `replicate`, `assignment`, `origin`; each parameter under its name (nested ones joined
+        by dots), which hides the column before it of the same name; and of each metric its last
+        value `last.loss`, its value at the best step `at_best.loss`, its smallest `min.loss`
+        and its largest `max.loss`, nan where it was not finite.
         """
         import pandas
 
-        rows = [_row(trial) for trial in self.records if trial.reports]
-        frame = pandas.DataFrame(rows)
-        return frame.set_index("id") if rows else frame
+        # Rows of all trials first, so that no parameter's column depends on which have ended.
+        frame = pandas.DataFrame([_row(trial) for trial in self.records])
+        kept = [trial.state in TRAINED and trial.reports > 0 for trial in self.records]
+        return frame.set_index("id")[kept] if any(kept) else pandas.DataFrame()
 
     def curves(self, metric: str) -> "pandas.DataFrame":
         """One row a report: the trial's row of `trials`, `at` (the step) and `value`.
@@ -60,11 +69,12 @@ class Results:
         rows = [
             {"id": trial.id, "at": report.step, "value": report.values[metric]}
             for trial in self.records
+            if trial.id in self.trials.index
             for report in self._reports(trial.id)
             if report.values.get(metric) is not None
         ]
         curves = pandas.DataFrame(rows, columns=["id", "at", "value"])
-        return curves.join(self.trials, on="id") if rows else curves
+        return curves.join(self.trials, on="id")
 
     def _reports(self, trial_id: str) -> Sequence[ReportRecord]:
         if trial_id not in self._kept:
@@ -106,26 +116,48 @@ def collect(client: Client, study: Study, size: Size | None = None) -> Results:
             + (f" in size {size}" if size else "")
             + f": run it with `sweep study run {study.name}`"
         )
-    records = tuple(trial for sweep in found for trial in client.trials(sweep.id, sort="index"))
-    return Results(size, found, records, client.reports)
+    return read_results(client, size, found)
+
+
+def read_results(client: Client, size: Size, sweeps: Sequence[SweepRecord]) -> Results:
+    """The results of these sweeps of a study.
+
+    Args:
+        client: of the service that ran them.
+        size: the size that they are of.
+        sweeps: which.
+    """
+    records = tuple(trial for sweep in sweeps for trial in client.trials(sweep.id, sort="index"))
+    return Results(size, tuple(sweeps), records, client.reports)
 
 
 def _row(trial: TrialRecord) -> dict[str, Any]:
     at_best = trial.best.metrics if trial.best else {}
+    metrics = {
+        "last": trial.metrics,
+        "at_best": at_best,
+        "min": trial.minimum,
+        "max": trial.maximum,
+    }
     return {
-        **dict(flatten(trial.parameters)),
-        "id": trial.id,
         "sweep": trial.sweep_id,
         "state": str(trial.state),
-        "best": trial.best.value if trial.best else None,
+        "best": _number(trial.best.value if trial.best else None),
         "best_step": trial.best.step if trial.best else None,
         "step": trial.step,
         "seed": trial.seed,
         "replicate": trial.replicate,
         "assignment": trial.assignment,
         "origin": str(trial.origin),
-        **{f"last.{name}": value for name, value in trial.metrics.items()},
-        **{f"at_best.{name}": value for name, value in at_best.items()},
-        **{f"min.{name}": value for name, value in trial.minimum.items()},
-        **{f"max.{name}": value for name, value in trial.maximum.items()},
+        **dict(flatten(trial.parameters)),
+        "id": trial.id,
+        **{
+            f"{which}.{name}": _number(values.get(name))
+            for which, values in metrics.items()
+            for name in trial.metrics
+        },
     }
+
+
+def _number(value: float | None) -> float:
+    return nan if value is None else value
