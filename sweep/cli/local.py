@@ -72,9 +72,16 @@ def serve(options: Options, *, spec: Path | None, console: Console) -> int:
 def running(console: Console) -> Iterator[str]:
     """A service on this machine for the length of the block; its URL.
 
+    One that runs already is used, and left running: two would share one database.
+
     Raises:
         SweepError: when it does not start.
     """
+    url = _address(home_folder()).get("url")
+    if url is not None and _is_ready(url):
+        console.print(f"using the sweep service that runs at {url}", markup=False)
+        yield url
+        return
     with _child(Options()) as child:
         url = _wait_until_ready(child, home_folder())
         if url is None:
@@ -121,23 +128,27 @@ def _wait_until_ready(child: "subprocess.Popen[bytes]", home: Path) -> str | Non
     """The service's URL once it answers; None when the child ends before."""
     give_up_at = time.monotonic() + _READY_WITHIN_S
     while child.poll() is None:
-        url = _address_of(child.pid, home)
-        if url is not None:
-            with Client(url) as client:
-                if client.is_ready():
-                    return url
+        found = _address(home)
+        if found.get("pid") == child.pid and _is_ready(found["url"]):
+            return str(found["url"])
         if time.monotonic() > give_up_at:
             raise SweepError(f"the service did not get ready within {_READY_WITHIN_S:.0f} s")
         time.sleep(_POLL_S)
     return None
 
 
-def _address_of(pid: int, home: Path) -> str | None:
+def _address(home: Path) -> dict[str, Any]:
+    """What the last service of this home says of itself: `url` and `pid`; empty without one."""
     try:
         found: dict[str, Any] = json.loads((home / "server.json").read_text())
     except (FileNotFoundError, ValueError):
-        return None
-    return str(found["url"]) if found.get("pid") == pid else None
+        return {}
+    return found
+
+
+def _is_ready(url: str) -> bool:
+    with Client(url) as client:
+        return client.is_ready()
 
 
 @contextmanager
