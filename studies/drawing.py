@@ -4,13 +4,12 @@ matplotlib's `Figure` is used by itself, without pyplot, so that drawing leaves 
 behind. It is imported when something is drawn, never with this module.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from sweep.errors import SweepError
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    import pandas
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -33,15 +32,9 @@ class Line:
 
 
 def panels(count: int, *, width: float = 4.2, height: float = 3.4) -> "tuple[Figure, list[Axes]]":
-    """A figure with some axes side by side.
+    """A figure with some axes side by side."""
+    from matplotlib.figure import Figure
 
-    Raises:
-        SweepError: when matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise SweepError("figures need matplotlib: pip install 'sweep-service[studies]'") from None
     figure = Figure(figsize=(max(width * count, 5.6), height), layout="constrained")
     axes = [figure.add_subplot(1, count, i + 1) for i in range(count)]
     for one in axes:
@@ -51,8 +44,16 @@ def panels(count: int, *, width: float = 4.2, height: float = 3.4) -> "tuple[Fig
     return figure, axes
 
 
-def draw_lines(axes: "Axes", lines: Iterable[Line], *, x: str, y: str, title: str = "") -> None:
-    """Draw lines with their bands and name the axes."""
+def draw_lines(
+    axes: "Axes",
+    lines: Sequence[Line],
+    *,
+    x: str,
+    y: str,
+    title: str = "",
+    log: Literal["", "y", "xy"] = "",
+) -> None:
+    """Draw lines with their bands and name the axes; those of `log` in logarithms."""
     for i, line in enumerate(lines):
         colour = line.colour or COLOURS[i % len(COLOURS)]
         axes.plot(
@@ -71,7 +72,23 @@ def draw_lines(axes: "Axes", lines: Iterable[Line], *, x: str, y: str, title: st
     axes.set_ylabel(y)
     if title:
         axes.set_title(title, fontsize=11)
-    axes.legend(fontsize=8, frameon=False)
+    if any(len(line.x) for line in lines):  # without points a logarithm has no limits
+        axes.set(**{f"{axis}scale": "log" for axis in log})
+    if lines:
+        axes.legend(fontsize=8, frameon=False)
+
+
+def mean_curve(curves: "pandas.DataFrame", label: str, colour: str) -> Line:
+    """The mean of some trials' curves at each step, the band its standard error.
+
+    Args:
+        curves: with `at` and `value`, a row a report.
+        label: of the line.
+        colour: of the line.
+    """
+    found = curves.groupby("at")["value"].agg(["mean", "sem"]).reset_index()
+    low, high = found["mean"] - found["sem"], found["mean"] + found["sem"]
+    return Line(label, list(found["at"]), list(found["mean"]), list(low), list(high), colour=colour)
 
 
 def draw_heatmap(

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated
 
 import typer
@@ -12,9 +13,12 @@ from rich.console import Console
 from sweep.cli import local, progress
 from sweep.cli.output import make_console, outcome_code, print_json, table
 from sweep.client import Client
+from sweep.errors import SweepError
 from sweep.space import Space
 from sweep.states import TrialState
 from sweep.study import Checked, Size, Study, Verdict, find_study, studies
+from sweep.study.report import check_packages, make_report
+from sweep.study.results import Results, collect, read_results
 
 app = typer.Typer(no_args_is_help=True, help="Run the studies and check what was published.")
 
@@ -46,13 +50,15 @@ def run(
     size: Annotated[Size, typer.Option(help="Minutes on two cores, or as published.")] = "quick",
     output: Folder = Path("reports"),
     start: Annotated[
-        bool, typer.Option("--start", help="Start a service first, and stop it at the end.")
+        bool,
+        typer.Option("--start", help="Start a service if none runs here, and stop it at the end."),
     ] = False,
 ) -> None:
     """Run studies to their end, write their reports, print their claims."""
-    chosen = [find_study(name) for name in names]
+    chosen = _chosen(names)
     for study in chosen:
         study.read_specs(size)
+    _check_reports(output)
     console = make_console()
     url, token = context.obj
     with local.running(console) if start else nullcontext(url) as url, Client(url, token) as client:
@@ -76,46 +82,63 @@ def report(
     json: Json = False,
 ) -> None:
     """Write the report of a study's newest run, as Markdown and as a page."""
-    console = make_console()
+    chosen = _chosen(names)
+    _check_reports(output)
     url, token = context.obj
+    made = {}
     with Client(url, token) as client:
-        for name in names:
-            checked = _report(client, find_study(name), size, output, console, quiet=json)
-            if json:
-                print_json({name: [_plain(claim) for claim in checked]})
+        for study in chosen:
+            results = collect(client, study, size)
+            made[study.name] = _report(study, results, output, None if json else make_console())
+    if json:
+        print_json({name: [_plain(claim) for claim in claims] for name, claims in made.items()})
+
+
+def _chosen(names: Iterable[str]) -> list[Study]:
+    """The studies of those names, each once."""
+    return [find_study(name) for name in dict.fromkeys(names)]
+
+
+def _check_reports(output: Path) -> None:
+    """Say before anything runs what would keep its report from being written.
+
+    Raises:
+        SweepError: when a package is missing or the folder cannot be written to.
+    """
+    check_packages()
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=output):
+            pass
+    except OSError as error:
+        raise SweepError(f"cannot write reports to {str(output)!r}: {error.strerror}") from None
 
 
 def _run(
     client: Client, study: Study, size: Size, output: Path, console: Console
 ) -> tuple[bool, tuple[Checked, ...]]:
     """Run a study's sweeps and report on them; whether all completed, and the claims."""
-    completed = True
+    sweeps = []
     for spec in study.read_specs(size):
         sweep = client.submit(spec)
         page = f"{client.url}/sweeps/{sweep.id}"
         console.print(f"{spec.name}: {sweep.num_trials:,} trials, {page}", markup=False)
-        sweep = progress.follow(client, sweep.id, console)
-        completed &= outcome_code(sweep) == 0 and not sweep.trials.get(TrialState.FAILED)
-    return completed, _report(client, study, size, output, console)
+        sweeps.append(progress.follow(client, sweep.id, console))
+    completed = all(
+        outcome_code(sweep) == 0 and not sweep.trials.get(TrialState.FAILED) for sweep in sweeps
+    )
+    return completed, _report(study, read_results(client, size, sweeps), output, console)
 
 
 def _report(
-    client: Client,
-    study: Study,
-    size: Size | None,
-    output: Path,
-    console: Console,
-    *,
-    quiet: bool = False,
+    study: Study, results: Results, output: Path, console: Console | None
 ) -> tuple[Checked, ...]:
-    from sweep.study.report import make_report
-    from sweep.study.results import collect
-
-    results = collect(client, study, size)
     made = make_report(study, results)
     files = made.write(output, f"{study.name}-{results.size}")
-    if not quiet:
+    if console is not None:
         console.print(_claims(study, made.claims))
+        for notice in made.notices:
+            console.print(f"note: {notice}", markup=False)
         console.print(f"report: {files[0]} and {files[1].name}", markup=False)
     return made.claims
 

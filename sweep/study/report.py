@@ -2,15 +2,19 @@
 
 import io
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib.util import find_spec
 from pathlib import Path
 
 from sweep.errors import SweepError
-from sweep.states import FINAL_SWEEP_STATES
+from sweep.records import SweepRecord
+from sweep.spec import SweepSpec
+from sweep.states import FINAL_SWEEP_STATES, SweepState, TrialState
 from sweep.study import Checked, Figure, Study, check_claims
-from sweep.study.results import Results
+from sweep.study.results import TRAINED, Results
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2330; --paper: #ffffff; --line: #d5d9e2;
@@ -31,6 +35,14 @@ blockquote { margin: 1rem 0; padding: .2rem 1rem; border-left: 4px solid var(--q
 .disagrees { color: var(--disagrees); font-weight: 600; }
 """
 
+_PACKAGES = {
+    "markdown_it": "markdown-it-py",
+    "matplotlib": "matplotlib",
+    "pandas": "pandas",
+    "scipy": "scipy",
+}
+"""What computes, draws and writes reports: modules and what installs them."""
+
 _IMAGE = re.compile(r'<p><img src="([^"]+)" alt="([^"]*)"[^>]*/?></p>')
 
 
@@ -43,16 +55,31 @@ class Report:
     pictures: Mapping[str, str]
     """SVG by file name, to lie beside the Markdown."""
     claims: tuple[Checked, ...]
+    notices: tuple[str, ...]
+    """What a reader must know before the verdicts: what is missing or was not run as it ships."""
 
     def write(self, folder: Path, name: str) -> tuple[Path, Path]:
         """Write all of it; the paths of the Markdown and of the page."""
         folder.mkdir(parents=True, exist_ok=True)
         for file, svg in self.pictures.items():
-            (folder / file).write_text(svg)
+            (folder / file).write_text(svg, encoding="utf-8")
         markdown, page = folder / f"{name}.md", folder / f"{name}.html"
-        markdown.write_text(self.markdown)
-        page.write_text(self.html)
+        markdown.write_text(self.markdown, encoding="utf-8")
+        page.write_text(self.html, encoding="utf-8")
         return markdown, page
+
+
+def check_packages() -> None:
+    """Say what reports need and is not installed.
+
+    Raises:
+        SweepError: naming it, and how to install it.
+    """
+    missing = [name for module, name in _PACKAGES.items() if find_spec(module) is None]
+    if missing:
+        raise SweepError(
+            f"a report needs {', '.join(missing)}: pip install 'sweep-service[studies]'"
+        )
 
 
 def make_report(study: Study, results: Results) -> Report:
@@ -61,12 +88,49 @@ def make_report(study: Study, results: Results) -> Report:
     Raises:
         SweepError: when what draws and writes it is not installed.
     """
+    check_packages()
     claims = check_claims(study, results)
     drawn = {figure: svg for figure in study.figures if (svg := _draw(figure, results))}
     files = {figure: f"{study.name}-{results.size}-{figure.name}.svg" for figure in drawn}
-    markdown = _markdown(study, results, claims, files)
+    notices = (*_left_out(results), *_other_specs(study, results))
+    markdown = _markdown(study, results, claims, files, notices)
     pictures = {file: drawn[figure] for figure, file in files.items()}
-    return Report(markdown, _html(study, markdown, pictures), pictures, claims)
+    return Report(markdown, _html(study, markdown, pictures), pictures, claims, notices)
+
+
+def _left_out(results: Results) -> list[str]:
+    notices = [
+        f"Sweep {sweep.name} ({sweep.id}) is {sweep.state}: the verdicts rest on a part of it."
+        for sweep in results.sweeps
+        if sweep.state is not SweepState.COMPLETED
+    ]
+    states = Counter(trial.state for trial in results.records)
+    if missing := {state: count for state, count in states.items() if state not in TRAINED}:
+        notices.append(f"Trials that are left out of everything below: {_counts(missing)}.")
+    if diverged := states[TrialState.DIVERGED]:
+        notices.append(f"Trials that diverged, which have no last value for a mean: {diverged}.")
+    return notices
+
+
+def _other_specs(study: Study, results: Results) -> list[str]:
+    shipped = {spec.name: spec for spec in study.read_specs(results.size)}
+    return [
+        f"Sweep {sweep.name} ({sweep.id}) did not run as it ships now: its spec differs in "
+        f"{', '.join(names)}."
+        for sweep in results.sweeps
+        if sweep.name in shipped and (names := _differing(sweep, shipped[sweep.name]))
+    ]
+
+
+def _differing(sweep: SweepRecord, shipped: SweepSpec) -> list[str]:
+    ours, theirs = (
+        spec.model_dump(mode="json", exclude={"tags"}) for spec in (sweep.spec, shipped)
+    )
+    return [name for name in theirs if ours[name] != theirs[name]]
+
+
+def _counts(states: Mapping[TrialState, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in states.items() if count)
 
 
 def _draw(figure: Figure, results: Results) -> str | None:
@@ -87,10 +151,12 @@ def _markdown(
     results: Results,
     claims: Sequence[Checked],
     files: Mapping[Figure, str],
+    notices: Sequence[str],
 ) -> str:
     parts = [f"# {study.title}", f"*Source:* {study.source}", study.about]
     if label := study.labels.get(results.size):
         parts.append(f"> **Size `{results.size}`.** {label}")
+    parts += [f"> **Note.** {notice}" for notice in notices]
     parts += ["## Claims", _claims_table(claims), *_tried(claims)]
     for table in study.tables:
         if rows := table.rows(results):
@@ -125,12 +191,11 @@ def _tried(claims: Sequence[Checked]) -> list[str]:
 def _sweeps_table(results: Results) -> str:
     rows = []
     for sweep in results.sweeps:
-        states = ", ".join(f"{count} {state}" for state, count in sweep.trials.items() if count)
         ended = sweep.ended_at if sweep.state in FINAL_SWEEP_STATES else None
         took = "–"
         if sweep.started_at is not None and ended is not None:
             took = f"{(ended - sweep.started_at).total_seconds():,.0f} s"
-        rows.append([sweep.name, sweep.id, str(sweep.state), states, took])
+        rows.append([sweep.name, sweep.id, str(sweep.state), _counts(sweep.trials), took])
     return _table(["sweep", "id", "state", "trials", "took"], rows)
 
 
@@ -144,12 +209,8 @@ def _cell(text: str) -> str:
 
 
 def _html(study: Study, markdown: str, pictures: Mapping[str, str]) -> str:
-    try:
-        from markdown_it import MarkdownIt
-    except ImportError:
-        raise SweepError(
-            "a report needs markdown-it-py: pip install 'sweep-service[studies]'"
-        ) from None
+    from markdown_it import MarkdownIt
+
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
     body = body.replace("<table>", '<div class="scroll"><table>')
     body = body.replace("</table>", "</table></div>")

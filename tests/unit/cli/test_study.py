@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,15 @@ from typer.testing import CliRunner
 from service.app import create_app
 from service.settings import Settings
 from service.store.memory import MemoryStore
+from sweep.cli import local
 from sweep.cli.app import app as cli
+from sweep.cli.output import make_console
 from sweep.client import Client
-from sweep.errors import NotFound
+from sweep.errors import NotFound, SweepError
+from sweep.records import SweepRecord
 from sweep.states import SweepState, TrialState
 from sweep.study import studies
+from sweep.study.report import make_report
 from sweep.study.results import collect
 from sweep.trainables import registered
 from sweep.wire import ReportRow, Reports, SweepFinished
@@ -125,3 +130,85 @@ def test_unknown_studies_are_refused_before_anything_runs(client: Client) -> Non
     answer = CliRunner().invoke(cli, ["study", "run", "product", "prodact"])
     assert isinstance(answer.exception, NotFound)
     assert not client.sweeps().page(limit=1).items
+
+
+def test_nothing_runs_when_a_report_could_not_be_written(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    folder = str(tmp_path / "file" / "reports")
+    answer = CliRunner().invoke(cli, ["study", "run", "product", "-o", folder])
+    assert isinstance(answer.exception, SweepError)
+    assert f"cannot write reports to {folder!r}: Not a directory" in answer.exception.message
+    assert not client.sweeps().page(limit=1).items
+
+
+def test_nothing_runs_without_the_packages_of_a_report(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "sweep.study.report.find_spec", lambda name: None if name == "pandas" else name
+    )
+    answer = CliRunner().invoke(cli, ["study", "run", "product", "-o", str(tmp_path)])
+    assert isinstance(answer.exception, SweepError)
+    assert "a report needs pandas: pip install 'sweep-service[studies]'" in str(answer.exception)
+    assert not client.sweeps().page(limit=1).items
+
+
+def test_reports_of_several_studies_are_one_document(
+    client: Client, store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tiny(tmp_path)
+    second = replace(first, name="second")
+    monkeypatch.setattr("sweep.study.studies", lambda: {"tiny": first, "second": second})
+    for study in (first, second):
+        play(store, client.submit(study.read_specs("quick")[0]).id, 1.0, 3.0, 2.0)
+    names = ["tiny", "second", "tiny"]
+    command = ["study", "report", *names, "--json", "-o", str(tmp_path / "reports")]
+    answer = CliRunner().invoke(cli, command)
+    assert list(json.loads(answer.stdout)) == ["tiny", "second"]
+
+
+def test_a_run_of_its_own_is_reported_while_another_goes_on(
+    client: Client, store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = tiny(tmp_path)
+    monkeypatch.setattr("sweep.study.studies", lambda: {"tiny": study})
+
+    def follow(client: Client, sweep_id: str, console: object) -> SweepRecord:
+        play(store, sweep_id, 1.0, 3.0, 2.0)
+        client.submit(study.read_specs("quick")[0])
+        return client.sweep(sweep_id)
+
+    monkeypatch.setattr("sweep.cli.progress.follow", follow)
+    command = ["study", "run", "tiny", "-o", str(tmp_path / "reports")]
+    answer = CliRunner().invoke(cli, command)
+    assert answer.exit_code == 0, answer.output
+    assert "claims: 1 agrees, 1 disagrees, 0 not run" in answer.stdout
+
+
+def test_a_run_of_another_spec_and_a_run_that_goes_on_are_said_to_be_so(
+    client: Client, store: MemoryStore, tmp_path: Path
+) -> None:
+    study = tiny(tmp_path)
+    (spec,) = study.read_specs("quick")
+    sweep = client.submit(spec)
+    play(store, sweep.id, 1.0, 3.0, 2.0)
+    assert make_report(study, collect(client, study)).notices == ()
+    other = client.submit(spec.model_copy(update={"max_failures": 3}))
+    sweep_is = f"Sweep tiny-quick ({other.id})"
+    assert make_report(study, collect(client, study)).notices == (
+        f"{sweep_is} is queued: the verdicts rest on a part of it.",
+        "Trials that are left out of everything below: 3 pending.",
+        f"{sweep_is} did not run as it ships now: its spec differs in max_failures.",
+    )
+
+
+def test_a_service_that_runs_already_is_used(
+    client: Client, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SWEEP_HOME", str(home))
+    monkeypatch.setattr("subprocess.Popen", None)
+    (home / "server.json").write_text(json.dumps({"url": client.url, "pid": 1}))
+    with local.running(make_console()) as url:
+        assert url == client.url
+    assert f"using the sweep service that runs at {url}" in capsys.readouterr().out
+    assert client.is_ready()
