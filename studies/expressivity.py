@@ -21,16 +21,13 @@ _TITLES = {"sum": "summation x + z", "gating": "gating σ(x) ⊙ z", "dot": "dot
 _MODELS = {"mlp": "MLP", "mi": "multiplicative"}
 
 
-def needed(results: "Results", count: str = "last.parameters") -> "pandas.DataFrame":
-    """The fewest parameters with which each model reaches the error, by target and d.
-
-    Args:
-        results: of the study.
-        count: `last.parameters`, or `last.parameters_used` for those left after pruning.
+def needed(results: "Results") -> "pandas.DataFrame":
+    """The smallest network of each model that reaches the error, by target and d.
 
     Returns:
-        target, model, dimension, and `needed` (absent where no size was enough). Each
-        size counts with its best learning rate and its best replicate.
+        target, model, dimension, `needed` (its parameters) and `used` (those left after
+        pruning); no row where no size was enough. Each size counts with its best learning
+        rate and its best replicate.
     """
     trials = results.trials
     if trials.empty:
@@ -38,43 +35,45 @@ def needed(results: "Results", count: str = "last.parameters") -> "pandas.DataFr
     trials = trials[trials["last.loss"].notna()]
     by = ["target", "model", "dimension"]
     best = trials.loc[trials.groupby([*by, "size"])["last.loss"].idxmin()]
-    reached = best[best["last.loss"] <= _ENOUGH]
-    return reached.groupby(by)[count].min().rename("needed").reset_index()
+    reached = best[best["last.loss"] <= _ENOUGH].sort_values("last.parameters")
+    smallest = reached.drop_duplicates(by).sort_values(by)
+    named = {"last.parameters": "needed", "last.parameters_used": "used"}
+    return smallest.rename(columns=named)[[*by, *named.values()]].reset_index(drop=True)
 
 
 def _points(
-    found: "pandas.DataFrame", target: str, model: str
+    found: "pandas.DataFrame", target: str, model: str, count: str = "needed"
 ) -> "tuple[list[float], list[float]]":
     if found.empty:
         return [], []
-    part = found[(found["target"] == target) & (found["model"] == model)].sort_values("dimension")
-    return list(part["dimension"]), list(part["needed"])
+    part = found[(found["target"] == target) & (found["model"] == model)]
+    return list(part["dimension"]), list(part[count])
 
 
-def _mlp_is_exponential(target: str) -> "Callable[[Results], Finding | None]":
+def _grows(
+    target: str, model: str, *, exponentially: bool
+) -> "Callable[[Results], Finding | None]":
     def rule(results: "Results") -> Finding | None:
-        d, y = _points(needed(results), target, "mlp")
+        d, y = _points(needed(results), target, model)
         if len(d) < 4:
             return None
         growth = growth_of(d, y)
-        return Finding(growth.is_exponential, f"{_range(d, y)}; {growth}")
-
-    return rule
-
-
-def _mi_is_quadratic(target: str) -> "Callable[[Results], Finding | None]":
-    def rule(results: "Results") -> Finding | None:
-        d, y = _points(needed(results), target, "mi")
-        if len(d) < 4:
-            return None
-        growth = growth_of(d, y)
-        return Finding(not growth.is_exponential, f"{_range(d, y)}; {growth}")
+        text = f"{_range(d, y)}{_missed(results, target, model, d)}; {growth}"
+        return Finding(growth.is_exponential is exponentially, text)
 
     return rule
 
 
 def _range(d: list[float], y: list[float]) -> str:
     return f"{y[0]:,.0f} parameters at d = {d[0]:g}, {y[-1]:,.0f} at d = {d[-1]:g}"
+
+
+def _missed(results: "Results", target: str, model: str, reached: list[float]) -> str:
+    """The dimensions at which no size was enough, which no fit can know of."""
+    trials = results.trials
+    ran = trials[(trials["target"] == target) & (trials["model"] == model)]["dimension"].unique()
+    missed = ", ".join(f"{d:g}" for d in sorted(set(ran) - set(reached)))
+    return f", no size enough at d = {missed}" if missed else ""
 
 
 def _sum_is_easier(results: "Results") -> Finding | None:
@@ -93,7 +92,7 @@ def _pruning_shrinks(results: "Results") -> Finding | None:
     holds = True
     for target in ("sum", "dot"):
         d, all_of = _points(needed(results), target, "mi")
-        _, used = _points(needed(results, "last.parameters_used"), target, "mi")
+        _, used = _points(needed(results), target, "mi", "used")
         if not d:
             return None
         holds &= used[-1] < 0.5 * all_of[-1]
@@ -103,7 +102,7 @@ def _pruning_shrinks(results: "Results") -> Finding | None:
 
 def _mlp_uses_all(results: "Results") -> Finding | None:
     d, all_of = _points(needed(results), "dot", "mlp")
-    _, used = _points(needed(results, "last.parameters_used"), "dot", "mlp")
+    _, used = _points(needed(results), "dot", "mlp", "used")
     if not d:
         return None
     share = min(u / a for u, a in zip(used, all_of, strict=True))
@@ -111,19 +110,18 @@ def _mlp_uses_all(results: "Results") -> Finding | None:
 
 
 def _draw_needed(results: "Results") -> "Drawing | None":
-    full, pruned = needed(results), needed(results, "last.parameters_used")
-    if full.empty:
+    found = needed(results)
+    if found.empty:
         return None
     figure, axes = panels(3)
     for one, (target, title) in zip(axes, _TITLES.items(), strict=True):
         lines = []
         for i, (model, label) in enumerate(_MODELS.items()):
-            d, y = _points(full, target, model)
+            d, y = _points(found, target, model)
             lines.append(Line(label, d, y, marker="o", colour=COLOURS[i]))
-            d, y = _points(pruned, target, model)
+            d, y = _points(found, target, model, "used")
             lines.append(Line(f"{label}, pruned", d, y, style=":", colour=COLOURS[i]))
-        draw_lines(one, lines, x="d", y="parameters for MSE ≤ 0.1", title=title)
-        one.set_yscale("log")
+        draw_lines(one, lines, x="d", y="parameters for MSE ≤ 0.1", title=title, log="y")
     return figure
 
 
@@ -140,9 +138,8 @@ def _draw_error(results: "Results") -> "Drawing | None":
             Line(f"d = {d:g}", list(r["size"]), list(r["last.loss"].clip(lower=1e-8)), marker=".")
             for d, r in rows.groupby("dimension")
         ]
-        draw_lines(one, lines, x="size of the hidden layer", y="MSE", title=f"{label}: dot product")
-        one.set_xscale("log")
-        one.set_yscale("log")
+        x, title = "size of the hidden layer", f"{label}: dot product"
+        draw_lines(one, lines, x=x, y="MSE", title=title, log="xy")
         one.axhline(_ENOUGH, color="#888888", linewidth=0.8)
     return figure
 
@@ -168,7 +165,7 @@ STUDY = Study(
                 statement=f"An MLP needs exponentially many parameters for {name}",
                 source=_SOURCE,
                 published="'seems to grow exponentially' (a plot)",
-                rule=_mlp_is_exponential(target),
+                rule=_grows(target, "mlp", exponentially=True),
                 rule_text="of the fits a·exp(b·d) and a + b·d² to the logarithm of the parameters "
                 "needed, the first has the smaller residual",
                 tried=tried,
@@ -189,7 +186,7 @@ STUDY = Study(
                 statement=f"A multiplicative model needs quadratically many for {name}",
                 source=_SOURCE,
                 published="'the growth … is quadratic' (a plot)",
-                rule=_mi_is_quadratic(target),
+                rule=_grows(target, "mi", exponentially=False),
                 rule_text="of the same two fits the second has the smaller residual",
                 tried=tried,
             )

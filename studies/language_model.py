@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from studies import path_of
-from studies.drawing import COLOURS, Line, draw_lines, panels
+from studies.drawing import COLOURS, draw_lines, mean_curve, panels
 from studies.statistics import difference_of, mean_of
 from sweep.study import Claim, Figure, Finding, Study, Table
 
@@ -61,17 +61,12 @@ def _draw_curves(results: "Results") -> "Drawing | None":
     if results.trials.empty:
         return None
     curves = _named(results.curves("valid_perplexity"))
-    lines = []
-    for i, (which, (label, _)) in enumerate(_MODELS.items()):
-        part = curves[curves["which"] == which].groupby("at")["value"]
-        at = part.agg(["mean", "sem"]).reset_index()
-        low, high = at["mean"] - at["sem"], at["mean"] + at["sem"]
-        lines.append(
-            Line(label, list(at["at"]), list(at["mean"]), list(low), list(high), colour=COLOURS[i])
-        )
+    lines = [
+        mean_curve(curves[curves["which"] == which], label, COLOURS[i])
+        for i, (which, (label, _)) in enumerate(_MODELS.items())
+    ]
     figure, (axes,) = panels(1, width=6.4)
-    draw_lines(axes, lines, x="steps", y="perplexity on the validation part")
-    axes.set_yscale("log")
+    draw_lines(axes, lines, x="steps", y="perplexity on the validation part", log="y")
     return figure
 
 

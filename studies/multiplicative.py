@@ -19,6 +19,7 @@ _EQUAL = 1e-8
 _STEPS = 1_000
 """Steps for which curves are compared: Adam makes rounding grow as training goes on."""
 _TWINS = ["nonlinearity", "depth", "width", "lr", "seed"]
+_FORMS = ["multiplicative", "additive"]
 _NONLINEARITIES = {
     "relu1": "max(x, 1), additive: ReLU",
     "tanh": "tanh, additive: a flipped softplus",
@@ -32,13 +33,20 @@ def twins(results: "Results", metric: str = "last.loss") -> "pandas.DataFrame":
     trials = results.trials
     if trials.empty:
         return trials
-    return trials.pivot_table(index=_TWINS, columns="form", values=metric).dropna()
+    return _pairs(trials, _TWINS, metric)
+
+
+def _pairs(rows: "pandas.DataFrame", index: list[str], values: str) -> "pandas.DataFrame":
+    both = rows.pivot_table(index=index, columns="form", values=values)
+    return both.reindex(columns=_FORMS).dropna()
 
 
 def _same_outputs(results: "Results") -> Finding | None:
     if results.trials.empty:
         return None
     gaps = results.trials["max.output_gap"].dropna()
+    if gaps.empty:
+        return None
     text = f"largest difference of outputs {gaps.max():.1e} over {len(gaps)} trainings"
     return Finding(bool(gaps.max() < _EQUAL), text)
 
@@ -48,7 +56,9 @@ def _same_curves(results: "Results") -> Finding | None:
         return None
     curves = results.curves("loss")
     curves = curves[curves["at"] <= _STEPS]
-    both = curves.pivot_table(index=[*_TWINS, "at"], columns="form", values="value").dropna()
+    both = _pairs(curves, [*_TWINS, "at"], "value")
+    if both.empty:
+        return None
     gap = (both["multiplicative"] - both["additive"]).abs().max()
     pairs = both.index.droplevel("at").nunique()
     text = f"largest difference of losses {gap:.1e}, at {len(both):,} steps of {pairs} pairs"

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable
+from math import isnan
 from typing import TYPE_CHECKING
 
 from studies import path_of
 from studies.drawing import COLOURS, Line, draw_lines, panels
-from studies.statistics import Mean, mean_of
+from studies.statistics import Mean, difference_of, mean_of
 from sweep.study import Claim, Figure, Finding, Study, Table
 
 if TYPE_CHECKING:
@@ -24,22 +25,24 @@ _HEADS = {
 }
 
 
-def by_level(results: "Results") -> "pandas.DataFrame":
-    """The last score of each level: rows by (level, replicate), a column a kind of heads."""
+def agents(results: "Results") -> "pandas.DataFrame":
+    """The agents that trained to the end; those that were stopped early on the way are none."""
     trials = results.trials
-    if trials.empty:
-        return trials
-    names = [name for name in trials.columns if name.startswith("last.score_")]
-    long = trials.melt(["heads", "replicate"], names, "level", "score").dropna()
-    return long.pivot_table(index=["level", "replicate"], columns="heads", values="score")
+    return trials if trials.empty else trials[trials["state"] == "completed"]
+
+
+def _scores(results: "Results", heads: str) -> list[float]:
+    """Each agent's last score, its mean over levels.
+
+    An agent is one sample: its levels share its weights, so they are not independent.
+    """
+    found = agents(results)
+    return [] if found.empty else list(found[found["heads"] == heads]["last.score"].dropna())
 
 
 def _gap(results: "Results", first: str, second: str) -> Mean | None:
-    scores = by_level(results)
-    if scores.empty or not {first, second} <= set(scores.columns):
-        return None
-    gaps = (scores[first] - scores[second]).dropna()
-    return mean_of(gaps) if len(gaps) > 1 else None
+    ours, theirs = _scores(results, first), _scores(results, second)
+    return None if min(len(ours), len(theirs)) < 2 else difference_of(ours, theirs)
 
 
 def _beats(first: str, second: str) -> "Callable[[Results], Finding | None]":
@@ -47,8 +50,8 @@ def _beats(first: str, second: str) -> "Callable[[Results], Finding | None]":
         gap = _gap(results, first, second)
         if gap is None:
             return None
-        scores = by_level(results).mean()
-        text = f"{scores[first]:.1f} against {scores[second]:.1f}: above by {gap}"
+        ours, theirs = mean_of(_scores(results, first)), mean_of(_scores(results, second))
+        text = f"{ours} against {theirs}: above by {gap}"
         return Finding(gap.low > 0, text)
 
     return rule
@@ -123,17 +126,21 @@ def _map_points(results: "Results", heads: str) -> dict[str, list[tuple[float, f
 
 
 def _rows(results: "Results") -> "list[list[str]] | None":
-    scores = by_level(results)
-    if scores.empty:
+    found = agents(results)
+    if found.empty:
         return None
-    heads = [name for name in _HEADS if name in scores.columns]
-    means = scores[heads].groupby("level").mean()
-    rows = [
-        [level.removeprefix("last.score_").replace("_", "-"), *(f"{v:.1f}" for v in row)]
-        for level, row in zip(means.index, means.to_numpy(), strict=True)
-    ]
-    rows.append(["**mean**", *(f"**{v:.1f}**" for v in means.mean())])
-    return [row + ["–"] * (len(_HEADS) - len(heads)) for row in rows]
+    names = [name for name in found.columns if name.startswith("last.score_")]
+    means = found.groupby("heads")[[*names, "last.score"]].mean().reindex(_HEADS)
+    rows = [[_level(name), *map(_share, means[name])] for name in names]
+    return [*rows, ["**mean**", *(f"**{_share(v)}**" for v in means["last.score"])]]
+
+
+def _level(name: str) -> str:
+    return name.removeprefix("last.score_").replace("_", "-")
+
+
+def _share(score: float) -> str:
+    return "–" if isnan(score) else f"{score:.1f}"
 
 
 STUDY = Study(
@@ -163,8 +170,8 @@ STUDY = Study(
                 source=_SOURCE,
                 published=published,
                 rule=_beats(first, second),
-                rule_text="the 95% interval of the mean difference of scores, paired by level and "
-                "replicate, lies above 0",
+                rule_text="the 95% interval of the difference of mean scores lies above 0; an "
+                "agent's mean over levels is one sample",
             )
             for statement, first, second, published in (
                 ("A head a level beats shared heads", "multihead", "shared", "a plot"),
@@ -181,8 +188,8 @@ STUDY = Study(
             source=_SOURCE,
             published="'similar or greater performance gains'",
             rule=_needs_no_id,
-            rule_text="paired as above, M with a learnt context lies above shared heads, and the "
-            "interval of its difference to M with the task id reaches 0 or more",
+            rule_text="by the same interval M with a learnt context lies above shared heads, and "
+            "that of its difference to M with the task id reaches 0 or more",
         ),
     ),
     figures=(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from studies import path_of
-from studies.drawing import COLOURS, Line, draw_lines, panels
+from studies.drawing import COLOURS, draw_lines, mean_curve, panels
 from studies.statistics import difference_of, mean_of
 from sweep.study import Claim, Figure, Finding, Study, Table
 
@@ -23,13 +23,12 @@ _DECODERS = {
 
 
 def _likelihoods(results: "Results", decoder: str) -> list[float]:
-    """The log likelihood at the last step that all trainings reached, by seed."""
-    if results.trials.empty:
+    """The log likelihood at the last step, by seed; trainings that did not get there are none."""
+    trials = results.trials
+    if trials.empty:
         return []
-    curves = results.curves("log_likelihood")
-    at = curves.groupby("id")["at"].max().min()
-    part = curves[(curves["decoder"] == decoder) & (curves["at"] == at)]
-    return list(part["value"])
+    part = trials[(trials["decoder"] == decoder) & (trials["step"] == trials["step"].max())]
+    return list(part["last.log_likelihood"].dropna())
 
 
 def _better_than(first: str, second: str) -> "Callable[[Results], Finding | None]":
@@ -48,14 +47,10 @@ def _draw_curves(results: "Results") -> "Drawing | None":
     if results.trials.empty:
         return None
     curves = results.curves("log_likelihood")
-    lines = []
-    for i, (decoder, label) in enumerate(_DECODERS.items()):
-        part = curves[curves["decoder"] == decoder].groupby("at")["value"]
-        at = part.agg(["mean", "sem"]).reset_index()
-        low, high = at["mean"] - at["sem"], at["mean"] + at["sem"]
-        lines.append(
-            Line(label, list(at["at"]), list(at["mean"]), list(low), list(high), colour=COLOURS[i])
-        )
+    lines = [
+        mean_curve(curves[curves["decoder"] == decoder], label, COLOURS[i])
+        for i, (decoder, label) in enumerate(_DECODERS.items())
+    ]
     figure, (axes,) = panels(1, width=6)
     draw_lines(axes, lines, x="steps", y="log likelihood of a target point, nats")
     return figure

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING
 
 from studies import path_of
@@ -25,15 +26,19 @@ _SHOWN = {
 
 
 def at_best_rate(results: "Results") -> "pandas.DataFrame":
-    """The trials of each network at the rate whose mean error is smallest."""
+    """The trials of each network at the rate whose mean error is smallest.
+
+    A rate at which a training diverged is none; nor is a network with no other rate here.
+    """
     trials = results.trials
     if trials.empty:
         return trials
-    trials = trials[trials["last.rmse"].notna()]
     by = ["network.type", "network.units"]
-    trials = trials.assign(**{"network.units": trials["network.units"].fillna(0)})
-    means = trials.groupby([*by, "lr"])["last.rmse"].mean().reset_index()
-    best = means.loc[means.groupby(by)["last.rmse"].idxmin(), [*by, "lr"]]
+    trials = trials.reindex(columns=trials.columns.union(by)).fillna({"network.units": 0})
+    means = trials.assign(error=trials["last.rmse"].fillna(inf))
+    means = means.groupby([*by, "lr"])["error"].mean().reset_index()
+    means = means[means["error"] < inf]
+    best = means.loc[means.groupby(by)["error"].idxmin(), [*by, "lr"]]
     return trials.merge(best, on=[*by, "lr"])
 
 
@@ -58,6 +63,8 @@ def _explodes(results: "Results") -> Finding | None:
     if trials.empty:
         return None
     inside, outside = mean_of(trials["last.rmse"]), mean_of(trials["last.rmse_outside"])
+    if outside.count < 2:
+        return None
     text = f"RMSE {inside} inside, {outside} on x² for x in [1, 10)"
     return Finding(outside.low > 100 * inside.value, text)
 
@@ -68,6 +75,8 @@ def _extrapolates(kind: str, against: str = "relu") -> "Callable[[Results], Find
         if ours.empty or relus.empty:
             return None
         outside, theirs = mean_of(ours["last.rmse_outside"]), mean_of(relus["last.rmse_outside"])
+        if min(outside.count, theirs.count) < 2:
+            return None
         text = f"RMSE outside {outside}, against {theirs} with 80 ReLUs"
         return Finding(outside.high < 0.01 * theirs.low, text)
 
@@ -90,8 +99,8 @@ def _draw_width(results: "Results") -> "Drawing | None":
         marker="o",
     )
     published = Line("published: 0.003 at 80", [80], [0.003], style="", marker="x", colour="#000")
-    draw_lines(axes, [line, published], x="hidden ReLUs", y="RMSE of a·b, a and b in (0, 1)")
-    axes.set_yscale("log")
+    y = "RMSE of a·b, a and b in (0, 1)"
+    draw_lines(axes, [line, published], x="hidden ReLUs", y=y, log="y")
     return figure
 
 

@@ -49,14 +49,36 @@ def difference_of(first: Sequence[float], second: Sequence[float]) -> Mean:
     Raises:
         ValueError: when one has fewer than two numbers.
     """
+    return _contrast((first, second), (1, -1))
+
+
+def change_of_difference(
+    before: tuple[Sequence[float], Sequence[float]], after: tuple[Sequence[float], Sequence[float]]
+) -> Mean:
+    """By how much the difference of two means has grown, with Welch's interval.
+
+    Raises:
+        ValueError: when a sample has fewer than two numbers.
+    """
+    return _contrast((*after, *before), (1, -1, -1, 1))
+
+
+def _contrast(samples: Sequence[Sequence[float]], signs: Sequence[int]) -> Mean:
+    """The signed sum of means of independent samples (Welch and Satterthwaite)."""
     import numpy as np
     from scipy import stats
 
-    if min(len(first), len(second)) < 2:
+    counts = [len(sample) for sample in samples]
+    if min(counts) < 2:
         raise ValueError("an interval of a difference needs two numbers on each side")
-    interval = stats.ttest_ind(first, second, equal_var=False).confidence_interval(CONFIDENCE)
-    value = float(np.mean(first) - np.mean(second))
-    return Mean(value, float(interval.low), float(interval.high), min(len(first), len(second)))
+    value = float(sum(s * np.mean(sample) for s, sample in zip(signs, samples, strict=True)))
+    squares = [float(np.var(sample, ddof=1)) / len(sample) for sample in samples]
+    variance = sum(squares)
+    if variance == 0:  # all numbers of each sample are the same
+        return Mean(value, value, value, min(counts))
+    freedom = variance**2 / sum(s**2 / (n - 1) for s, n in zip(squares, counts, strict=True))
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * sqrt(variance)
+    return Mean(value, value - half, value + half, min(counts))
 
 
 @dataclass(frozen=True)

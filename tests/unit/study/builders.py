@@ -4,10 +4,20 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
+
 from sweep.records import BestValue, ReportRecord, SweepRecord, TrialRecord
+from sweep.space import Space
 from sweep.states import SweepState, TrialState
 from sweep.study import Size, Study
 from sweep.study.results import Results
+from sweep.trainables import find, registered
+
+UNDECLARED = {
+    "multitask-rl": ("score", "frames", "score_one", "score_two", "tsne_one_0_x", "tsne_one_0_y",
+                     "tsne_one_0_t"),
+}  # fmt: skip
+"""Metrics of trainables that do not say what they report."""
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -19,6 +29,7 @@ def trial(
     *,
     best: str,
     replicate: int = 0,
+    seed: int | None = None,
 ) -> TrialRecord:
     """A completed trial whose only report is its best."""
     return TrialRecord(
@@ -33,7 +44,7 @@ def trial(
         best=BestValue(value=metrics[best], step=100, metrics=metrics),
         step=100,
         reports=1,
-        seed=index,
+        seed=index if seed is None else seed,
         replicate=replicate,
         created_at=START,
     )
@@ -73,3 +84,46 @@ def results_of(
     return Results(
         "quick", (sweep_of(study, "quick", len(trials), name=name),), tuple(trials), reports_of
     )
+
+
+def made_up_trials(study: Study, *, share: float, diverged: float = 0.0) -> list[TrialRecord]:
+    """Trials of the quick size as a service holds them, with metrics drawn at random.
+
+    Args:
+        study: whose.
+        share: of the trials that have run, at random; the others are cancelled.
+        diverged: share of those that ran and reported nothing but what was not finite.
+    """
+    rng = np.random.default_rng(0)
+    (spec,) = study.read_specs("quick")
+    names = UNDECLARED.get(study.name) or find(spec.trainable, registered()).metrics
+    made = []
+    for planned in Space(spec).trials():
+        metrics = dict(zip(names, rng.random(len(names)).tolist(), strict=True))
+        record = trial(
+            planned.index,
+            planned.parameters,
+            metrics,
+            best=spec.metric.name,
+            replicate=planned.replicate,
+            seed=planned.seed,
+        )
+        if rng.random() >= share:
+            record = record.model_copy(
+                update={"state": TrialState.CANCELLED, "metrics": {}, "best": None, "reports": 0}
+            )
+        elif rng.random() < diverged:
+            record = _diverged(record)
+        made.append(record)
+    return made
+
+
+def _diverged(record: TrialRecord) -> TrialRecord:
+    lost = {
+        "state": TrialState.DIVERGED,
+        "metrics": dict.fromkeys(record.metrics),
+        "minimum": {},
+        "maximum": {},
+        "best": None,
+    }
+    return record.model_copy(update=lost)

@@ -2,8 +2,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from studies.statistics import difference_of, growth_of, mean_of
+from studies.statistics import change_of_difference, difference_of, growth_of, mean_of
 
 
 def test_mean_has_students_interval() -> None:
@@ -41,6 +42,27 @@ def test_difference_has_welchs_interval() -> None:
     assert (gap.low, gap.high) == (pytest.approx(3 - half), pytest.approx(3 + half))
     with pytest.raises(ValueError, match="two numbers"):
         difference_of([1.0], [2.0, 3.0])
+
+
+def test_difference_equals_scipys() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(1, 2, 5), rng.normal(0, 0.5, 9)
+    ours = difference_of(list(first), list(second))
+    theirs = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
+    assert (ours.low, ours.high) == (pytest.approx(theirs.low), pytest.approx(theirs.high))
+
+
+def test_samples_without_spread_have_an_interval_of_no_width() -> None:
+    gap = difference_of([1.0, 1.0], [0.0, 0.0, 0.0])
+    assert (gap.value, gap.low, gap.high) == (1.0, 1.0, 1.0)
+
+
+def test_change_of_a_difference_has_the_spread_of_all_four_samples() -> None:
+    before, after = ([2.0, 4.0], [1.0, 3.0]), ([9.0, 11.0], [2.0, 4.0])
+    change = change_of_difference(before, after)
+    half = 2.7764451 * math.sqrt(4 * 2 / 2)  # t(0.975, 4), four samples of variance 2
+    assert change.value == (10 - 3) - (3 - 2)
+    assert (change.low, change.high) == (pytest.approx(6 - half), pytest.approx(6 + half))
 
 
 @pytest.mark.parametrize("b", [0.5, 1.0])
