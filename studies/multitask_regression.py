@@ -65,16 +65,16 @@ def _grows(results: "Results") -> Finding | None:
 
 
 def _task_id_does_not_help(results: "Results") -> Finding | None:
-    pairs = [
-        (_last(results, "mlp", tasks), _last(results, "multihead", tasks))
+    pairs = {
+        tasks: (_last(results, "mlp", tasks), _last(results, "multihead", tasks))
         for tasks in _all_tasks(results)
-    ]
-    gaps = [difference_of(a, b) for a, b in pairs if min(len(a), len(b)) > 1]
-    if not gaps:
+    }
+    if not pairs or min(len(sample) for pair in pairs.values() for sample in pair) < 2:
         return None
-    text = "; ".join(f"{gap}" for gap in gaps)
+    gaps = {tasks: difference_of(*pair) for tasks, pair in pairs.items()}
+    text = "; ".join(f"T = {tasks}: {gap}" for tasks, gap in gaps.items())
     return Finding(
-        all(gap.low <= 0 <= gap.high for gap in gaps),
+        all(gap.low <= 0 <= gap.high for gap in gaps.values()),
         f"conditional above multi-head MLP by {text}",
     )
 

@@ -167,6 +167,14 @@ def test_a_gain_grows_when_its_interval_says_so(gain: dict[int, float], verdict:
     assert claim.verdict == verdict
 
 
+def test_a_claim_on_every_number_of_tasks_needs_each() -> None:
+    trials = regression_trials({20: 1.0, 40: 1.0})
+    part = [t for t in trials if t.parameters != {"model": "mlp", "tasks": 40}]
+    claim = "Neither several heads nor the task's id help the MLP to do any better"
+    assert checked(REGRESSION, trials)[claim].verdict is Verdict.AGREES
+    assert checked(REGRESSION, part)[claim].verdict is Verdict.NOT_RUN
+
+
 def agent(index: int, heads: str, score: float, **more: Any) -> TrialRecord:
     metrics = {"score": score, "score_one": score - 20, "score_two": score + 20, "frames": 1.0}
     made = trial(index, {"heads": heads}, metrics, best="score")
