@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,7 +14,10 @@ from sweep.cli import local, progress
 from sweep.cli.output import make_console, outcome_code, print_json, table
 from sweep.client import Client
 from sweep.errors import SweepError
+from sweep.loading import load_yaml
+from sweep.records import SweepRecord
 from sweep.space import Space
+from sweep.spec import SweepSpec
 from sweep.states import TrialState
 from sweep.study import Checked, Size, Study, Verdict, find_study, studies
 from sweep.study.report import check_packages, make_report
@@ -53,16 +56,26 @@ def run(
         bool,
         typer.Option("--start", help="Start a service if none runs here, and stop it at the end."),
     ] = False,
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE: a parameter, such as the path of a data set."),
+    ] = None,
 ) -> None:
     """Run studies to their end, write their reports, print their claims."""
     chosen = _chosen(names)
-    for study in chosen:
-        study.read_specs(size)
+    if given and len(chosen) > 1:
+        raise typer.BadParameter("--set is for one study at a time")
+    parameters = dict(map(_parameter, given or ()))
+    specs = {study.name: study.read_specs(size, parameters) for study in chosen}
     _check_reports(output)
     console = make_console()
     url, token = context.obj
+    ran = {}
     with local.running(console) if start else nullcontext(url) as url, Client(url, token) as client:
-        ran = {study.name: _run(client, study, size, output, console) for study in chosen}
+        for study in chosen:
+            sweeps = _run(client, specs[study.name], console)
+            checked = _report(study, read_results(client, size, sweeps), output, console)
+            ran[study.name] = all(map(_completed, sweeps)), checked
     counts = Counter(claim.verdict for _, checked in ran.values() for claim in checked)
     text = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict)
     console.print(f"claims: {text}", markup=False)
@@ -114,20 +127,26 @@ def _check_reports(output: Path) -> None:
         raise SweepError(f"cannot write reports to {str(output)!r}: {error.strerror}") from None
 
 
-def _run(
-    client: Client, study: Study, size: Size, output: Path, console: Console
-) -> tuple[bool, tuple[Checked, ...]]:
-    """Run a study's sweeps and report on them; whether all completed, and the claims."""
+def _parameter(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise typer.BadParameter(f"--set takes NAME=VALUE; got {text!r}")
+    return name, load_yaml(value.encode())
+
+
+def _run(client: Client, specs: Iterable[SweepSpec], console: Console) -> list[SweepRecord]:
+    """Run sweeps to their end, one after the other."""
     sweeps = []
-    for spec in study.read_specs(size):
+    for spec in specs:
         sweep = client.submit(spec)
         page = f"{client.url}/sweeps/{sweep.id}"
         console.print(f"{spec.name}: {sweep.num_trials:,} trials, {page}", markup=False)
         sweeps.append(progress.follow(client, sweep.id, console))
-    completed = all(
-        outcome_code(sweep) == 0 and not sweep.trials.get(TrialState.FAILED) for sweep in sweeps
-    )
-    return completed, _report(study, read_results(client, size, sweeps), output, console)
+    return sweeps
+
+
+def _completed(sweep: SweepRecord) -> bool:
+    return outcome_code(sweep) == 0 and not sweep.trials.get(TrialState.FAILED)
 
 
 def _report(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sweep.errors import NotFound
 from sweep.loading import load_yaml
@@ -109,17 +109,28 @@ class Study:
     """What is smaller than, or other than, what was published; shown wherever results are."""
     tables: tuple[Table, ...] = ()
 
-    def read_specs(self, size: Size) -> tuple[SweepSpec, ...]:
+    def read_specs(
+        self, size: Size, parameters: Mapping[str, Any] | None = None
+    ) -> tuple[SweepSpec, ...]:
         """The specs of a size, tagged as this study's.
+
+        Args:
+            size: which.
+            parameters: what stands in place of, or beside, the specs' own parameters.
 
         Raises:
             NotFound: when the study has no such size.
+            SpecError: when a parameter cannot be one.
         """
         if size not in self.specs:
             raise NotFound(
                 f"study {self.name!r} has no size {size!r}: it has {', '.join(self.specs)}"
             )
-        specs = (parse_spec(load_yaml(path.read_bytes())) for path in self.specs[size])
+        documents = (load_yaml(path.read_bytes()) for path in self.specs[size])
+        specs = (
+            parse_spec({**raw, "parameters": {**raw["parameters"], **(parameters or {})}})
+            for raw in documents
+        )
         return tuple(s.model_copy(update={"tags": (*s.tags, *self.tags(size))}) for s in specs)
 
     def tags(self, size: Size) -> tuple[str, str]:

@@ -212,3 +212,37 @@ def test_a_service_that_runs_already_is_used(
         assert url == client.url
     assert f"using the sweep service that runs at {url}" in capsys.readouterr().out
     assert client.is_ready()
+
+
+def test_parameters_can_be_set(
+    client: Client, store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.study.studies", lambda: {"tiny": tiny(tmp_path)})
+
+    def follow(client: Client, sweep_id: str, console: object) -> SweepRecord:
+        play(store, sweep_id, 3.0)
+        return client.sweep(sweep_id)
+
+    monkeypatch.setattr("sweep.cli.progress.follow", follow)
+    command = ["study", "run", "tiny", "-o", str(tmp_path / "reports"), "--set", "x=3e0"]
+    refused = CliRunner().invoke(cli, [*command, "--set", "path=/data/a=b"])
+    assert "parameters.path: Extra inputs are not permitted; got '/data/a=b'" in str(
+        refused.exception
+    )
+    answer = CliRunner().invoke(cli, command)
+    assert answer.exit_code == 0, answer.output
+    (sweep,) = client.sweeps().page(limit=5).items
+    (trial,) = client.trials(sweep.id)
+    assert trial.parameters == {"x": 3.0}
+    assert "did not run as it ships now: its spec differs in parameters" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [(["--set", "path"], "got 'path'"), (["product", "--set", "lr=1"], "one study at a time")],
+)
+def test_bad_settings_are_bad_usage(client: Client, more: list[str], problem: str) -> None:
+    answer = CliRunner().invoke(cli, ["study", "run", "expressivity", *more])
+    assert answer.exit_code == 2
+    assert problem in answer.output
+    assert not client.sweeps().page(limit=1).items
