@@ -205,7 +205,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return " ".join(text.splitlines()).replace("|", "\\|")
 
 
 def _html(study: Study, markdown: str, pictures: Mapping[str, str]) -> str:

@@ -135,6 +135,13 @@ def test_what_a_report_quotes_is_escaped() -> None:
     assert "&lt;script&gt;" in html
 
 
+def test_a_line_break_does_not_end_a_tables_row() -> None:
+    study = made_up("one\r\nstatement")
+    report = make_report(study, results_of(study, [product_trial(0, "relu", 0.1, 1.0)]))
+    assert "| one statement | source |" in report.markdown
+    assert "<td>one statement</td>" in report.html
+
+
 def test_the_same_results_give_the_same_report() -> None:
     study = made_up("A statement")
     trials = [product_trial(0, "relu", 0.1, 1.0)]
