@@ -15,7 +15,7 @@ from sweep.trainables import find, registered
 
 UNDECLARED = {
     "multitask-rl": ("score", "frames", "score_one", "score_two", "tsne_one_0_x", "tsne_one_0_y",
-                     "tsne_one_0_t"),
+                     "tsne_one_0_t", "tsne_one_1_x", "tsne_one_1_y", "tsne_one_1_t"),
 }  # fmt: skip
 """Metrics of trainables that do not say what they report."""
 

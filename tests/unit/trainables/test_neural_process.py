@@ -305,8 +305,8 @@ def run_to(max_t: int, run: NullRun | None = None, **changes: Any) -> NullRun:
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_a_short_training_learns(decoder: Any) -> None:
-    reports = run_to(120, decoder=decoder, eval_every=60, batch_size=16).reports
-    assert [step for step, _ in reports] == [60, 120]
+    reports = run_to(240, decoder=decoder, lr=3e-4, eval_every=120, batch_size=16).reports
+    assert [step for step, _ in reports] == [120, 240]
     untrained = train.metrics(train.build(params(decoder=decoder), 1), train.evaluation(params()))
     assert tuple(untrained) == NEURAL_PROCESS.metrics
     last = reports[-1][1]
