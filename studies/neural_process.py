@@ -79,11 +79,10 @@ STUDY = Study(
         "few points of each. Encoders and decoder as in appendix F; the decoder's conditioning "
         "on the latent variable is what differs. All decoders see the same functions and train "
         "for the same number of steps; the seeds of one decoder are one pack. M replaces the last "
-        "layer of the MLP decoder (section 7); a second form, whose hidden layers see x alone, is "
-        "another reading of appendix F."
+        "layer of the MLP decoder (section 7)."
     ),
     specs={"quick": (path_of("neural-process-quick"),), "full": (path_of("neural-process"),)},
-    labels={"quick": "5,000 steps, where the paper trains to convergence; 5 seeds."},
+    labels={"quick": "12,000 steps, where the paper trains to convergence; 5 seeds."},
     claims=tuple(
         Claim(
             statement=f"The multiplicative decoder reaches a better likelihood than the {name}",
