@@ -200,7 +200,8 @@ def test_a_kind_of_heads_that_did_not_run_leaves_its_own_column_empty() -> None:
     rows = table.rows(results_of(RL, [agent(0, "multihead", 50.0)]))
     assert rows is not None
     assert rows[0] == ["one", "–", "30.0", "–", "–"]
-    assert rows[-1] == ["**mean**", "**–**", "**50.0**", "**–**", "**–**"]
+    assert rows[-2] == ["**mean**", "**–**", "**50.0**", "**–**", "**–**"]
+    assert rows[-1] == ["mean over levels and training", "–", "50.0", "–", "–"]
 
 
 def likelihood(index: int, decoder: str, value: float, step: int) -> TrialRecord:
