@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from studies import path_of
+from studies.comparing import below
 from studies.drawing import COLOURS, draw_lines, mean_curve, panels
-from studies.statistics import difference_of, mean_of
+from studies.statistics import mean_of
 from sweep.study import Claim, Figure, Finding, Study, Table
 
 if TYPE_CHECKING:
@@ -46,15 +47,7 @@ def _perplexities(results: "Results", which: str, metric: str = "best") -> list[
 
 
 def _lower(first: str, second: str) -> "Callable[[Results], Finding | None]":
-    def rule(results: "Results") -> Finding | None:
-        ours, theirs = _perplexities(results, first), _perplexities(results, second)
-        if min(len(ours), len(theirs)) < 2:
-            return None
-        gap = difference_of(theirs, ours)
-        text = f"valid {mean_of(ours)} against {mean_of(theirs)}: lower by {gap}"
-        return Finding(gap.low > 0, text)
-
-    return rule
+    return lambda results: below(_perplexities(results, first), _perplexities(results, second))
 
 
 def _draw_curves(results: "Results") -> "Drawing | None":

@@ -6,8 +6,9 @@ from math import isnan
 from typing import TYPE_CHECKING
 
 from studies import path_of
+from studies.comparing import above
 from studies.drawing import COLOURS, Line, draw_lines, panels
-from studies.statistics import Mean, difference_of, mean_of
+from studies.statistics import Mean, difference_of
 from sweep.study import Claim, Figure, Finding, Study, Table
 
 if TYPE_CHECKING:
@@ -55,15 +56,7 @@ def _gap(results: "Results", first: str, second: str) -> Mean | None:
 
 
 def _beats(first: str, second: str) -> "Callable[[Results], Finding | None]":
-    def rule(results: "Results") -> Finding | None:
-        gap = _gap(results, first, second)
-        if gap is None:
-            return None
-        ours, theirs = mean_of(_scores(results, first)), mean_of(_scores(results, second))
-        text = f"{ours} against {theirs}: above by {gap}"
-        return Finding(gap.low > 0, text)
-
-    return rule
+    return lambda results: above(_scores(results, first), _scores(results, second))
 
 
 def _needs_no_id(results: "Results") -> Finding | None:

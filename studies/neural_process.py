@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from studies import path_of
+from studies.comparing import above
 from studies.drawing import COLOURS, draw_lines, mean_curve, panels
-from studies.statistics import difference_of, mean_of
+from studies.statistics import mean_of
 from sweep.study import Claim, Figure, Finding, Study, Table
 
 if TYPE_CHECKING:
@@ -31,16 +32,10 @@ def _likelihoods(results: "Results", decoder: str) -> list[float]:
     return list(part["last.log_likelihood"].dropna())
 
 
-def _better_than(first: str, second: str) -> "Callable[[Results], Finding | None]":
-    def rule(results: "Results") -> Finding | None:
-        ours, theirs = _likelihoods(results, first), _likelihoods(results, second)
-        if min(len(ours), len(theirs)) < 2:
-            return None
-        gap = difference_of(ours, theirs)
-        text = f"{mean_of(ours)} against {mean_of(theirs)}: above by {gap} nats a point"
-        return Finding(gap.low > 0, text)
-
-    return rule
+def _better_than(decoder: str) -> "Callable[[Results], Finding | None]":
+    return lambda results: above(
+        _likelihoods(results, "mi"), _likelihoods(results, decoder), " nats a point"
+    )
 
 
 def _draw_curves(results: "Results") -> "Drawing | None":
@@ -88,7 +83,7 @@ STUDY = Study(
             statement=f"The multiplicative decoder reaches a better likelihood than the {name}",
             source=_SOURCE,
             published="a plot",
-            rule=_better_than("mi", decoder),
+            rule=_better_than(decoder),
             rule_text="after the same number of steps the 95% interval of the difference of mean "
             "log likelihood lies above 0",
         )

@@ -1,8 +1,6 @@
 """The client and the command line against the real app over real HTTP."""
 
-import itertools
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,32 +22,6 @@ from tests.fixtures import serve
 from tests.unit.api.conftest import TOY, Clock
 from tests.unit.api.test_sweeps import SPEC
 from tests.unit.store.builders import START, at, drive, moved, reported, send, started
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def url(store: MemoryStore, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    numbers = itertools.count(1)
-    app = create_app(
-        store=store,
-        settings=Settings(home=home, embedded=True),
-        clock=Clock(),
-        new_id=lambda: f"id{next(numbers)}",
-        trainables={"toy": TOY},
-    )
-    with serve(app) as address:
-        monkeypatch.setenv("SWEEP_URL", address)
-        yield address
-
-
-@pytest.fixture
-def client(url: str) -> Iterator[Client]:
-    with Client(url) as made:
-        yield made
 
 
 def run(*arguments: str, stdin: str | None = None) -> Any:

@@ -1,16 +1,13 @@
 """`sweep study` against the real app over real HTTP."""
 
-import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from service.app import create_app
-from service.settings import Settings
 from service.store.memory import MemoryStore
 from sweep.cli import local
 from sweep.cli.app import app as cli
@@ -22,32 +19,15 @@ from sweep.states import SweepState, TrialState
 from sweep.study import studies
 from sweep.study.report import make_report
 from sweep.study.results import collect
-from sweep.trainables import registered
+from sweep.trainables import Trainable, registered
 from sweep.wire import ReportRow, Reports, SweepFinished
-from tests.fixtures import serve
-from tests.unit.api.conftest import Clock
 from tests.unit.store.builders import at, drive, moved, send, started
 from tests.unit.study.tiny import tiny
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def client(store: MemoryStore, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    numbers = itertools.count(1)
-    app = create_app(
-        store=store,
-        settings=Settings(home=home, embedded=True),
-        clock=Clock(),
-        new_id=lambda: f"id{next(numbers)}",
-        trainables=registered(),
-    )
-    with serve(app) as address, Client(address) as made:
-        monkeypatch.setenv("SWEEP_URL", address)
-        yield made
+def trainables() -> Mapping[str, Trainable]:
+    return registered()
 
 
 def play(store: MemoryStore, sweep_id: str, *values: float) -> None:
