@@ -66,6 +66,24 @@ class ServiceProcess:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(30)
 
+    def trial_actors(self) -> list[psutil.Process]:
+        """The live processes of trials on the cluster that this service uses."""
+        _, _, port = self._environment["SWEEP_RAY_ADDRESS"].rpartition(":")
+        found = []
+        for process in psutil.process_iter():
+            try:
+                parent = process.parent()
+                if (
+                    "TrialActor" in " ".join(process.cmdline())
+                    and process.status() != psutil.STATUS_ZOMBIE
+                    and parent is not None
+                    and any(part.endswith(f":{port}") for part in parent.cmdline())
+                ):
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return found
+
     def drivers(self, sweep_id: str) -> list[psutil.Process]:
         """The live driver processes of this service's sweep."""
         log = f"{self.home}/drivers/{sweep_id}-"

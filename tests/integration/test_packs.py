@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import psutil
 import pytest
 
 import studies
@@ -118,17 +117,9 @@ def test_a_killed_pack_goes_on_in_halves_from_its_states(service: ServiceProcess
     client = service.start()
     sweep = client.submit({**long_one(), "pack": 8})
     wait_for(lambda: saved(service, sweep), "saved states")
-    (actor,) = pack_processes(sweep)
+    (actor,) = service.trial_actors()
     actor.kill()
     trials = check_whole(client, sweep)
     assert client.sweep(sweep.id).epoch == 1
     assert {trial.attempts for trial in trials} == {2}
     assert len({trial.pack for trial in trials}) == 2
-
-
-def pack_processes(sweep: SweepRecord) -> list[psutil.Process]:
-    return [
-        process
-        for process in psutil.process_iter()
-        if "TrialActor" in " ".join(process.cmdline()) and process.status() != "zombie"
-    ]
