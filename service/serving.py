@@ -128,12 +128,13 @@ def _dispatching(
             os.kill(os.getpid(), signal.SIGTERM)
 
     thread = threading.Thread(target=run, name="dispatcher")
-    thread.start()
     try:
+        thread.start()  # it may fail, and ask for the end, before this returns
         yield
     finally:
         stop.set()
-        thread.join()
+        if thread.ident is not None:
+            thread.join()
         if failures:
             raise SweepError(f"the dispatcher failed: {failures[0]}") from failures[0]
 
