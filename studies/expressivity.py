@@ -106,7 +106,9 @@ def _mlp_uses_all(results: "Results") -> Finding | None:
     if not d:
         return None
     share = min(u / a for u, a in zip(used, all_of, strict=True))
-    return Finding(share > 0.9, f"at least {share:.0%} of an MLP's weights on the dot product")
+    return Finding(
+        share > 0.9, f"of an MLP's weights on dot products {share:.0%} or more at every d"
+    )
 
 
 def _draw_needed(results: "Results") -> "Drawing | None":
@@ -213,6 +215,9 @@ STUDY = Study(
             published="a plot",
             rule=_pruning_shrinks,
             rule_text="at the largest d fewer than half of the weights are 0.001 or more",
+            tried="Counted are the weights of the smallest network that reaches the error, after "
+            "6,000 steps at its best rate. A dot product takes one unit and sheds the rest; of a "
+            "sum's weights most stay above 0.001.",
         ),
         Claim(
             statement="An MLP uses all its parameters",
