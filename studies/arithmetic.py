@@ -133,8 +133,11 @@ def _xor_is_hardest(all_of: "Cells") -> tuple[bool, str] | None:
         return None
     hardest = bool((best["logical_xor"] <= best.min(axis=1) + 0.02).all())
     first = best["logical_xor"].idxmax() == "multiply"
-    text = ", ".join(f"{name} {value:.2f}" for name, value in best["logical_xor"].items())
-    return hardest and first, f"XOR: {text}"
+    shown = (
+        f"{name} {xor:.2f} ({logical_and:.2f}, {logical_or:.2f})"
+        for name, (logical_and, logical_or, xor) in zip(best.index, best.to_numpy(), strict=True)
+    )
+    return hardest and first, f"XOR (AND, OR): {', '.join(shown)}"
 
 
 def _range_matters(all_of: "Cells") -> tuple[bool, str] | None:
