@@ -19,9 +19,9 @@ _OTHERS = ("mlp", "multihead")
 
 
 _TRIED = (
-    "Half as many steps, too. At a constant rate the error of one repeat goes up and "
-    "down by more than the models differ, and repeats have different tasks, so that 20 of them "
-    "leave an interval of about one either way."
+    "Half as many steps, too. At a constant rate the error of one repeat goes up and down by more "
+    "than the models differ, and repeats have different tasks, so that 20 of them leave a wide "
+    "interval."
 )
 
 
