@@ -9,10 +9,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from sweep.spec import SweepSpec
-from sweep.states import SweepState, TrialState
+from sweep.states import SweepState, TrialState, WantedState
 
 Item = TypeVar("Item")
 Nonfinite = Literal["nan", "inf", "-inf"]
@@ -37,6 +37,18 @@ class Best(_Record):
     step: int
 
 
+class Usage(_Record):
+    """What a sweep has used so far, by all of its drivers."""
+
+    seconds: float = Field(default=0, ge=0, allow_inf_nan=False)
+    """While it was running."""
+    gpu_seconds: float = Field(default=0, ge=0, allow_inf_nan=False)
+    trial_steps: int = Field(default=0, ge=0, lt=2**63)
+    """Also those that a trial had to train again."""
+    trials: int = Field(default=0, ge=0, lt=2**31)
+    """Trials that were started."""
+
+
 class SweepRecord(_Record):
     """A sweep as the service answers it."""
 
@@ -52,6 +64,19 @@ class SweepRecord(_Record):
     best: Best | None = None
     epoch: int = 0
     """How many drivers have been started for it."""
+    wanted: WantedState = WantedState.RUN
+    """What its driver was asked to do."""
+    weight: float = 1
+    waiting: str | None = None
+    """Why nothing of it is training, while it is queued or running."""
+    places: int | None = None
+    """How many of its trials, or packs, may train at once, for the others' sake."""
+    used: Usage = Usage()
+    """What it has used of its budget."""
+    edits: int = 0
+    """How often trials were added to it, or had tried again."""
+    excluded_nodes: Mapping[str, str] = {}
+    """Nodes on which none of its trials is started any more, and why."""
     created_by: str
     created_at: datetime
     started_at: datetime | None = None
@@ -116,6 +141,10 @@ class TrialRecord(_Record):
     pack: str | None = None
     attempts: int = 0
     node: str | None = None
+    checkpoint: str | None = None
+    """Where its last saved state lies."""
+    best_checkpoint: str | None = None
+    """Where the state that it saved at its best value lies."""
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None

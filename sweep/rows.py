@@ -45,6 +45,11 @@ class TrialRow:
     rung_value: float | None = None
     checkpoint: str | None = None
     checkpoint_step: int = 0
+    best_checkpoint: str | None = None
+    works: list[str] = field(default_factory=list)
+    """The names of the works that it trained in, for their logs."""
+    edit: int = 0
+    """The edit of the sweep that added it or had it tried again; 0: none."""
     started_at: datetime | None = None
     ended_at: datetime | None = None
 
@@ -133,6 +138,8 @@ def to_record(row: TrialRow, sweep_id: str) -> TrialRecord:
         pack=row.pack,
         attempts=row.attempts,
         node=row.node,
+        checkpoint=row.checkpoint,
+        best_checkpoint=row.best_checkpoint,
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,

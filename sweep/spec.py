@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
+    PositiveFloat,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -57,6 +58,16 @@ class Resources(_Model):
 
     cpu: float = Field(default=1, ge=0)
     gpu: float = Field(default=0, ge=0)
+    memory: float = Field(default=0, ge=0, description="GiB of main memory.")
+    custom: Mapping[Annotated[str, Field(min_length=1, max_length=100)], PositiveFloat] = Field(
+        default={}, max_length=20, description="Amounts of resources that your nodes offer by name."
+    )
+    accelerator_type: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="Ray's name of the accelerator that the node must have, such as A100.",
+    )
 
     @model_validator(mode="after")
     def _whole_gpus(self) -> Self:
@@ -65,6 +76,19 @@ class Resources(_Model):
         if self.cpu == 0 and self.gpu == 0:
             raise ValueError("cpu and gpu are both 0: a trial must reserve something")
         return self
+
+
+class Budget(_Model):
+    """What a sweep may use in all; at a limit it ends cleanly, with reason 'budget'."""
+
+    trials: Count | None = Field(default=None, description="Trials that are started.")
+    trial_steps: Count | None = Field(default=None, description="Steps, summed over trials.")
+    hours: PositiveFloat | None = Field(
+        default=None, description="Hours that the sweep is running; pauses do not count."
+    )
+    gpu_hours: PositiveFloat | None = Field(
+        default=None, description="Hours of trials' reserved GPUs."
+    )
 
 
 class GridSearch(_Model):
@@ -213,7 +237,19 @@ class SweepSpec(_Model):
     max_failures: int = Field(
         default=2, ge=0, strict=True, description="How often a trial that failed is tried again."
     )
-    priority: int = Field(default=0, strict=True, description="Higher goes first in the queue.")
+    priority: int = Field(
+        default=0,
+        strict=True,
+        description="Higher goes first: in the queue, and on the cluster, where running sweeps of "
+        "lower priority make room at their trials' next saved states.",
+    )
+    weight: float = Field(
+        default=1,
+        gt=0,
+        le=1_000,
+        description="Share of the cluster among running sweeps of equal priority.",
+    )
+    budget: Budget = Budget()
     reuse_actors: bool | None = Field(
         default=None,
         description="Run many trials in one process. Safe when the trainable leaves no state "

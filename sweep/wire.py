@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-from sweep.records import Nonfinite, Origin
-from sweep.spec import SweepSpec
+from sweep.records import Nonfinite, Origin, Usage
+from sweep.spec import Budget, Resources, SweepSpec
 from sweep.states import SweepState, TrialState, WantedState
 
 MAX_BATCH_MESSAGES = 2_000
@@ -93,10 +93,15 @@ class Assignment(_Wire):
     spec: SweepSpec
     code: str
     """The training function, as `package.module:function`."""
-    cpu: float
-    gpu: float
+    resources: Resources
+    """What each trial reserves."""
     reuse_actors: bool
     max_concurrent: int | None
+    used: Usage = Usage()
+    excluded_nodes: Mapping[str, str] = {}
+    """Nodes on which no trial of the sweep is started, by Ray's id, and why."""
+    edits: int = 0
+    """How many edits the tasks and the spec show."""
     lease_s: float
     checkpoint_root: str
     """The folder under which this sweep's trials save their states."""
@@ -190,8 +195,33 @@ class RestartAsked(_Wire):
     max_t: Step
 
 
+class NodeExcluded(_Wire):
+    """No trial of the sweep is started on that node any more."""
+
+    kind: Literal["node"] = "node"
+    node: Text = Field(min_length=1, max_length=200)
+    """Ray's id of the node."""
+    reason: Text = Field(max_length=1_000)
+    time: Time
+
+
+class LogWritten(_Wire):
+    """What a process printed while it trained; `work` names what it trained.
+
+    A trial alone is the work `{index}-{attempt}`; a pack is named by its first member.
+    """
+
+    kind: Literal["log"] = "log"
+    work: Text = Field(min_length=1, max_length=40)
+    seq: Index
+    """Counts the pieces of a work from 0."""
+    stream: Literal["stdout", "stderr"]
+    text: Text = Field(max_length=70_000)
+    time: Time
+
+
 class SweepFinished(_Wire):
-    """The driver is done; nothing follows."""
+    """The driver is done; nothing follows. State paused: its trials go on later."""
 
     kind: Literal["finished"] = "finished"
     state: SweepState
@@ -206,30 +236,62 @@ Message = Annotated[
     | CheckpointSaved
     | RungDecided
     | RestartAsked
+    | NodeExcluded
+    | LogWritten
     | SweepFinished,
     Field(discriminator="kind"),
 ]
+
+
+class Known(_Wire):
+    """How much of the sweep the driver has seen."""
+
+    trials: Index
+    """It knows the trials with a lower index."""
+    edits: Index = 0
+    """It knows the edits up to this one."""
 
 
 class Batch(_Wire):
     """Messages in the order in which they came about."""
 
     messages: tuple[Message, ...] = Field(max_length=MAX_BATCH_MESSAGES)
-    known_trials: Index
-    """How many trials the driver knows: those with a lower index."""
+    known: Known
+
+
+class Signs(_Wire):
+    """What a driver sees around it."""
+
+    pid: Index | None = None
+    host: Text | None = None
+    cluster: Mapping[Text, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        default={}, max_length=1_000
+    )
+    """What the cluster's nodes offer in all, by Ray's names; empty when not known."""
+    places: Index = 0
+    """How many places it could use now: works that run or wait. A work is a trial alone, or
+    a pack; it takes the resources of one trial."""
+    waiting: Text | None = Field(default=None, max_length=1_000)
+    """Why nothing is training, in words for the user."""
+    used: Usage = Usage()
 
 
 class Heartbeat(_Wire):
     """The driver is alive; extends its lease."""
 
-    known_trials: Index
-    pid: Index | None = None
-    host: Text | None = None
+    known: Known
+    signs: Signs = Signs()
 
 
 class Ack(_Wire):
-    """The service's answer: what is wanted now, and trials that the driver lacks."""
+    """The service's answer: what is wanted now, and what the driver has not seen yet."""
 
     wanted: WantedState
     max_concurrent: int | None = None
+    budget: Budget = Budget()
+    places: int | None = None
+    """How many works may train at once, so that others get their share; None: any number."""
     trials: tuple[TrialTask, ...] = ()
+    """Trials that were added, or that are to be tried again."""
+    edits: int = 0
+    """The last edit that `trials` shows."""

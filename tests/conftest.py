@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from service.store.interface import Store
+from service.store.open import migrate, open_store
 from tests.fixtures import RayCluster, start_postgres
 
 
@@ -22,6 +24,16 @@ def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster
     cluster.start()
     yield cluster
     cluster.stop()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty store in a SQLite file."""
+    url = f"sqlite:///{tmp_path / 'sweep.db'}"
+    migrate(url)
+    opened = open_store(url)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from sweep.records import TrialRecord
 from sweep.rows import TrialRow, to_record, to_task
 from sweep.spec import SweepSpec
 from sweep.states import FINAL_TRIAL_STATES
-from sweep.wire import Batch, Message, ReportRow, TrialTask
+from sweep.wire import Batch, Known, Message, ReportRow, TrialTask
 
 
 class Ledger:
@@ -33,7 +33,7 @@ class Ledger:
 
     def take(self, messages: Sequence[Message]) -> None:
         """Take messages in."""
-        batch = Batch.model_construct(messages=tuple(messages), known_trials=0)
+        batch = Batch.model_construct(messages=tuple(messages), known=Known(trials=0))
         named = trials_named(batch)
         before = sum(self.rows[index].step or 0 for index in named)
         changes = apply(

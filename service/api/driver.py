@@ -36,12 +36,14 @@ def assignment(context: In, driver: Driver) -> Assignment:
         epoch=driver.epoch,
         spec=sweep.spec,
         code=trainable.code,
-        cpu=resources.cpu,
-        gpu=resources.gpu,
+        resources=resources,
         reuse_actors=trainable.reuse_actors if reuse is None else reuse,
         max_concurrent=sweep.spec.max_concurrent,
         lease_s=context.settings.lease_s,
         checkpoint_root=context.settings.checkpoints,
+        used=sweep.used,
+        edits=sweep.edits,
+        excluded_nodes=sweep.excluded_nodes,
     )
 
 
@@ -86,11 +88,4 @@ def batch(context: In, driver: Driver, messages: Annotated[Batch, Depends(_batch
 )
 def heartbeat(context: In, driver: Driver, beat: Annotated[Heartbeat, Depends(_heartbeat)]) -> Ack:
     """Extend the driver's lease."""
-    return context.store.heartbeat(
-        driver,
-        known_trials=beat.known_trials,
-        now=context.clock(),
-        lease=context.lease,
-        pid=beat.pid,
-        host=beat.host,
-    )
+    return context.store.heartbeat(driver, beat, now=context.clock(), lease=context.lease)

@@ -28,7 +28,7 @@ from sweep.records import (
 from sweep.space import PlannedTrial
 from sweep.spec import SweepSpec
 from sweep.states import SweepState, WantedState
-from sweep.wire import Ack, Batch, RungPage, TaskPage
+from sweep.wire import Ack, Batch, Heartbeat, RungPage, TaskPage
 
 
 @dataclass(frozen=True)
@@ -202,20 +202,13 @@ class Store(Protocol):
         ...
 
     def heartbeat(
-        self,
-        driver: DriverIdentity,
-        *,
-        known_trials: int,
-        now: datetime,
-        lease: timedelta,
-        pid: int | None = None,
-        host: str | None = None,
+        self, driver: DriverIdentity, beat: Heartbeat, *, now: datetime, lease: timedelta
     ) -> Ack:
-        """Extend the lease (also an expired one that no successor took).
+        """Extend the lease (also an expired one that no successor took); keep the signs.
 
-        Answers at most 1,000 trials with index >= known_trials, in order. `wanted` is
-        cancel when the sweep was ended by other means. Raises `Fenced` when a higher
-        epoch exists or this driver has ended.
+        Answers at most 1,000 trials that the driver does not know, in order, and then those
+        of the next edit that it has not seen. `wanted` is cancel when the sweep was ended by
+        other means. Raises `Fenced` when a higher epoch exists or this driver has ended.
         """
         ...
 

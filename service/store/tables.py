@@ -73,6 +73,7 @@ sweeps = Table(
     Column("wanted", String(16), nullable=False),
     Column("reason", Text),
     Column("priority", BigInteger, nullable=False),
+    Column("weight", Float(53), nullable=False),
     Column("tags", Json, nullable=False),
     Column("spec", JSON, nullable=False),  # not JSONB, which forgets the order of keys
     Column("metric", Text, nullable=False),
@@ -80,6 +81,11 @@ sweeps = Table(
     Column("epoch", Integer, nullable=False),
     Column("fruitless_drivers", Integer, nullable=False),
     Column("num_trials", Integer, nullable=False),
+    Column("edits", Integer, nullable=False),
+    Column("waiting", Text),
+    Column("places", Integer),
+    Column("used", Json, nullable=False),
+    Column("excluded_nodes", Json, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("started_at", UtcDateTime),
@@ -122,6 +128,9 @@ trials = Table(
     Column("rung_value", Float(53)),
     Column("checkpoint", Text),
     Column("checkpoint_step", BigInteger, nullable=False),
+    Column("best_checkpoint", Text),
+    Column("works", Json, nullable=False),
+    Column("edit", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
@@ -177,6 +186,26 @@ drivers = Table(
     Column("ended_reason", Text),
     Column("host", Text),
     Column("pid", BigInteger),
+    Column("cluster", Json, nullable=False),
+    Column("places", Integer, nullable=False),
+)
+
+logs = Table(
+    "logs",
+    metadata,
+    Column(
+        "sweep_pk",
+        Key,
+        ForeignKey("sweeps.pk", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("work", String(40), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("stream", String(6), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("time", UtcDateTime, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 events = Table(

@@ -72,7 +72,7 @@ def test_a_killed_driver_has_a_successor_that_runs_only_what_is_left(
 def late_report() -> dict[str, Any]:
     row = {"step": 10_000, "time": "2030-01-01T00:00:00Z", "values": {"score": 1e9}}
     message = {"kind": "reports", "trial": 11, "attempt": 1, "rows": [row]}
-    return {"messages": [message], "known_trials": 12}
+    return {"messages": [message], "known": {"trials": 12}}
 
 
 def test_a_killed_server_is_started_again_and_its_drivers_catch_up(

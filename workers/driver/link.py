@@ -2,7 +2,6 @@
 
 import logging
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -77,13 +76,11 @@ class Link:
         with self._outbox.batch() as messages:
             if not messages:
                 return None
-            return self._service.send(messages, known_trials=self._sweep.known_trials)
+            return self._service.send(messages, known=self._sweep.known)
 
     def _beat(self) -> Ack:
         return self._service.heartbeat(
-            Heartbeat(
-                known_trials=self._sweep.known_trials, pid=os.getpid(), host=socket.gethostname()
-            )
+            Heartbeat(known=self._sweep.known, signs=self._sweep.signs())
         )
 
     def _attempt(self, call: Callable[[], Ack | None]) -> bool:

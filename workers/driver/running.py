@@ -1,5 +1,7 @@
 """A running sweep as its threads share it: the core, a lock and a way out for messages."""
 
+import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +12,7 @@ from sweep.records import Origin
 from sweep.rungs import rung_steps
 from sweep.spec import Halving
 from sweep.states import WantedState
-from sweep.wire import Ack, Assignment, Message, TrialTask
+from sweep.wire import Ack, Assignment, Known, Message, Signs, TrialTask
 from workers.driver.core import SweepCore
 from workers.driver.live import PackAnswer, ProcessBusy, TrialPlan, WorkPlan, WorkUpdate
 
@@ -43,6 +45,7 @@ class RunningSweep:
         self._finished = False
         self._clock = clock
         self._emit = emit
+        self._edits = assignment.edits
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         """Nothing: Tune pickles its parts into an experiment state that nobody reads."""
@@ -110,6 +113,7 @@ class RunningSweep:
         """Take in what the service answered."""
         with self._lock:
             self._core.add(ack.trials)
+            self._edits = max(self._edits, ack.edits)
             self._core.max_concurrent = ack.max_concurrent
             if ack.wanted is WantedState.CANCEL:
                 self._core.cancel(self._clock())
@@ -127,10 +131,15 @@ class RunningSweep:
             self._core.spread_over(slots)
 
     @property
-    def known_trials(self) -> int:
-        """How many trials this driver knows of."""
+    def known(self) -> Known:
+        """How much of the sweep this driver has seen."""
         with self._lock:
-            return self._core.known_trials
+            return Known(trials=self._core.known_trials, edits=self._edits)
+
+    def signs(self) -> Signs:
+        """What the service is told at each heartbeat."""
+        with self._lock:
+            return Signs(pid=os.getpid(), host=socket.gethostname())
 
     @property
     def done(self) -> bool:

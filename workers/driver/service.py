@@ -10,6 +10,7 @@ from sweep.wire import (
     Assignment,
     Batch,
     Heartbeat,
+    Known,
     Message,
     RungEntry,
     RungPage,
@@ -66,9 +67,9 @@ class DriverService:
             after = page.next_after
         return found
 
-    def send(self, messages: Sequence[Message], *, known_trials: int) -> Ack:
+    def send(self, messages: Sequence[Message], *, known: Known) -> Ack:
         """Send a batch of messages."""
-        batch = Batch(messages=tuple(messages), known_trials=known_trials)
+        batch = Batch(messages=tuple(messages), known=known)
         return Ack.model_validate_json(self._call("POST", "/batch", batch.model_dump_json()))
 
     def heartbeat(self, beat: Heartbeat) -> Ack:

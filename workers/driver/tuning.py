@@ -138,7 +138,10 @@ def run_on_tune(sweep: RunningSweep) -> None:
             scheduler=GroupedASHA(sweep),
             callbacks=[_LeaveWhenDone(sweep)],
             num_samples=-1,
-            resources_per_trial={"cpu": assignment.cpu, "gpu": assignment.gpu},
+            resources_per_trial={
+                "cpu": assignment.resources.cpu,
+                "gpu": assignment.resources.gpu,
+            },
             storage_path=folder,
             reuse_actors=assignment.reuse_actors,
             raise_on_failed_trial=False,
@@ -159,7 +162,10 @@ def _slots(assignment: Assignment) -> int:
     resources = ray.cluster_resources()
     fits = [
         resources.get(name, 0) / need
-        for name, need in (("CPU", assignment.cpu), ("GPU", assignment.gpu))
+        for name, need in (
+            ("CPU", assignment.resources.cpu),
+            ("GPU", assignment.resources.gpu),
+        )
         if need > 0
     ]
     slots = max(1, int(min(fits)))

@@ -12,9 +12,9 @@ from service.store.tables import drivers, reports, rung_decisions, sweeps, trial
 from sweep.applying import Changes, apply, event_trial, trials_named
 from sweep.errors import Fenced
 from sweep.rows import TrialRow, to_task
-from sweep.spec import parse_spec
+from sweep.spec import Budget, parse_spec
 from sweep.states import FINAL_SWEEP_STATES, SweepState, WantedState
-from sweep.wire import Ack, Batch, ReportRow
+from sweep.wire import Ack, Batch, Heartbeat, Known, ReportRow
 
 _NEW_TRIALS = 1_000
 _IN_CHUNK = 500
@@ -23,20 +23,24 @@ _IN_CHUNK = 500
 def heartbeat(
     connection: Connection,
     driver: DriverIdentity,
+    beat: Heartbeat,
     *,
-    known_trials: int,
     expires: datetime,
-    pid: int | None,
-    host: str | None,
 ) -> Ack:
-    """Extend a driver's lease."""
+    """Extend a driver's lease and keep what it sees."""
     sweep = _hold(connection, driver, expires)
+    signs = beat.signs
     connection.execute(
         update(drivers)
         .where(drivers.c.sweep_pk == sweep.pk, drivers.c.epoch == driver.epoch)
-        .values(pid=pid, host=host)
+        .values(pid=signs.pid, host=signs.host, cluster=dict(signs.cluster), places=signs.places)
     )
-    return _ack(connection, sweep, known_trials)
+    connection.execute(
+        update(sweeps)
+        .where(sweeps.c.pk == sweep.pk)
+        .values(waiting=signs.waiting, used=signs.used.model_dump())
+    )
+    return _ack(connection, sweep, beat.known)
 
 
 def apply_batch(
@@ -52,7 +56,7 @@ def apply_batch(
     if SweepState(sweep.state) not in FINAL_SWEEP_STATES:
         _write(connection, sweep, driver, batch, now)
         sweep = sweep_rows.find(connection, driver.sweep_id)
-    return _ack(connection, sweep, batch.known_trials)
+    return _ack(connection, sweep, batch.known)
 
 
 def _hold(connection: Connection, driver: DriverIdentity, expires: datetime) -> convert.AnyRow:
@@ -76,19 +80,23 @@ def _hold(connection: Connection, driver: DriverIdentity, expires: datetime) -> 
     return sweep
 
 
-def _ack(connection: Connection, sweep: convert.AnyRow, known_trials: int) -> Ack:
+def _ack(connection: Connection, sweep: convert.AnyRow, known: Known) -> Ack:
+    """What the driver has not seen: new trials first, then one edit after the other."""
     index = trials.c["index"]
-    rows = connection.execute(
-        select(trials)
-        .where(trials.c.sweep_pk == sweep.pk, index >= known_trials)
-        .order_by(index)
-        .limit(_NEW_TRIALS)
-    )
+    mine = select(trials).where(trials.c.sweep_pk == sweep.pk).order_by(index)
+    rows = connection.execute(mine.where(index >= known.trials).limit(_NEW_TRIALS)).all()
+    edits = known.edits
+    if not rows and sweep.edits > edits:
+        edits += 1
+        rows = connection.execute(mine.where(trials.c.edit == edits)).all()
     over = SweepState(sweep.state) in FINAL_SWEEP_STATES
     return Ack(
         wanted=WantedState.CANCEL if over else WantedState(sweep.wanted),
         max_concurrent=sweep.spec.get("max_concurrent"),
+        budget=Budget.model_validate(sweep.spec.get("budget", {})),
+        places=sweep.places,
         trials=tuple(to_task(convert.trial_row(row), sweep.id) for row in rows),
+        edits=edits,
     )
 
 

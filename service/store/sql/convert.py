@@ -12,10 +12,11 @@ from sweep.records import (
     RungRecord,
     SweepRecord,
     TokenRecord,
+    Usage,
 )
 from sweep.rows import TrialRow, trial_id
 from sweep.spec import parse_spec
-from sweep.states import SweepState, TrialState
+from sweep.states import SweepState, TrialState, WantedState
 from sweep.wire import ReportRow, RungEntry
 
 AnyRow = Any
@@ -56,6 +57,13 @@ def sweep_record(row: AnyRow, counts: Mapping[str, int], best: AnyRow | None) ->
             value=best.best, trial_id=trial_id(row.id, best._mapping["index"]), step=best.best_step
         ),
         epoch=row.epoch,
+        wanted=WantedState(row.wanted),
+        weight=row.weight,
+        waiting=row.waiting,
+        edits=row.edits,
+        places=row.places,
+        used=Usage.model_validate(row.used),
+        excluded_nodes=row.excluded_nodes,
         created_by=row.created_by,
         created_at=row.created_at,
         started_at=row.started_at,

@@ -86,6 +86,8 @@ def start(
             token_hash=token_hash,
             started_at=now,
             lease_expires_at=now + lease,
+            cluster={},
+            places=0,
         )
     )
     _tell(connection, "driver.started", sweep_id, epoch, now)

@@ -25,7 +25,7 @@ from sweep.records import (
 )
 from sweep.space import PlannedTrial
 from sweep.states import SweepState
-from sweep.wire import Ack, Batch, RungPage, TaskPage
+from sweep.wire import Ack, Batch, Heartbeat, RungPage, TaskPage
 
 
 class SqlStore:
@@ -151,25 +151,11 @@ class SqlStore:
             return drivers.identify(connection, token_hash)
 
     def heartbeat(
-        self,
-        driver: DriverIdentity,
-        *,
-        known_trials: int,
-        now: datetime,
-        lease: timedelta,
-        pid: int | None = None,
-        host: str | None = None,
+        self, driver: DriverIdentity, beat: Heartbeat, *, now: datetime, lease: timedelta
     ) -> Ack:
         """See `Store`."""
         with transaction(self._engine, writes=True) as connection:
-            return batches.heartbeat(
-                connection,
-                driver,
-                known_trials=known_trials,
-                expires=now + lease,
-                pid=pid,
-                host=host,
-            )
+            return batches.heartbeat(connection, driver, beat, expires=now + lease)
 
     def apply_batch(
         self, driver: DriverIdentity, batch: Batch, *, now: datetime, lease: timedelta

@@ -13,7 +13,7 @@ from service.store.interface import NewSweep
 from service.store.sql import audit, convert
 from service.store.tables import sweeps, trials
 from sweep.errors import Conflict, NotFound
-from sweep.records import Page, SweepRecord
+from sweep.records import Page, SweepRecord, Usage
 from sweep.rows import planned_row
 from sweep.space import PlannedTrial
 from sweep.states import (
@@ -39,6 +39,7 @@ def create(connection: Connection, sweep: NewSweep, planned: Iterable[PlannedTri
             state=SweepState.QUEUED.value,
             wanted=WantedState.RUN.value,
             priority=spec.priority,
+            weight=spec.weight,
             tags=list(spec.tags),
             spec=spec.model_dump(mode="json"),
             metric=spec.metric.name,
@@ -46,6 +47,9 @@ def create(connection: Connection, sweep: NewSweep, planned: Iterable[PlannedTri
             epoch=0,
             fruitless_drivers=0,
             num_trials=0,
+            edits=0,
+            used=Usage().model_dump(),
+            excluded_nodes={},
             created_by=sweep.created_by,
             created_at=sweep.created_at,
         )

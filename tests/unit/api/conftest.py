@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict
 from service.app import create_app
 from service.settings import Settings
 from service.store.interface import Store
-from service.store.open import migrate, open_store
 from sweep.trainables import PublishedLayout, Trainable
 
 
@@ -59,15 +58,6 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    url = f"sqlite:///{tmp_path / 'sweep.db'}"
-    migrate(url)
-    opened = open_store(url)
-    yield opened
-    opened.close()
 
 
 def make_app(store: Store, clock: Clock, home: Path, *, embedded: bool) -> FastAPI:

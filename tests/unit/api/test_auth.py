@@ -99,7 +99,7 @@ def test_a_drivers_token_is_good_for_its_own_routes_alone(
 
 
 def batch(*messages: dict[str, Any]) -> dict[str, Any]:
-    return {"messages": list(messages), "known_trials": 6}
+    return {"messages": list(messages), "known": {"trials": 6}}
 
 
 STARTED = {"kind": "started", "trial": 0, "attempt": 1, "time": "2026-01-01T00:00:00Z"}
@@ -118,7 +118,7 @@ def test_a_late_driver_is_fenced_out_over_rest(
         clock.pass_by(60)
     late = client.post("/v1/driver/batch", json=batch(STARTED), headers=tokens[0])
     assert (late.status_code, late.json()["code"]) == (409, "fenced")
-    beat = client.post("/v1/driver/heartbeat", json={"known_trials": 6}, headers=tokens[0])
+    beat = client.post("/v1/driver/heartbeat", json={"known": {"trials": 6}}, headers=tokens[0])
     assert beat.status_code == 409
     good = client.post("/v1/driver/batch", json=batch(STARTED), headers=tokens[1])
     assert (good.status_code, good.json()["wanted"]) == (200, "run")

@@ -64,9 +64,9 @@ def test_a_body_past_its_limit_is_refused_whatever_its_length_is_said_to_be(
         b"\xff",
         b"[" * 100_000,
         b'{"\\ud800": 1}',
-        b'{"name": "\\ud800", "known_trials": "\\ud800"}',
-        b'{"name": NaN, "known_trials": NaN}',
-        b'{"name": %b, "known_trials": %b}' % (b"1" * 5_000, b"1" * 5_000),
+        b'{"name": "\\ud800", "known": "\\ud800"}',
+        b'{"name": NaN, "known": NaN}',
+        b'{"name": %b, "known": %b}' % (b"1" * 5_000, b"1" * 5_000),
     ],
     ids=["empty", "broken", "list", "bytes", "deep", "key", "surrogate", "nan", "huge"],
 )
@@ -95,7 +95,7 @@ def test_a_metric_named_by_half_a_surrogate_pair_is_refused(
     time = '"time": "2026-01-01T00:00:00Z"'
     row = f'{{"step": 1, {time}, "values": {{"\\ud800": 1.0}}}}'
     message = f'{{"kind": "reports", "trial": 0, "attempt": 1, "rows": [{row}]}}'
-    body = f'{{"known_trials": 6, "messages": [{message}]}}'
+    body = f'{{"known": {{"trials": 6}}, "messages": [{message}]}}'
     answer = guarded.post(path, content=body, headers={**JSON, **bearers[path]})
     assert answer.status_code == 422, answer.text
 
@@ -104,13 +104,13 @@ def test_a_heartbeat_and_the_rungs_of_a_driver(
     guarded: TestClient, bearers: dict[str, dict[str, str]]
 ) -> None:
     headers = bearers["/v1/driver/batch"]
-    beat = guarded.post("/v1/driver/heartbeat", json={"known_trials": 4}, headers=headers)
+    beat = guarded.post("/v1/driver/heartbeat", json={"known": {"trials": 4}}, headers=headers)
     assert beat.status_code == 200
     assert beat.json()["wanted"] == "run"
     assert [t["index"] for t in beat.json()["trials"]] == [4, 5]
     entry = {"step": 1, "trial": 0, "group": "{}", "value": 0.5, "peers": 3, "decision": "stop"}
     told = {"kind": "rung", "entry": {**entry, "time": "2026-01-01T00:00:00Z"}}
-    batch = {"known_trials": 6, "messages": [told]}
+    batch = {"known": {"trials": 6}, "messages": [told]}
     assert guarded.post("/v1/driver/batch", json=batch, headers=headers).status_code == 200
     page = guarded.get("/v1/driver/rungs", headers=headers).json()
     assert [(e["trial"], e["decision"]) for e in page["items"]] == [(0, "stop")]
@@ -146,7 +146,7 @@ def test_the_openapi_document_describes_every_body(client: TestClient) -> None:
 def test_an_answer_is_short_however_much_is_wrong(
     guarded: TestClient, bearers: dict[str, dict[str, str]]
 ) -> None:
-    batch = {"known_trials": 6, "messages": [{"kind": "nope"}] * 2_000}
+    batch = {"known": {"trials": 6}, "messages": [{"kind": "nope"}] * 2_000}
     headers = bearers["/v1/driver/batch"]
     answer = guarded.post("/v1/driver/batch", json=batch, headers=headers)
     assert answer.status_code == 422

@@ -1,4 +1,4 @@
-"""The real app over real HTTP, on a store in memory."""
+"""The real app over real HTTP, on SQLite."""
 
 import itertools
 from collections.abc import Iterator, Mapping
@@ -8,16 +8,11 @@ import pytest
 
 from service.app import create_app
 from service.settings import Settings
-from service.store.memory import MemoryStore
+from service.store.interface import Store
 from sweep.client import Client
 from sweep.trainables import Trainable
 from tests.fixtures import serve
 from tests.unit.api.conftest import TOY, Clock
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
 
 
 @pytest.fixture
@@ -27,7 +22,7 @@ def trainables() -> Mapping[str, Trainable]:
 
 @pytest.fixture
 def url(
-    store: MemoryStore,
+    store: Store,
     home: Path,
     trainables: Mapping[str, Trainable],
     monkeypatch: pytest.MonkeyPatch,

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from service.app import create_app
 from service.auth import issue_token
 from service.settings import Settings
-from service.store.memory import MemoryStore
+from service.store.interface import Store
 from sweep.cli.app import app as cli
 from sweep.cli.app import main
 from sweep.client import Client, default_url
@@ -39,7 +39,7 @@ def run_main(
     return int(ended.value.code or 0), captured.out, captured.err
 
 
-def finish(store: MemoryStore, sweep_id: str, state: SweepState = SweepState.COMPLETED) -> None:
+def finish(store: Store, sweep_id: str, state: SweepState = SweepState.COMPLETED) -> None:
     driver = drive(store, sweep_id)
     for index, score in enumerate((0.5, 0.25, 0.75)):
         send(
@@ -53,7 +53,7 @@ def finish(store: MemoryStore, sweep_id: str, state: SweepState = SweepState.COM
     send(store, driver, SweepFinished(state=state, time=at(99)), known=6)
 
 
-def test_the_client_goes_the_whole_way(client: Client, store: MemoryStore, tmp_path: Path) -> None:
+def test_the_client_goes_the_whole_way(client: Client, store: Store, tmp_path: Path) -> None:
     sweep = client.submit(SPEC)
     assert (sweep.id, sweep.num_trials) == ("id1", 6)
     assert client.dry_run(parse_spec(SPEC)).trials == 6
@@ -84,7 +84,7 @@ def test_a_long_list_is_fetched_page_by_page(client: Client) -> None:
     assert [t.index for t in client.trials(sweep.id)] == list(range(1203))
 
 
-def test_problems_become_the_errors_that_they_are(client: Client, store: MemoryStore) -> None:
+def test_problems_become_the_errors_that_they_are(client: Client, store: Store) -> None:
     with pytest.raises(SpecError) as caught:
         client.submit({**SPEC, "epochs": 1})
     assert [p.path for p in caught.value.problems] == ["epochs"]
@@ -107,7 +107,7 @@ def test_a_service_that_is_not_there_is_said_with_what_to_do() -> None:
         client.sweep("x")
 
 
-def test_a_token_is_sent_when_there_is_one(home: Path, store: MemoryStore) -> None:
+def test_a_token_is_sent_when_there_is_one(home: Path, store: Store) -> None:
     app = create_app(
         store=store,
         settings=Settings(home=home),
@@ -136,7 +136,7 @@ def test_the_local_service_is_found(home: Path, monkeypatch: pytest.MonkeyPatch)
     assert default_url() == "http://127.0.0.1:8123"
 
 
-def test_submitting_and_looking(url: str, store: MemoryStore, tmp_path: Path) -> None:
+def test_submitting_and_looking(url: str, store: Store, tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_text(json.dumps(SPEC))
     plan = run("submit", str(path), "--dry-run")
@@ -167,7 +167,7 @@ def test_submitting_and_looking(url: str, store: MemoryStore, tmp_path: Path) ->
     assert "parameters" in json.loads(run("schema").output)["properties"]
 
 
-def test_waiting_ends_with_the_sweeps_outcome(url: str, store: MemoryStore, client: Client) -> None:
+def test_waiting_ends_with_the_sweeps_outcome(url: str, store: Store, client: Client) -> None:
     client.submit(SPEC)
     client.submit(SPEC)
     finish(store, "id1")

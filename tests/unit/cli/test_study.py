@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from service.store.memory import MemoryStore
+from service.store.interface import Store
 from sweep.cli import local
 from sweep.cli.app import app as cli
 from sweep.cli.output import make_console
@@ -30,7 +30,7 @@ def trainables() -> Mapping[str, Trainable]:
     return registered()
 
 
-def play(store: MemoryStore, sweep_id: str, *values: float) -> None:
+def play(store: Store, sweep_id: str, *values: float) -> None:
     """Run a sweep of three trials by hand."""
     driver = drive(store, sweep_id)
     for i, value in enumerate(values):
@@ -55,9 +55,7 @@ def test_studies_are_listed_without_a_service(monkeypatch: pytest.MonkeyPatch) -
     assert plain["arithmetic"]["trials"] == {"quick": 990, "full": 11_664}
 
 
-def test_results_are_those_of_the_newest_run(
-    client: Client, store: MemoryStore, tmp_path: Path
-) -> None:
+def test_results_are_those_of_the_newest_run(client: Client, store: Store, tmp_path: Path) -> None:
     study = tiny(tmp_path)
     (spec,) = study.read_specs("quick")
     old, other, new = client.submit(spec), client.submit({**_plain(spec)}), client.submit(spec)
@@ -86,7 +84,7 @@ def test_a_study_that_was_not_run_says_how_to(client: Client, tmp_path: Path) ->
 
 
 def test_a_report_is_written_and_its_claims_printed(
-    client: Client, store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = tiny(tmp_path)
     monkeypatch.setattr("sweep.study.studies", lambda: {"tiny": study})
@@ -134,7 +132,7 @@ def test_nothing_runs_without_the_packages_of_a_report(
 
 
 def test_reports_of_several_studies_are_one_document(
-    client: Client, store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = tiny(tmp_path)
     second = replace(first, name="second")
@@ -148,7 +146,7 @@ def test_reports_of_several_studies_are_one_document(
 
 
 def test_a_run_of_its_own_is_reported_while_another_goes_on(
-    client: Client, store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = tiny(tmp_path)
     monkeypatch.setattr("sweep.study.studies", lambda: {"tiny": study})
@@ -166,7 +164,7 @@ def test_a_run_of_its_own_is_reported_while_another_goes_on(
 
 
 def test_a_run_of_another_spec_and_a_run_that_goes_on_are_said_to_be_so(
-    client: Client, store: MemoryStore, tmp_path: Path
+    client: Client, store: Store, tmp_path: Path
 ) -> None:
     study = tiny(tmp_path)
     (spec,) = study.read_specs("quick")
@@ -195,7 +193,7 @@ def test_a_service_that_runs_already_is_used(
 
 
 def test_parameters_can_be_set(
-    client: Client, store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sweep.study.studies", lambda: {"tiny": tiny(tmp_path)})
 

@@ -1,4 +1,4 @@
-"""The dispatcher's loop over a store and a launcher in memory, in simulated time."""
+"""The dispatcher's loop over SQLite and a launcher that starts nothing, in simulated time."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -7,7 +7,7 @@ from service.auth import hash_secret
 from service.dispatch.core import Limits
 from service.dispatch.launcher import Exit, Launch
 from service.dispatch.loop import Dispatcher
-from service.store.memory import MemoryStore
+from service.store.interface import Store
 from sweep.states import SweepState
 from tests.unit.api.conftest import Clock
 from tests.unit.store.builders import create, event_kinds
@@ -34,14 +34,14 @@ class FakeLauncher:
         self.launched.clear()
 
 
-def make() -> tuple[MemoryStore, FakeLauncher, Clock, Dispatcher]:
-    store, launcher, clock = MemoryStore(), FakeLauncher(), Clock()
+def make(store: Store) -> tuple[FakeLauncher, Clock, Dispatcher]:
+    launcher, clock = FakeLauncher(), Clock()
     dispatcher = Dispatcher(store, launcher, limits=Limits(max_running=2), lease=LEASE, clock=clock)
-    return store, launcher, clock, dispatcher
+    return launcher, clock, dispatcher
 
 
-def test_queued_sweeps_get_drivers_whose_tokens_work() -> None:
-    store, launcher, _, dispatcher = make()
+def test_queued_sweeps_get_drivers_whose_tokens_work(store: Store) -> None:
+    launcher, _, dispatcher = make(store)
     create(store, "a")
     dispatcher.step()
     dispatcher.step()
@@ -52,8 +52,8 @@ def test_queued_sweeps_get_drivers_whose_tokens_work() -> None:
     assert (driver.sweep_id, driver.epoch) == ("a", 1)
 
 
-def test_a_driver_that_ended_or_fell_silent_is_replaced() -> None:
-    store, launcher, clock, dispatcher = make()
+def test_a_driver_that_ended_or_fell_silent_is_replaced(store: Store) -> None:
+    launcher, clock, dispatcher = make(store)
     create(store, "a")
     dispatcher.step()
     launcher.exits.append(Exit("a", 1, "signal 9"))
@@ -72,8 +72,10 @@ def test_a_driver_that_ended_or_fell_silent_is_replaced() -> None:
     ]
 
 
-def test_drivers_that_cannot_be_started_are_tried_ever_later_then_the_sweep_fails() -> None:
-    store, launcher, clock, dispatcher = make()
+def test_drivers_that_cannot_be_started_are_tried_ever_later_then_the_sweep_fails(
+    store: Store,
+) -> None:
+    launcher, clock, dispatcher = make(store)
     launcher.broken = True
     create(store, "a")
     for _ in range(400):
@@ -85,8 +87,8 @@ def test_drivers_that_cannot_be_started_are_tried_ever_later_then_the_sweep_fail
     assert "could not be started: no more processes" in reasons
 
 
-def test_a_cancelled_sweep_whose_driver_died_is_ended() -> None:
-    store, launcher, _, dispatcher = make()
+def test_a_cancelled_sweep_whose_driver_died_is_ended(store: Store) -> None:
+    launcher, _, dispatcher = make(store)
     create(store, "a")
     dispatcher.step()
     store.cancel_sweep("a", actor="me", now=Clock().now)

@@ -15,6 +15,7 @@ DRIVER = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from sweep.spec import Resources
 from sweep.wire import Assignment
 from tests.unit.driver.builders import make_spec, make_tasks
 from workers.driver.core import SweepCore
@@ -30,7 +31,7 @@ core = SweepCore(spec, make_tasks(spec), (), max_concurrent=None, now=now())
 sweep = RunningSweep(
     core,
     Assignment(
-        sweep_id="s", epoch=1, spec=spec, code="m:f", cpu=1, gpu=0, reuse_actors=True,
+        sweep_id="s", epoch=1, spec=spec, code="m:f", resources=Resources(), reuse_actors=True,
         max_concurrent=None, lease_s=1.5, checkpoint_root="none",
     ),
     clock=now,

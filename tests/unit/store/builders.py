@@ -9,7 +9,7 @@ from sweep.records import SweepRecord
 from sweep.space import Space
 from sweep.spec import parse_spec
 from sweep.states import TrialState
-from sweep.wire import Batch, Message, ReportRow, Reports, TrialMoved, TrialStarted
+from sweep.wire import Batch, Known, Message, ReportRow, Reports, TrialMoved, TrialStarted
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LEASE = timedelta(seconds=10)
@@ -46,7 +46,7 @@ def drive(
 
 
 def send(store: Store, driver: DriverIdentity, *messages: Message, known: int = 3) -> Any:
-    batch = Batch(messages=messages, known_trials=known)
+    batch = Batch(messages=messages, known=Known(trials=known))
     return store.apply_batch(driver, batch, now=START, lease=LEASE)
 
 

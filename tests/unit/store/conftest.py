@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from service.store.interface import Store
-from service.store.memory import MemoryStore
 from service.store.open import migrate, open_store
 
 
@@ -18,25 +17,23 @@ def postgres_schema(postgres: str) -> str:
     return postgres
 
 
-def _empty(url: str) -> None:
+def empty(url: str) -> None:
+    """Take everything out of a PostgreSQL database."""
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(text("TRUNCATE sweeps, events, tokens RESTART IDENTITY CASCADE"))
     engine.dispose()
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """An empty store of each kind."""
-    if request.param == "memory":
-        yield MemoryStore()
-        return
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path / 'sweep.db'}"
         migrate(url)
     else:
         url = request.getfixturevalue("postgres_schema")
-        _empty(url)
+        empty(url)
     opened = open_store(url)
     yield opened
     opened.close()

@@ -12,7 +12,15 @@ from sweep.records import Origin
 from sweep.space import PlannedTrial
 from sweep.spec import parse_spec
 from sweep.states import SweepState, TrialState, WantedState
-from sweep.wire import CheckpointSaved, RestartAsked, RungDecided, RungEntry, SweepFinished
+from sweep.wire import (
+    CheckpointSaved,
+    Heartbeat,
+    Known,
+    RestartAsked,
+    RungDecided,
+    RungEntry,
+    SweepFinished,
+)
 from tests.unit.store.builders import (
     LEASE,
     START,
@@ -111,7 +119,7 @@ def test_a_running_sweep_is_cancelled_through_its_driver(store: Store) -> None:
     driver = drive(store)
     for _ in range(2):
         assert store.cancel_sweep("s1", actor="me", now=START).state is SweepState.RUNNING
-    ack = store.heartbeat(driver, known_trials=3, now=START, lease=LEASE)
+    ack = store.heartbeat(driver, Heartbeat(known=Known(trials=3)), now=START, lease=LEASE)
     assert ack.wanted is WantedState.CANCEL
     send(store, driver, SweepFinished(state=SweepState.CANCELLED, reason="cancelled", time=at(9)))
     assert counts(store.get_sweep("s1")) == {"cancelled": 3}
@@ -224,7 +232,7 @@ def test_a_driver_is_fruitful_once_a_trial_starts(store: Store) -> None:
 def test_a_heartbeat_extends_even_an_expired_lease_that_nobody_took(store: Store) -> None:
     create(store)
     driver = drive(store)
-    store.heartbeat(driver, known_trials=3, now=at(99), lease=LEASE)
+    store.heartbeat(driver, Heartbeat(known=Known(trials=3)), now=at(99), lease=LEASE)
     assert store.on_duty()[0].lease_expires_at == at(109)
 
 
@@ -235,7 +243,7 @@ def test_an_old_epoch_is_fenced_out(store: Store) -> None:
     with pytest.raises(Fenced):
         send(store, old, started())
     with pytest.raises(Fenced):
-        store.heartbeat(old, known_trials=3, now=at(21), lease=LEASE)
+        store.heartbeat(old, Heartbeat(known=Known(trials=3)), now=at(21), lease=LEASE)
     assert store.get_trial("s1-0").state is TrialState.PENDING
     send(store, new, started())
     store.end_driver("s1", 2, reason="killed", now=at(30))

@@ -1,4 +1,4 @@
-"""Random histories: the in-memory store and SQLite answer the same, step by step."""
+"""Random histories: SQLite and PostgreSQL answer the same, step by step."""
 
 import tempfile
 from pathlib import Path
@@ -6,16 +6,21 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from service.query.parse import parse_sort
 from service.store.interface import DriverIdentity, Store, TrialQuery
-from service.store.memory import MemoryStore
 from service.store.open import migrate, open_store
 from sweep.errors import SweepError
 from sweep.states import FINAL_TRIAL_STATES, SweepState, TrialState
 from sweep.wire import Message, RestartAsked, SweepFinished
 from tests.unit.store.builders import LEASE, at, create, moved, reported, send, started
+from tests.unit.store.conftest import empty
 
 trials = st.integers(0, 2)
 attempts = st.integers(1, 3)
@@ -37,12 +42,16 @@ messages: st.SearchStrategy[Message] = st.one_of(
 
 
 class TwoStores(RuleBasedStateMachine):
+    postgres: str
+    """The URL of a migrated PostgreSQL database, set before the machine runs."""
+
     def __init__(self) -> None:
         super().__init__()
         self._folder = tempfile.TemporaryDirectory()
         url = f"sqlite:///{Path(self._folder.name) / 'sweep.db'}"
         migrate(url)
-        self.stores: tuple[Store, Store] = (MemoryStore(), open_store(url))
+        empty(self.postgres)
+        self.stores: tuple[Store, Store] = (open_store(url), open_store(self.postgres))
         self.now = 0
         for store in self.stores:
             create(store, "s")
@@ -111,10 +120,14 @@ class TwoStores(RuleBasedStateMachine):
             assert (trial.best.value if trial.best else None) == max(values, default=None)
 
 
-TwoStores.TestCase.settings = settings(
+SETTINGS = settings(
     max_examples=30,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-TestTwoStores = TwoStores.TestCase
+
+
+def test_both_databases_tell_the_same(postgres_schema: str) -> None:
+    TwoStores.postgres = postgres_schema
+    run_state_machine_as_test(TwoStores, settings=SETTINGS)

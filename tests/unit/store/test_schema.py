@@ -32,7 +32,7 @@ def test_the_migrated_schema_is_the_declared_one(url: str) -> None:
     migrate(url)
     engine = make_engine(url)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        context = MigrationContext.configure(connection)
         assert compare_metadata(context, metadata) == []
     engine.dispose()
 
