@@ -37,7 +37,9 @@ class Settings(BaseSettings):
     ray_address: str | None = Field(
         default=None, description="Ray cluster to run on; a local one is started when not given."
     )
-    max_running_sweeps: int = Field(default=4, ge=1, description="Sweeps that run at once.")
+    max_running_sweeps: int = Field(
+        default=4, ge=1, description="Sweeps that run at once, of one priority and those above it."
+    )
     max_trials: int = Field(
         default=MAX_TRIALS, ge=1, le=MAX_TRIALS, description="Trials that one sweep may have."
     )

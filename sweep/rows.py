@@ -80,8 +80,10 @@ class TrialRow:
             self.rung_value = watched
 
 
-def planned_row(trial: PlannedTrial, spec: SweepSpec, created_at: datetime) -> TrialRow:
-    """A trial of the search as it is first stored."""
+def planned_row(
+    trial: PlannedTrial, spec: SweepSpec, created_at: datetime, *, added: bool = False
+) -> TrialRow:
+    """A trial as it is first stored: of the search, or added by a user."""
     return TrialRow(
         index=trial.index,
         parameters=trial.parameters,
@@ -90,6 +92,7 @@ def planned_row(trial: PlannedTrial, spec: SweepSpec, created_at: datetime) -> T
         replicate=trial.replicate,
         seed=trial.seed,
         max_t=spec.early_stopping.max_t,
+        origin=Origin.USER if added else Origin.SEARCH,
         created_at=created_at,
     )
 

@@ -45,7 +45,13 @@ SWEEP_TRANSITIONS: Mapping[SweepState, frozenset[SweepState]] = {
         {SweepState.RUNNING, SweepState.PAUSED, SweepState.FAILED, SweepState.CANCELLED}
     ),
     SweepState.RUNNING: frozenset(
-        {SweepState.PAUSED, SweepState.COMPLETED, SweepState.FAILED, SweepState.CANCELLED}
+        {
+            SweepState.QUEUED,
+            SweepState.PAUSED,
+            SweepState.COMPLETED,
+            SweepState.FAILED,
+            SweepState.CANCELLED,
+        }
     ),
     SweepState.PAUSED: frozenset({SweepState.QUEUED, SweepState.CANCELLED}),
     SweepState.COMPLETED: frozenset({SweepState.QUEUED}),
@@ -75,7 +81,7 @@ TRIAL_TRANSITIONS: Mapping[TrialState, frozenset[TrialState]] = {
     TrialState.STOPPED: frozenset(),
     TrialState.DIVERGED: frozenset(),
     TrialState.FAILED: frozenset({TrialState.PENDING}),
-    TrialState.CANCELLED: frozenset(),
+    TrialState.CANCELLED: frozenset({TrialState.PENDING}),
 }
 
 FINAL_SWEEP_STATES = frozenset({SweepState.COMPLETED, SweepState.FAILED, SweepState.CANCELLED})

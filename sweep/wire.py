@@ -268,6 +268,10 @@ class Signs(_Wire):
         default={}, max_length=1_000
     )
     """What the cluster's nodes offer in all, by Ray's names; empty when not known."""
+    need: Mapping[Text, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        default={}, max_length=100
+    )
+    """What one work takes of it."""
     places: Index = 0
     """How many places it could use now: works that run or wait. A work is a trial alone, or
     a pack; it takes the resources of one trial."""

@@ -34,6 +34,7 @@ def _added() -> dict[str, list[sa.Column[Any]]]:
         ],
         "drivers": [
             sa.Column("cluster", Json, nullable=False, server_default="{}"),
+            sa.Column("need", Json, nullable=False, server_default="{}"),
             sa.Column("places", sa.Integer(), nullable=False, server_default="0"),
         ],
     }

@@ -1,14 +1,17 @@
 """What the dispatcher does next: a pure function of what the store shows.
 
-Sweeps run at most `max_running` at once; the rest wait by priority, then age. A
-running sweep whose driver is gone gets a successor, after a pause that doubles with
-every driver that achieved nothing; after too many of those the sweep is failed.
+Of each priority and those above it, `max_running` sweeps run at once; the rest wait by
+priority, then age. So a sweep never waits for ones of lower priority: those make room
+on the cluster (`service.dispatch.shares`). A running sweep whose driver is gone gets a
+successor, after a pause that doubles with every driver that achieved nothing; after too
+many of those the sweep is failed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from service.dispatch.shares import share
 from service.store.interface import SweepOnDuty
 from sweep.states import SweepState, WantedState
 
@@ -36,7 +39,7 @@ class StartDriver:
 
 @dataclass(frozen=True)
 class EndSweep:
-    """End a sweep that has no driver."""
+    """End a sweep that has no driver, or set it aside as paused."""
 
     sweep_id: str
     epoch: int
@@ -44,7 +47,14 @@ class EndSweep:
     reason: str
 
 
-Action = StartDriver | EndSweep
+@dataclass(frozen=True)
+class SetPlaces:
+    """Say how many works running sweeps may train at once; None: any number."""
+
+    places: Mapping[str, int | None]
+
+
+Action = StartDriver | EndSweep | SetPlaces
 
 
 def decide(sweeps: Sequence[SweepOnDuty], *, now: datetime, limits: Limits) -> list[Action]:
@@ -56,8 +66,15 @@ def decide(sweeps: Sequence[SweepOnDuty], *, now: datetime, limits: Limits) -> l
             actions += _replace_driver(sweep, now, limits)
     queued = [s for s in sweeps if s.state is SweepState.QUEUED]
     queued.sort(key=lambda s: (-s.priority, s.created_at, s.id))
-    free = max(0, limits.max_running - len(running))
-    actions += [StartDriver(s.id, s.epoch) for s in queued[:free]]
+    priorities = [s.priority for s in running]
+    for sweep in queued:
+        if sum(p >= sweep.priority for p in priorities) < limits.max_running:
+            actions.append(StartDriver(sweep.id, sweep.epoch))
+            priorities.append(sweep.priority)
+    shares = share(running)
+    places = {s.id: shares[s.id] for s in running if shares.get(s.id, s.places) != s.places}
+    if places:
+        actions.append(SetPlaces(places))
     return actions
 
 
@@ -72,6 +89,8 @@ def _has_driver(sweep: SweepOnDuty, now: datetime, limits: Limits) -> bool:
 def _replace_driver(sweep: SweepOnDuty, now: datetime, limits: Limits) -> list[Action]:
     if sweep.wanted is WantedState.CANCEL:
         return [EndSweep(sweep.id, sweep.epoch, SweepState.CANCELLED, "cancelled")]
+    if sweep.wanted is WantedState.PAUSE:
+        return [EndSweep(sweep.id, sweep.epoch, SweepState.PAUSED, "paused")]
     if sweep.fruitless_drivers >= limits.max_fruitless_drivers:
         reason = (
             f"{sweep.fruitless_drivers} drivers in a row ended before they achieved anything; "

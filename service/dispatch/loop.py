@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from service.auth import new_driver_token
-from service.dispatch.core import EndSweep, Limits, StartDriver, decide
+from service.dispatch.core import EndSweep, Limits, SetPlaces, StartDriver, decide
 from service.dispatch.launcher import Launch, Launcher
 from service.store.interface import Store
 from sweep.errors import ServiceUnavailable
@@ -38,10 +38,13 @@ class Dispatcher:
             self._store.end_driver(gone.sweep_id, gone.epoch, reason=gone.reason, now=self._clock())
         now = self._clock()
         for action in decide(self._store.on_duty(), now=now, limits=self._limits):
-            if isinstance(action, StartDriver):
-                self._start(action)
-            else:
-                self._end(action)
+            match action:
+                case StartDriver():
+                    self._start(action)
+                case EndSweep():
+                    self._end(action)
+                case SetPlaces():
+                    self._store.set_places(action.places)
 
     def run(self, stop: threading.Event, *, every_s: float = 0.5) -> None:
         """Step until told to stop; a store that is away is waited for."""

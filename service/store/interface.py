@@ -10,12 +10,13 @@ nothing and says so. Times and ids are passed in; the store reads no clock.
 `contract tests` in tests/ hold every implementation to this text.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from service.query.ast import Filter, SortKey
+from sweep.editing import Edited
 from sweep.records import (
     EventRecord,
     Page,
@@ -77,6 +78,15 @@ class SweepOnDuty:
     """When the last driver ended; None while it holds its lease or when there was none."""
     fruitless_drivers: int
     """Drivers in a row, up to the last, that ended or expired without sending one message."""
+    weight: float = 1
+    places: int | None = None
+    """How many works it may train at once, as was decided last; None: any number."""
+    cluster: Mapping[str, float] = field(default_factory=dict)
+    """What the cluster offers, as its last driver saw it; empty when it has not said yet."""
+    need: Mapping[str, float] = field(default_factory=dict)
+    """What one of its works takes of that."""
+    wanted_places: int = 0
+    """How many works it could train at once."""
 
 
 class Store(Protocol):
@@ -116,6 +126,46 @@ class Store(Protocol):
         Queued or paused: cancelled at once, its trials with it (reason 'cancelled').
         Running: `wanted` becomes cancel and its driver does it. Asking again changes
         nothing. Raises `Conflict` when the sweep is completed or failed, `NotFound`.
+        """
+        ...
+
+    def pause_sweep(self, sweep_id: str, *, actor: str, now: datetime) -> SweepRecord:
+        """Pause a sweep. Event: sweep.pause_asked, or sweep.paused when at once.
+
+        Queued: paused at once. Running: `wanted` becomes pause and its driver does it.
+        Asking again changes nothing. Raises `Conflict` when it has ended or is being
+        cancelled, `NotFound`.
+        """
+        ...
+
+    def resume_sweep(self, sweep_id: str, *, actor: str, now: datetime) -> SweepRecord:
+        """Let a paused sweep go on, or take a pause back. Event: sweep.resumed.
+
+        Paused: queued. Asking again changes nothing. Raises as `pause_sweep`.
+        """
+        ...
+
+    def retry_sweep(self, sweep_id: str, *, actor: str, now: datetime) -> SweepRecord:
+        """Have failed trials tried again, with all their tries. Event: sweep.retried.
+
+        Of a failed sweep, also the trials that were cancelled because it failed. An ended
+        sweep is queued again. Raises `Conflict` when no trial failed or the sweep is
+        cancelled, `NotFound`.
+        """
+        ...
+
+    def edit_sweep(
+        self,
+        sweep_id: str,
+        change: Callable[[SweepRecord], Edited],
+        *,
+        actor: str,
+        now: datetime,
+    ) -> SweepRecord:
+        """Write what `change` makes of the sweep as it is now. Event: sweep.edited.
+
+        An ended sweep can only get trials, which queues it again. Raises `Conflict` when
+        it has ended otherwise, `NotFound`, and what `change` raises.
         """
         ...
 
@@ -164,6 +214,10 @@ class Store(Protocol):
         """Every sweep that is queued or running, and paused ones with a live driver."""
         ...
 
+    def set_places(self, places: Mapping[str, int | None]) -> None:
+        """Say how many works each of these sweeps may train at once, if it is running."""
+        ...
+
     def start_driver(
         self,
         sweep_id: str,
@@ -190,10 +244,12 @@ class Store(Protocol):
     def finish_abandoned(
         self, sweep_id: str, *, epoch: int, state: SweepState, reason: str, now: datetime
     ) -> bool:
-        """End a sweep that has no live driver, as cancelled or failed.
+        """End a sweep that has no live driver, as cancelled or failed, or set it aside.
 
         A compare-and-set on the epoch, as in `start_driver`. Trials that are not final
         become cancelled with the same reason. Event: sweep.cancelled or sweep.failed.
+        State paused: trials that were running wait again; when the sweep was resumed
+        meanwhile it is queued. Event: sweep.paused or sweep.queued.
         """
         ...
 

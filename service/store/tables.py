@@ -187,6 +187,7 @@ drivers = Table(
     Column("host", Text),
     Column("pid", BigInteger),
     Column("cluster", Json, nullable=False),
+    Column("need", Json, nullable=False),
     Column("places", Integer, nullable=False),
 )
 

@@ -33,7 +33,13 @@ def heartbeat(
     connection.execute(
         update(drivers)
         .where(drivers.c.sweep_pk == sweep.pk, drivers.c.epoch == driver.epoch)
-        .values(pid=signs.pid, host=signs.host, cluster=dict(signs.cluster), places=signs.places)
+        .values(
+            pid=signs.pid,
+            host=signs.host,
+            cluster=dict(signs.cluster),
+            need=dict(signs.need),
+            places=signs.places,
+        )
     )
     connection.execute(
         update(sweeps)
@@ -134,13 +140,17 @@ def _write(
         connection.execute(fruitful.values(fruitless_drivers=0))
     if changes.finished is not None:
         done = changes.finished
-        sweep_rows.end(
-            connection, sweep, done.state, reason=done.reason, actor=audit.DRIVER, now=done.time
-        )
+        actor = audit.DRIVER
+        if done.state is SweepState.PAUSED:
+            sweep_rows.set_aside(connection, sweep, actor=actor, now=done.time)
+        else:
+            sweep_rows.end(
+                connection, sweep, done.state, reason=done.reason, actor=actor, now=done.time
+            )
         connection.execute(
             update(drivers)
             .where(drivers.c.sweep_pk == sweep.pk, drivers.c.epoch == driver.epoch)
-            .values(ended_at=now, ended_reason="sweep ended")
+            .values(ended_at=now, ended_reason=f"sweep {done.state.value}")
         )
 
 

@@ -1,9 +1,9 @@
 """Drivers, their leases and what they start from, in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
 from service.store import cursors
 from service.store.interface import DriverIdentity, SweepOnDuty
@@ -28,6 +28,11 @@ def on_duty(connection: Connection) -> Sequence[SweepOnDuty]:
             sweeps.c.created_at,
             sweeps.c.epoch,
             sweeps.c.fruitless_drivers,
+            sweeps.c.weight,
+            sweeps.c.places,
+            drivers.c.cluster,
+            drivers.c.need,
+            drivers.c.places.label("wanted_places"),
             drivers.c.lease_expires_at,
             drivers.c.ended_at,
         )
@@ -46,9 +51,24 @@ def on_duty(connection: Connection) -> Sequence[SweepOnDuty]:
             lease_expires_at=None if row.ended_at is not None else row.lease_expires_at,
             driver_ended_at=row.ended_at,
             fruitless_drivers=row.fruitless_drivers,
+            weight=row.weight,
+            places=row.places,
+            cluster=row.cluster or {},
+            need=row.need or {},
+            wanted_places=row.wanted_places or 0,
         )
         for row in rows
     ]
+
+
+def set_places(connection: Connection, places: Mapping[str, int | None]) -> None:
+    """Say how many works each of these running sweeps may train at once."""
+    connection.execute(
+        update(sweeps)
+        .where(sweeps.c.id == bindparam("this_id"), sweeps.c.state == SweepState.RUNNING.value)
+        .values(places=bindparam("new_places")),
+        [{"this_id": sweep_id, "new_places": count} for sweep_id, count in places.items()],
+    )
 
 
 def start(
@@ -87,6 +107,7 @@ def start(
             started_at=now,
             lease_expires_at=now + lease,
             cluster={},
+            need={},
             places=0,
         )
     )
@@ -120,7 +141,7 @@ def finish_abandoned(
     reason: str,
     now: datetime,
 ) -> bool:
-    """End a sweep that has no live driver."""
+    """End a sweep that has no live driver, or set it aside as paused."""
     sweep = sweep_rows.find(connection, sweep_id, lock=True)
     last = _driver(connection, sweep.pk, epoch)
     alive = last is not None and last.ended_at is None and last.lease_expires_at > now
@@ -129,6 +150,8 @@ def finish_abandoned(
     if last is not None and last.ended_at is None:
         end(connection, sweep_id, epoch, reason="lease expired", now=now)
     actor = audit.DISPATCHER
+    if state is SweepState.PAUSED:
+        return sweep_rows.set_aside(connection, sweep, actor=actor, now=now)
     return sweep_rows.end(connection, sweep, state, reason=reason, actor=actor, now=now)
 
 

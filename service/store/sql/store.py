@@ -1,6 +1,6 @@
 """The store over SQLAlchemy: one transaction a method."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
@@ -11,9 +11,10 @@ from service.store.interface import (
     SweepOnDuty,
     TrialQuery,
 )
-from service.store.sql import audit, batches, drivers, sweeps, tokens, trials
+from service.store.sql import audit, batches, drivers, lifecycle, sweeps, tokens, trials
 from service.store.sql.engine import transaction
 from service.store.sql.schema import check_schema
+from sweep.editing import Edited
 from sweep.records import (
     EventRecord,
     Page,
@@ -63,7 +64,34 @@ class SqlStore:
     def cancel_sweep(self, sweep_id: str, *, actor: str, now: datetime) -> SweepRecord:
         """See `Store`."""
         with transaction(self._engine, writes=True) as connection:
-            return sweeps.cancel(connection, sweep_id, actor=actor, now=now)
+            return lifecycle.cancel(connection, sweep_id, actor=actor, now=now)
+
+    def pause_sweep(self, sweep_id: str, *, actor: str, now: datetime) -> SweepRecord:
+        """See `Store`."""
+        with transaction(self._engine, writes=True) as connection:
+            return lifecycle.pause(connection, sweep_id, actor=actor, now=now)
+
+    def resume_sweep(self, sweep_id: str, *, actor: str, now: datetime) -> SweepRecord:
+        """See `Store`."""
+        with transaction(self._engine, writes=True) as connection:
+            return lifecycle.resume(connection, sweep_id, actor=actor, now=now)
+
+    def retry_sweep(self, sweep_id: str, *, actor: str, now: datetime) -> SweepRecord:
+        """See `Store`."""
+        with transaction(self._engine, writes=True) as connection:
+            return lifecycle.retry(connection, sweep_id, actor=actor, now=now)
+
+    def edit_sweep(
+        self,
+        sweep_id: str,
+        change: Callable[[SweepRecord], Edited],
+        *,
+        actor: str,
+        now: datetime,
+    ) -> SweepRecord:
+        """See `Store`."""
+        with transaction(self._engine, writes=True) as connection:
+            return lifecycle.edit(connection, sweep_id, change, actor=actor, now=now)
 
     def delete_sweep(self, sweep_id: str, *, actor: str, now: datetime) -> None:
         """See `Store`."""
@@ -110,6 +138,11 @@ class SqlStore:
         """See `Store`."""
         with transaction(self._engine, writes=False) as connection:
             return drivers.on_duty(connection)
+
+    def set_places(self, places: Mapping[str, int | None]) -> None:
+        """See `Store`."""
+        with transaction(self._engine, writes=True) as connection:
+            drivers.set_places(connection, places)
 
     def start_driver(
         self,

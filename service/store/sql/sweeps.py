@@ -107,22 +107,6 @@ def list_page(
     return Page(items=tuple(_records(connection, rows[:limit])), next_cursor=more)
 
 
-def cancel(connection: Connection, sweep_id: str, *, actor: str, now: datetime) -> SweepRecord:
-    """Cancel at once what no driver runs; ask the driver otherwise."""
-    row = find(connection, sweep_id, lock=True)
-    state = SweepState(row.state)
-    if state in (SweepState.QUEUED, SweepState.PAUSED):
-        end(connection, row, SweepState.CANCELLED, reason="cancelled", actor=actor, now=now)
-    elif state is SweepState.RUNNING:
-        if row.wanted != WantedState.CANCEL.value:
-            wanted = update(sweeps).where(sweeps.c.pk == row.pk)
-            connection.execute(wanted.values(wanted=WantedState.CANCEL.value))
-            audit.record(connection, "sweep.cancel_asked", actor=actor, now=now, sweep_id=sweep_id)
-    elif state is not SweepState.CANCELLED:
-        raise Conflict(f"sweep {sweep_id} is {state.value} already and cannot be cancelled")
-    return get(connection, sweep_id)
-
-
 def end(
     connection: Connection,
     row: convert.AnyRow,
@@ -138,7 +122,7 @@ def end(
     connection.execute(
         update(sweeps)
         .where(sweeps.c.pk == row.pk)
-        .values(state=state.value, reason=reason, ended_at=now)
+        .values(state=state.value, reason=reason, ended_at=now, waiting=None, places=None)
     )
     connection.execute(
         update(trials)
@@ -150,6 +134,30 @@ def end(
     )
     kind = f"sweep.{state.value}"
     audit.record(connection, kind, actor=actor, now=now, sweep_id=row.id, detail={"reason": reason})
+    return True
+
+
+def set_aside(connection: Connection, row: convert.AnyRow, *, actor: str, now: datetime) -> bool:
+    """Move a locked, running sweep that has no driver any more to paused.
+
+    When it was resumed meanwhile, it is queued instead. Trials that a driver left
+    running wait again.
+    """
+    if SweepState(row.state) is not SweepState.RUNNING:
+        return False
+    resumed = row.wanted == WantedState.RUN.value
+    state = SweepState.QUEUED if resumed else SweepState.PAUSED
+    connection.execute(
+        update(sweeps)
+        .where(sweeps.c.pk == row.pk)
+        .values(state=state.value, waiting=None, places=None, fruitless_drivers=0)
+    )
+    connection.execute(
+        update(trials)
+        .where(trials.c.sweep_pk == row.pk, trials.c.state == TrialState.RUNNING.value)
+        .values(state=TrialState.PENDING.value, reason="sweep paused")
+    )
+    audit.record(connection, f"sweep.{state.value}", actor=actor, now=now, sweep_id=row.id)
     return True
 
 

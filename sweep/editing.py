@@ -1,0 +1,237 @@
+"""Changing a sweep while it runs: what may change, what may not and why. No I/O."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sweep.errors import FieldProblem, SpecError, SpecTooLarge
+from sweep.parameters import Kind, Value, field_problems
+from sweep.plain import check_plain
+from sweep.space import PlannedTrial, Space, derive, group_key
+from sweep.spec import Budget, GridSearch, SweepSpec, parse_spec
+from sweep.trainables import Trainable, check_parameters
+
+_FIXED = {
+    "name": "a sweep is found by it",
+    "tags": "a sweep is found by them",
+    "description": "it says what was asked for at first",
+    "schema_version": "it says how the spec is read",
+    "trainable": "trials that were trained by another code could not be compared",
+    "metric": "trials have been judged by it",
+    "parameters": "trials are a function of them: use add.grid or add.trials to have more",
+    "exclude": "trials are a function of it",
+    "search": "trials are a function of it: use add.trials to have more",
+    "early_stopping": "trials have been stopped by it",
+    "replicates": "trials are a function of it: use add.trials to have more",
+    "resources": "its trials have been placed by them: pause it and post another sweep",
+    "pack": "its trials have been placed by it",
+    "max_failures": "trials have failed by it: use retry to have failed trials tried again",
+    "reuse_actors": "its processes have been started by it",
+    "checkpoints": "states have been kept by it",
+}
+"""The fields of a spec that an edit cannot change, and why."""
+
+MAX_ADDED = 100_000
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class AddTrials(_Model):
+    """Trials to add to a sweep."""
+
+    grid: Mapping[str, tuple[Any, ...]] = Field(
+        default={},
+        description="More values of grid parameters (nested by dot); every new point of the "
+        "grid is added.",
+    )
+    trials: tuple[Mapping[str, Any], ...] = Field(
+        default=(),
+        max_length=MAX_ADDED,
+        description="Assignments. Constants of the spec need not be named; every other "
+        "parameter must be.",
+    )
+
+
+class SweepEdit(_Model):
+    """What of a sweep is to change; what is not named stays as it is."""
+
+    max_concurrent: Annotated[int, Field(ge=1, strict=True)] | None = None
+    priority: Annotated[int, Field(ge=-(2**31), lt=2**31, strict=True)] | None = None
+    weight: Annotated[float, Field(gt=0, le=1_000)] | None = None
+    budget: Budget | None = None
+    add: AddTrials = AddTrials()
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A sweep's spec after an edit, and the trials that it adds, not yet numbered."""
+
+    spec: SweepSpec
+    changed: Mapping[str, Any]
+    """The fields that changed, with their new values, for the audit."""
+    assignments: Sequence[Mapping[str, Value]]
+
+
+def read_edit(raw: object) -> SweepEdit:
+    """Check plain data and make an edit of it.
+
+    Raises:
+        SpecError: with the path of every bad field; for one of the spec that cannot
+            change, with the reason.
+    """
+    if not isinstance(raw, Mapping):
+        raise SpecError(f"an edit is a mapping of fields to values; got {raw!r:.100}")
+    check_plain(raw)
+    problems = [
+        FieldProblem(name, f"cannot be changed: {why}; post another sweep otherwise")
+        for name, why in _FIXED.items()
+        if name in raw
+    ]
+    try:
+        edit = SweepEdit.model_validate({k: v for k, v in raw.items() if k not in _FIXED})
+    except ValidationError as error:
+        problems.extend(field_problems(error, raw=raw))
+    if problems:
+        raise SpecError(problems)
+    if not raw:
+        raise SpecError(
+            f"the edit names nothing to change: name one of {', '.join(SweepEdit.model_fields)}"
+        )
+    return edit
+
+
+def apply_edit(
+    edit: SweepEdit, named: frozenset[str], spec: SweepSpec, *, trainable: Trainable, room: int
+) -> Edited:
+    """Work out what an edit makes of a sweep.
+
+    Args:
+        edit: what is to change.
+        named: the fields that the edit names; one that is named as null is taken away.
+        spec: the sweep's, as it is.
+        trainable: its own.
+        room: how many trials may be added.
+
+    Raises:
+        SpecError: when what is added does not fit the spec.
+        SpecTooLarge: when it is too much.
+    """
+    changes: dict[str, Any] = {
+        name: getattr(edit, name)
+        for name in ("max_concurrent", "priority", "weight", "budget")
+        if name in named and (getattr(edit, name) is not None or name == "max_concurrent")
+    }
+    if "budget" in named and edit.budget is None:
+        changes["budget"] = Budget()
+    after = spec.model_copy(update=changes)
+    wider = _with_grid(after, edit.add.grid)
+    added = list(islice(_new_points(after, wider, edit.add.grid), room + 1))
+    added += [_filled(trial, i, after) for i, trial in enumerate(edit.add.trials)]
+    if len(added) * spec.replicates > room:
+        raise SpecTooLarge(
+            f"the edit adds {len(added) * spec.replicates:,} trials or more, and this sweep may "
+            f"get {room:,} more: add fewer"
+        )
+    for i, parameters in enumerate(added):
+        _check(parameters, i, trainable)
+    shown = {name: wider.model_dump(mode="json")[name] for name in changes}
+    return Edited(wider, shown, added)
+
+
+def number(edited: Edited, *, next_index: int, next_assignment: int) -> Iterator[PlannedTrial]:
+    """The trials that an edit adds, with the next free numbers."""
+    spec, index = edited.spec, next_index
+    for assignment, parameters in enumerate(edited.assignments, start=next_assignment):
+        group = group_key(parameters, spec.early_stopping.group_by)
+        for replicate in range(spec.replicates):
+            seed = derive(spec.search.seed, "trial", index) % 2**31
+            yield PlannedTrial(index, assignment, replicate, seed, group, parameters)
+            index += 1
+
+
+def _with_grid(spec: SweepSpec, grid: Mapping[str, tuple[Any, ...]]) -> SweepSpec:
+    """The spec with more values in its grid."""
+    if not grid:
+        return spec
+    if not isinstance(spec.search, GridSearch):
+        raise SpecError(
+            [
+                FieldProblem(
+                    "add.grid",
+                    f"the sweep's search is {spec.search.type}, whose trials are drawn: "
+                    "use add.trials",
+                )
+            ]
+        )
+    raw = spec.model_dump(mode="json")
+    for path, values in grid.items():
+        node = _node(raw["parameters"], path)
+        if not isinstance(node, dict) or set(node) != {"grid"}:
+            raise SpecError(
+                [FieldProblem(f"add.grid.{path}", "is no grid parameter of this sweep")]
+            )
+        twice = [v for v in values if v in node["grid"]]
+        if twice or not values:
+            problem = f"{twice[0]!r:.100} is there already" if twice else "names no value"
+            raise SpecError([FieldProblem(f"add.grid.{path}", problem)])
+        node["grid"] = [*node["grid"], *values]
+    return parse_spec(raw)
+
+
+def _node(parameters: Mapping[str, Any], path: str) -> Any:
+    node: Any = parameters
+    for part in path.split("."):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return node
+
+
+def _new_points(
+    before: SweepSpec, after: SweepSpec, grid: Mapping[str, tuple[Any, ...]]
+) -> Iterator[Mapping[str, Value]]:
+    if not grid:
+        return
+    Space(after).check()
+    old = {_canonical(trial.parameters) for trial in Space(before).trials()}
+    for trial in Space(after).trials():
+        if trial.replicate == 0 and _canonical(trial.parameters) not in old:
+            yield trial.parameters
+
+
+def _canonical(parameters: Mapping[str, Any]) -> str:
+    return json.dumps(parameters, sort_keys=True)
+
+
+def _filled(trial: Mapping[str, Any], position: int, spec: SweepSpec) -> Mapping[str, Value]:
+    """An assignment with the spec's constants in it."""
+    constants = {name: node for name, node in spec.parameters.items() if not _holds_kind(node)}
+    missing = spec.parameters.keys() - constants.keys() - trial.keys()
+    unknown = trial.keys() - spec.parameters.keys()
+    where = f"add.trials[{position}]"
+    problems = [FieldProblem(f"{where}.{name}", "is missing") for name in sorted(missing)]
+    problems += [
+        FieldProblem(f"{where}.{name}", "is no parameter of this sweep") for name in sorted(unknown)
+    ]
+    if problems:
+        raise SpecError(problems)
+    return {name: trial.get(name, constants.get(name)) for name in spec.parameters}
+
+
+def _holds_kind(node: Any) -> bool:
+    if isinstance(node, Mapping):
+        return any(map(_holds_kind, node.values()))
+    return isinstance(node, Kind)
+
+
+def _check(parameters: Mapping[str, Value], position: int, trainable: Trainable) -> None:
+    try:
+        check_parameters(parameters, trainable)
+    except SpecError as error:
+        raise SpecError(
+            [FieldProblem(f"added[{position}].{p.path}", p.message) for p in error.problems]
+        ) from None
