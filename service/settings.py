@@ -48,6 +48,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Seconds without a sign of life after which a driver is lost.",
     )
+    pause_grace_s: float = Field(
+        default=60.0,
+        ge=0,
+        description="Seconds that a pause waits for trials to save their states; a trial that "
+        "has not by then goes on later from the last one that it saved.",
+    )
     checkpoint_root: str = Field(
         default="", description="Folder for trials' saved states; in `home` when not given."
     )

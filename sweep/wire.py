@@ -103,6 +103,8 @@ class Assignment(_Wire):
     edits: int = 0
     """How many edits the tasks and the spec show."""
     lease_s: float
+    pause_grace_s: float = 60
+    """How long a pause waits for trials to save their states."""
     checkpoint_root: str
     """The folder under which this sweep's trials save their states."""
 

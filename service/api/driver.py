@@ -40,6 +40,7 @@ def assignment(context: In, driver: Driver) -> Assignment:
         reuse_actors=trainable.reuse_actors if reuse is None else reuse,
         max_concurrent=sweep.spec.max_concurrent,
         lease_s=context.settings.lease_s,
+        pause_grace_s=context.settings.pause_grace_s,
         checkpoint_root=context.settings.checkpoints,
         used=sweep.used,
         edits=sweep.edits,

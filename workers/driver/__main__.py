@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import traceback
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import ray
@@ -20,6 +20,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 from sweep.errors import Fenced, ServiceUnavailable, Unauthorized
 from sweep.trainables import find, registered
 from workers.driver.core import SweepCore
+from workers.driver.limits import Meter
 from workers.driver.link import EXIT_AWAY, EXIT_FAILED, EXIT_FENCED, Link
 from workers.driver.outbox import Outbox
 from workers.driver.packing import Waiting, packing_of
@@ -28,7 +29,8 @@ from workers.driver.service import DriverService
 from workers.driver.tuning import run_on_tune
 
 _START_WITHIN_S = 60.0
-_CANCEL_WITHIN_S = 2.0
+_LEAVE_WITHIN_S = 2.0
+"""How long Ray Tune may take to notice that the sweep is over."""
 
 
 def _now() -> datetime:
@@ -45,12 +47,15 @@ def _load(service: DriverService, outbox: Outbox) -> RunningSweep:
     )
     assignment = retrying(service.assignment)
     spec = assignment.spec
+    now = _now()
     core = SweepCore(
         spec,
         retrying(service.tasks),
         retrying(service.rungs),
         max_concurrent=assignment.max_concurrent,
-        now=_now(),
+        now=now,
+        meter=Meter(assignment.used, gpus=assignment.resources.gpu, now=now),
+        pause_grace=timedelta(seconds=assignment.pause_grace_s),
         waiting=Waiting(*packing_of(spec, find(spec.trainable, registered()))),
     )
     return RunningSweep(core, assignment, clock=_now, emit=outbox.put)
@@ -59,8 +64,8 @@ def _load(service: DriverService, outbox: Outbox) -> RunningSweep:
 def _run(service: DriverService, spool: Path) -> None:
     outbox = Outbox(spool)
     sweep = _load(service, outbox)
-    cancelled, over = threading.Event(), threading.Event()
-    link = Link(service, sweep, outbox, on_cancel=cancelled.set)
+    over, left = threading.Event(), threading.Event()
+    link = Link(service, sweep, outbox, on_over=over.set)
     link.start()
 
     def finish() -> None:
@@ -69,17 +74,17 @@ def _run(service: DriverService, spool: Path) -> None:
         outbox.close()
         os._exit(0)  # at once: Ray ends the sweep's actors when their driver is gone
 
-    def finish_soon_after_cancel() -> None:
-        cancelled.wait()
-        if not over.wait(_CANCEL_WITHIN_S):
+    def finish_soon() -> None:
+        over.wait()
+        if not left.wait(_LEAVE_WITHIN_S):
             finish()
 
-    threading.Thread(target=finish_soon_after_cancel, daemon=True).start()
+    threading.Thread(target=finish_soon, daemon=True).start()
     ray.init(
         namespace=sweep.assignment.sweep_id, log_to_driver=False, logging_level=logging.WARNING
     )
     run_on_tune(sweep)
-    over.set()
+    left.set()
     if not sweep.done:
         raise RuntimeError("Ray Tune ended before the sweep did")
     finish()

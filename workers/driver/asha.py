@@ -36,6 +36,9 @@ class GroupedAshaRule:
         """Every rung, for the trials of the search; none for a restarted winner."""
         return self._steps if task.origin is not Origin.RESTART else ()
 
+    def enter(self, task: TrialTask) -> None:
+        """Nothing: nobody is kept waiting for it."""
+
     def observe(self, task: TrialTask, *, step: int, value: float | None) -> Sequence[Decision]:
         """Record the value at the highest rung reached that lacks this trial, and decide."""
         for rung_step, recorded in self._rungs[task.group].items():

@@ -27,12 +27,21 @@ class Attempt:
     number: int
     pack: str | None = None
     started: bool = False
+    fresh: bool = True
+    """Whether no update has come from it before the last one."""
     last: float | None = None
     """The last finite value of the metric that rungs compare."""
+    step: int = 0
+    """The last step that it reported, or went on from."""
     metric_seen: bool = False
     """Whether the sweep's metric was reported, in this attempt or before its saved state."""
     error: str | None = None
     retryable: bool = True
+
+    @property
+    def work(self) -> str | int:
+        """What its process trains: the pack's name, or the index of a trial alone."""
+        return self.task.index if self.pack is None else self.pack
 
 
 @dataclass
@@ -50,6 +59,13 @@ class Book:
     """How many trials of each group's search have not ended."""
     restarts_awaited: set[int] = field(default_factory=set)
     """Winners whose second training the service has not added yet."""
+    shelved: set[int] = field(default_factory=set)
+    """Trials past the budget."""
+
+    @property
+    def works(self) -> list[str | int]:
+        """What is handed out, in the order in which it was."""
+        return list(dict.fromkeys(attempt.work for attempt in self.running.values()))
 
 
 def outcome_of(task: TrialTask) -> Outcome:

@@ -44,6 +44,13 @@ class HalvingRule:
         """Every rung, for the trials of the search; none for a restarted winner."""
         return self._steps if task.origin is not Origin.RESTART else ()
 
+    def enter(self, task: TrialTask) -> None:
+        """Count it in its group; at rungs that the group has passed it is not compared."""
+        if task.origin is not Origin.RESTART:
+            group = self._groups[task.group]
+            group.members.add(task.index)
+            group.left.pop(task.index, None)
+
     def observe(self, task: TrialTask, *, step: int, value: float | None) -> Sequence[Decision]:
         """Note a trial's arrival; decides once the group is complete."""
         group = self._groups[task.group]

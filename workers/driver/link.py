@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 
 from sweep.errors import Fenced, ServiceUnavailable, Unauthorized
-from sweep.states import WantedState
 from sweep.wire import Ack, Heartbeat
 from workers.driver.outbox import Outbox
 from workers.driver.running import RunningSweep
@@ -39,12 +38,12 @@ class Link:
         sweep: RunningSweep,
         outbox: Outbox,
         *,
-        on_cancel: Callable[[], None],
+        on_over: Callable[[], None],
     ) -> None:
         self._service = service
         self._sweep = sweep
         self._outbox = outbox
-        self._on_cancel = on_cancel
+        self._on_over = on_over
         self._last_contact = time.monotonic()
         self._draining = threading.Event()
 
@@ -96,8 +95,8 @@ class Link:
         self._last_contact = time.monotonic()
         if ack is not None:
             self._sweep.take(ack)
-            if ack.wanted is WantedState.CANCEL:
-                self._on_cancel()
+            if self._sweep.done:
+                self._on_over()
         return True
 
     def _endure(self, error: ServiceUnavailable) -> None:

@@ -144,7 +144,7 @@ class PackRun:
                 trial.held = trial.parked = False
             elif verdict == "save":
                 self._save(pack, trial)
-                trial.parked = True
+                trial.held = trial.parked = True
 
     def _admit(self, pack: Pack, plans: Sequence[TrialPlan]) -> None:
         """Take trials in, as many as there is room for."""

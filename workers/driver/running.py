@@ -18,6 +18,8 @@ from workers.driver.live import PackAnswer, ProcessBusy, TrialPlan, WorkPlan, Wo
 
 Clock = Callable[[], datetime]
 
+_OUTRANKED = "waiting: sweeps of higher priority, or that were there before, use the cluster"
+
 
 class LiveWork:
     """What one process is training now."""
@@ -112,11 +114,18 @@ class RunningSweep:
     def take(self, ack: Ack) -> None:
         """Take in what the service answered."""
         with self._lock:
-            self._core.add(ack.trials)
+            core, now = self._core, self._clock()
+            core.add(ack.trials)
             self._edits = max(self._edits, ack.edits)
-            self._core.max_concurrent = ack.max_concurrent
-            if ack.wanted is WantedState.CANCEL:
-                self._core.cancel(self._clock())
+            core.limit(places=ack.places, max_concurrent=ack.max_concurrent, budget=ack.budget)
+            match ack.wanted:
+                case WantedState.CANCEL:
+                    core.cancel(now)
+                case WantedState.PAUSE:
+                    core.pause(now)
+                case WantedState.RUN:
+                    core.unpause()
+            core.tick(now)
 
     def finish(self) -> None:
         """Tell how the sweep ended, once."""
@@ -139,7 +148,19 @@ class RunningSweep:
     def signs(self) -> Signs:
         """What the service is told at each heartbeat."""
         with self._lock:
-            return Signs(pid=os.getpid(), host=socket.gethostname())
+            return Signs(
+                pid=os.getpid(),
+                host=socket.gethostname(),
+                need=self._need(),
+                waiting=_OUTRANKED if self._core.yields_all else None,
+                used=self._core.used,
+            )
+
+    def _need(self) -> dict[str, float]:
+        """What one work takes, by Ray's names."""
+        asked = self.assignment.resources
+        amounts = {"CPU": asked.cpu, "GPU": asked.gpu, **asked.custom}
+        return {name: amount for name, amount in amounts.items() if amount > 0}
 
     @property
     def done(self) -> bool:

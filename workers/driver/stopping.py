@@ -39,6 +39,10 @@ class StoppingRule(Protocol):
         """The rungs at which this trial is compared, ascending."""
         ...
 
+    def enter(self, task: TrialTask) -> None:
+        """A trial was added, or is tried again after it had left."""
+        ...
+
     def observe(self, task: TrialTask, *, step: int, value: float | None) -> Sequence[Decision]:
         """A trial reported `value` (None: not finite) at `step`; what that decides."""
         ...
@@ -66,6 +70,9 @@ class NeverStop:
     def steps_for(self, task: TrialTask) -> tuple[int, ...]:
         """No rungs."""
         return ()
+
+    def enter(self, task: TrialTask) -> None:
+        """Nothing."""
 
     def observe(self, task: TrialTask, *, step: int, value: float | None) -> Sequence[Decision]:
         """Decides nothing."""

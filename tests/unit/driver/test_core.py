@@ -230,7 +230,7 @@ def test_a_successor_runs_only_what_is_not_final() -> None:
 def test_a_successor_completes_a_rung_that_its_predecessor_left_open() -> None:
     spec = make_spec(early_stopping=HALVING)
     tasks = [
-        recovered(task, state=TrialState.PAUSED, attempts=1, rung_value=score)
+        recovered(task, state=TrialState.PAUSED, reason="rung", attempts=1, rung_value=score)
         for task, score in zip(make_tasks(spec), (0.2, 0.9, 0.4), strict=True)
     ]
     core = make_core(spec, tasks)

@@ -37,7 +37,7 @@ sweep = RunningSweep(
     clock=now,
     emit=outbox.put,
 )
-link = Link(DriverService(sys.argv[1], "token"), sweep, outbox, on_cancel=lambda: None)
+link = Link(DriverService(sys.argv[1], "token"), sweep, outbox, on_over=lambda: None)
 link.start()
 sweep.plan_next()
 sweep.on_failure(LiveWork(sweep.plan_next()), "boom")

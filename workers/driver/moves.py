@@ -1,0 +1,198 @@
+"""What happens to trials, told: every change of the book is a message to the service.
+
+The driver's core decides; this carries out. A decision at a rung may end or release
+other trials, and a trial's end may decide for others, so ends and decisions call each
+other until nothing follows any more.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sweep.records import Origin
+from sweep.spec import Halving, SweepSpec
+from sweep.states import FINAL_TRIAL_STATES, TrialState
+from sweep.wire import Message, RestartAsked, RungDecided, TrialMoved, TrialStarted, TrialTask
+from workers.driver.book import Attempt, Book, entry_of
+from workers.driver.halving import winner
+from workers.driver.limits import Meter
+from workers.driver.stopping import Decision, Outcome, StoppingRule
+
+
+class Moves:
+    """Changes a book and tells of it."""
+
+    def __init__(self, spec: SweepSpec, rule: StoppingRule, book: Book, meter: Meter) -> None:
+        self._spec = spec
+        self._meter = meter
+        self._rule = rule
+        self._book = book
+        self.messages: list[Message] = []
+
+    def enter(self, task: TrialTask) -> None:
+        """Take a trial into the book."""
+        book = self._book
+        book.tasks[task.index] = task
+        book.groups.setdefault(task.group, []).append(task.index)
+        if task.origin is Origin.RESTART:
+            book.restarts_awaited.discard(task.parent if task.parent is not None else -1)
+        else:
+            book.open_members[task.group] = book.open_members.get(task.group, 0) + 1
+
+    def readmit(self, task: TrialTask) -> None:
+        """Take back a trial that had ended and is to be tried again."""
+        book = self._book
+        del book.ends[task.index]
+        book.tasks[task.index] = task
+        if task.origin is not Origin.RESTART:
+            book.open_members[task.group] += 1
+        self._rule.enter(task)
+
+    def hand_out(self, task: TrialTask, pack: str | None) -> tuple[TrialTask, int]:
+        """Note that a trial goes to a process; the number of this attempt."""
+        task = self._book.tasks[task.index]
+        self._book.running[task.index] = Attempt(
+            task,
+            task.attempts + 1,
+            pack,
+            last=task.rung_value,
+            metric_seen=task.checkpoint is not None,
+            step=task.checkpoint_step,
+        )
+        return task, task.attempts + 1
+
+    def push(self, index: int) -> None:
+        """Have a trial wait for a place."""
+        self._book.pending.push(self._book.tasks[index])
+
+    def start(self, current: Attempt, from_step: int, node: str | None, now: datetime) -> None:
+        """An attempt began."""
+        current.started, current.step = True, from_step
+        task = current.task
+        if task.attempts == 0:
+            self._meter.begin()
+        self.messages.append(
+            TrialStarted(
+                trial=task.index,
+                attempt=current.number,
+                from_step=from_step,
+                node=node,
+                pack=current.pack,
+                time=now,
+            )
+        )
+        self.replace(task.index, attempts=current.number, state=TrialState.RUNNING)
+
+    def move(
+        self,
+        index: int,
+        state: TrialState,
+        reason: str,
+        now: datetime,
+        *,
+        error: str | None = None,
+        failed: bool = False,
+    ) -> None:
+        """Move a trial to another state; one that was handed out has begun then."""
+        current = self._book.running.get(index)
+        if current is not None and not current.started:
+            self.start(current, current.task.checkpoint_step, None, now)
+        self.messages.append(
+            TrialMoved(
+                trial=index,
+                attempt=self._book.tasks[index].attempts,
+                state=state,
+                reason=reason,
+                error=error,
+                failed=failed,
+                time=now,
+            )
+        )
+        self.replace(index, state=state, reason=reason)
+
+    def release(self, index: int, state: TrialState, reason: str, now: datetime) -> None:
+        """Take a trial from its process; it waits to go on from its last saved state."""
+        current = self._book.running[index]
+        self.move(index, state, reason, now)
+        self.replace(index, rung_value=current.last)
+        del self._book.running[index]
+        self.push(index)
+
+    def hold(self, index: int, now: datetime) -> None:
+        """Take a trial from its process; it waits for its group at a rung."""
+        current = self._book.running[index]
+        self.move(index, TrialState.PAUSED, "rung", now)
+        self.replace(index, rung_value=current.last)
+        del self._book.running[index]
+        self._book.paused.add(index)
+
+    def requeue(self, index: int, *, attempts: int, failures: int) -> None:
+        """Have a trial wait again after an attempt that did not end it."""
+        self.replace(index, attempts=attempts, failures=failures)
+        self._book.running.pop(index, None)
+        self.push(index)
+
+    def replace(self, index: int, **changes: object) -> None:
+        """Change what is known of a trial."""
+        task = self._book.tasks[index].model_copy(update=changes)
+        self._book.tasks[index] = task
+        if index in self._book.running:
+            self._book.running[index].task = task
+
+    def end(
+        self,
+        index: int,
+        state: TrialState,
+        reason: str,
+        outcome: Outcome,
+        now: datetime,
+        *,
+        error: str | None = None,
+    ) -> None:
+        """End a trial, and do what that decides for others."""
+        current = self._book.running.get(index)
+        value = current.last if current else self._book.tasks[index].rung_value
+        self.move(index, state, reason, now, error=error, failed=state is TrialState.FAILED)
+        self._book.running.pop(index, None)
+        task = self._book.tasks[index]
+        self.apply(self.leave(task, outcome, value), now)
+        self.ask_restart(task.group)
+
+    def leave(self, task: TrialTask, outcome: Outcome, value: float | None) -> Sequence[Decision]:
+        """Note how a trial ended; what that decides."""
+        self._book.ends[task.index] = (outcome, value)
+        if task.origin is not Origin.RESTART:
+            self._book.open_members[task.group] -= 1
+        return self._rule.leave(task, outcome=outcome, value=value)
+
+    def apply(self, decisions: Iterable[Decision], now: datetime) -> None:
+        """Tell decisions and carry them out, wherever each trial is."""
+        decisions = tuple(decisions)
+        for decision in decisions:
+            self.messages.append(RungDecided(entry=entry_of(decision, now)))
+        for decision in decisions:
+            index, task = decision.trial, self._book.tasks[decision.trial]
+            if task.state in FINAL_TRIAL_STATES:
+                continue
+            waited = index in self._book.paused
+            self._book.paused.discard(index)
+            if not decision.keep:
+                self._book.pending.discard(task)
+                self.end(index, TrialState.STOPPED, "rung", "stopped", now)
+            elif waited:
+                self.push(index)
+
+    def ask_restart(self, group: str) -> None:
+        """Ask for the longer training of a group's winner, once all of the group ended."""
+        rule = self._spec.early_stopping
+        if not isinstance(rule, Halving) or rule.restart_winner is None:
+            return
+        if self._book.open_members.get(group, 0) > 0:
+            return
+        tasks = [self._book.tasks[index] for index in self._book.groups[group]]
+        if any(t.origin is Origin.RESTART for t in tasks):
+            return
+        best = winner(tasks, self._book.ends, self._spec.rung_metric)
+        if best is None or best in self._book.restarts_awaited:
+            return
+        self._book.restarts_awaited.add(best)
+        self.messages.append(RestartAsked(parent=best, max_t=rule.restart_winner.max_t))
