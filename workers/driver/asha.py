@@ -13,10 +13,25 @@ from sweep.records import Origin
 from sweep.rungs import rung_steps
 from sweep.spec import Asha, Metric
 from sweep.wire import RungEntry, TrialTask
+from workers.driver.quantile import RunningQuantile
 from workers.driver.stopping import Decision, Outcome
 
-Rung = dict[int, float | None]
-"""The value that each trial was recorded with; None when it was not finite."""
+
+class _Rung:
+    """The trials recorded at a rung, and the quantile of their scores."""
+
+    def __init__(self, share: float) -> None:
+        self.trials: set[int] = set()
+        self._scores = RunningQuantile(share)
+
+    def record(self, trial: int, score: float) -> None:
+        if trial not in self.trials:
+            self.trials.add(trial)
+            self._scores.add(score)
+
+    @property
+    def limit(self) -> float:
+        return self._scores.value
 
 
 class GroupedAshaRule:
@@ -28,8 +43,10 @@ class GroupedAshaRule:
         self._rule = rule
         self._steps = rung_steps(rule)
         self._sign = 1.0 if metric.mode == "max" else -1.0
-        self._rungs: dict[str, dict[int, Rung]] = defaultdict(
-            lambda: {step: {} for step in reversed(self._steps)}
+        # as Ray writes it, so that a cutoff is the same to the last bit
+        share = (1 - 1 / rule.reduction_factor) * 100 / 100
+        self._rungs: dict[str, dict[int, _Rung]] = defaultdict(
+            lambda: {step: _Rung(share) for step in reversed(self._steps)}
         )
 
     def steps_for(self, task: TrialTask) -> tuple[int, ...]:
@@ -41,13 +58,13 @@ class GroupedAshaRule:
 
     def observe(self, task: TrialTask, *, step: int, value: float | None) -> Sequence[Decision]:
         """Record the value at the highest rung reached that lacks this trial, and decide."""
-        for rung_step, recorded in self._rungs[task.group].items():
-            if step < rung_step or task.index in recorded:
+        for rung_step, rung in self._rungs[task.group].items():
+            if step < rung_step or task.index in rung.trials:
                 continue
-            peers = len(recorded)
+            peers = len(rung.trials)
             judged = peers >= self._rule.min_peers
-            limit = self._limit(recorded) if judged else None
-            recorded[task.index] = value
+            limit = self._limit(rung) if judged else None
+            rung.record(task.index, self._score(value))
             return (
                 Decision(
                     trial=task.index,
@@ -76,35 +93,17 @@ class GroupedAshaRule:
         for entry in entries:
             rung = self._rungs[entry.group].get(entry.step)
             if rung is not None:
-                rung[entry.trial] = entry.value
+                rung.record(entry.trial, self._score(entry.value))
 
-    def _limit(self, recorded: Rung) -> float | None:
+    def _score(self, value: float | None) -> float:
+        return -math.inf if value is None else self._sign * value
+
+    def _limit(self, rung: _Rung) -> float | None:
         """The value that a trial must not be worse than; None when that is no number."""
-        scores = [-math.inf if v is None else self._sign * v for v in recorded.values()]
-        cutoff = percentile(scores, (1 - 1 / self._rule.reduction_factor) * 100)
+        cutoff = rung.limit
         return self._sign * cutoff if math.isfinite(cutoff) else None
 
     def _is_below(self, value: float | None, limit: float | None) -> bool:
         if value is None:
             return True
         return limit is not None and self._sign * value < self._sign * limit
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """The percentile by linear interpolation, as NumPy's default; -inf counts as a value.
-
-    Args:
-        values: at least one; none may be NaN.
-        percent: in [0, 100].
-    """
-    ordered = sorted(values)
-    position = (len(ordered) - 1) * (percent / 100)
-    low = math.floor(position)
-    high = min(low + 1, len(ordered) - 1)
-    share = position - low
-    a, b = ordered[low], ordered[high]
-    if share == 0 or a == b:
-        return a
-    if math.isinf(a):
-        return a
-    return a + (b - a) * share if share < 0.5 else b - (b - a) * (1 - share)

@@ -39,13 +39,13 @@ class Waiting:
         self.slots = slots
         self._lines: dict[_Line, deque[tuple[int, TrialTask]]] = {}
         self._line_of: dict[int, _Line] = {}
+        self._indexes: set[int] = set()
         self._line_of_pack: dict[str, _Line] = {}
         self._known: dict[Hashable, int] = {}
-        self._count = 0
         self._next = 0
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._indexes)
 
     def push(self, task: TrialTask) -> None:
         """Add a trial at the end of its line."""
@@ -53,11 +53,11 @@ class Waiting:
         self._line_of[task.index] = line
         self._lines.setdefault(line, deque()).append((self._next, task))
         self._next += 1
-        self._count += 1
+        self._indexes.add(task.index)
 
     def take(self, room: int | None) -> list[TrialTask]:
         """The trials that go next, together: the front one's pack, `room` at most."""
-        if not self._count:
+        if not self._indexes:
             return []
         line = min(self._lines, key=lambda key: self._lines[key][0][0])
         most = self._limit_of(line) if room is None else min(self._limit_of(line), room)
@@ -97,12 +97,11 @@ class Waiting:
 
     def discard(self, task: TrialTask) -> None:
         """Take one trial out, if it waits."""
-        line = self._line_of.get(task.index)
-        queue = self._lines.get(line) if line is not None else None
-        if line is None or queue is None:
+        if task.index not in self._indexes:
             return
-        kept = deque(entry for entry in queue if entry[1].index != task.index)
-        self._count -= len(queue) - len(kept)
+        self._indexes.discard(task.index)
+        line = self._line_of[task.index]
+        kept = deque(entry for entry in self._lines[line] if entry[1].index != task.index)
         if kept:
             self._lines[line] = kept
         else:
@@ -111,7 +110,7 @@ class Waiting:
     def clear(self) -> None:
         """Forget all that wait."""
         self._lines.clear()
-        self._count = 0
+        self._indexes.clear()
 
     def _default_line(self, task: TrialTask) -> _Line:
         if self._fuse_key is None:
@@ -152,7 +151,7 @@ class Waiting:
             self._lines[line] = queue = deque(sorted(left, key=lambda entry: entry[0]))
         if not queue:
             del self._lines[line]
-        self._count -= len(taken)
+        self._indexes.difference_update(task.index for _, task in taken)
         return [task for _, task in taken]
 
 

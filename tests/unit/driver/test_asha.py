@@ -3,7 +3,6 @@
 import random
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +11,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from sweep.spec import Asha, Metric
 from sweep.wire import RungEntry
 from tests.unit.driver.builders import START, make_task
-from workers.driver.asha import GroupedAshaRule, percentile
+from workers.driver.asha import GroupedAshaRule
 
 
 def make_rule(*, mode: str = "max", **fields: object) -> GroupedAshaRule:
@@ -122,11 +121,3 @@ def test_a_rule_rebuilt_from_its_entries_decides_the_same() -> None:
     expected = survivors_by_ours(whole, reports)
     assert survivors_by_ours(after, reports[6:]) == expected[6:]
     assert list(after.observe(make_task(0), step=1, value=-100.0)) == []
-
-
-@given(
-    st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30),
-    st.sampled_from([0.0, 50.0, (1 - 1 / 3) * 100, 75.0, 100.0]),
-)
-def test_percentile_is_numpys(values: list[float], percent: float) -> None:
-    assert percentile(values, percent) == np.nanpercentile(values, percent)
