@@ -14,7 +14,7 @@ from sweep.errors import Fenced
 from sweep.rows import TrialRow, to_task
 from sweep.spec import Budget, parse_spec
 from sweep.states import FINAL_SWEEP_STATES, SweepState, WantedState
-from sweep.wire import Ack, Batch, Heartbeat, Known, ReportRow
+from sweep.wire import Ack, Batch, Heartbeat, Known, ReportRow, RestartAsked
 
 _NEW_TRIALS = 1_000
 _IN_CHUNK = 500
@@ -119,7 +119,7 @@ def _write(
         rows,
         spec=parse_spec(sweep.spec),
         next_index=sweep.num_trials,
-        restarted=_restarted(connection, sweep.pk),
+        restarted=_restarted(connection, sweep.pk, batch),
         reports_up_to=lambda index, step: _reports_up_to(connection, keys[index], step),
     )
     _write_trials(connection, sweep, keys, changes)
@@ -169,11 +169,16 @@ def _load(
     return keys, rows
 
 
-def _restarted(connection: Connection, sweep_pk: int) -> frozenset[int]:
-    parents = select(trials.c.parent).where(
-        trials.c.sweep_pk == sweep_pk, trials.c.parent.is_not(None)
-    )
-    return frozenset(connection.execute(parents).scalars())
+def _restarted(connection: Connection, sweep_pk: int, batch: Batch) -> frozenset[int]:
+    """Which of the winners that the batch names are trained again already."""
+    asked = {m.parent for m in batch.messages if isinstance(m, RestartAsked)}
+    found: set[int] = set()
+    for chunk in convert.chunks(sorted(asked), _IN_CHUNK):
+        parents = select(trials.c.parent).where(
+            trials.c.sweep_pk == sweep_pk, trials.c.parent.in_(list(chunk))
+        )
+        found.update(connection.execute(parents).scalars())
+    return frozenset(found)
 
 
 def _reports_up_to(connection: Connection, trial_pk: int, step: int) -> list[ReportRow]:
@@ -189,18 +194,17 @@ def _write_trials(
     connection: Connection, sweep: convert.AnyRow, keys: dict[int, int], changes: Changes
 ) -> None:
     if changes.rows:
-        columns = [c.name for c in trials.c if c.name not in ("pk", "sweep_pk", "index")]
         statement = (
             update(trials)
             .where(trials.c.pk == bindparam("this_pk"))
-            .values({name: bindparam(f"new_{name}") for name in columns})
+            .values({name: bindparam(f"new_{name}") for name in convert.CHANGING})
         )
         connection.execute(
             statement,
             [
                 {
                     "this_pk": keys[index],
-                    **{f"new_{k}": v for k, v in convert.trial_values(row).items()},
+                    **{f"new_{k}": v for k, v in convert.trial_changes(row).items()},
                 }
                 for index, row in changes.rows.items()
             ],

@@ -1,7 +1,7 @@
 """Rows of the database to and from the shapes of the rest of the program."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 from sweep.records import (
@@ -23,13 +23,23 @@ AnyRow = Any
 """A row of the database: its columns as attributes."""
 
 _TRIAL_FIELDS = tuple(field.name for field in fields(TrialRow))
+_FIXED = frozenset(
+    "index parameters group assignment replicate seed max_t origin parent created_at".split()
+)
+CHANGING = tuple(name for name in _TRIAL_FIELDS if name not in _FIXED)
+"""What a trial's row may hold anew once it is stored; the rest is as it was planned."""
 
 
 def trial_values(row: TrialRow) -> dict[str, Any]:
     """A trial as the columns of its table."""
-    values = asdict(row)
+    values = {name: getattr(row, name) for name in _TRIAL_FIELDS}
     values["state"], values["origin"] = row.state.value, row.origin.value
     return values
+
+
+def trial_changes(row: TrialRow) -> dict[str, Any]:
+    """The columns of a trial that a driver's messages may change."""
+    return {name: value for name, value in trial_values(row).items() if name in CHANGING}
 
 
 def trial_row(row: AnyRow) -> TrialRow:
