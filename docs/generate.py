@@ -138,7 +138,7 @@ def _commands() -> Iterable[tuple[str, str]]:
 
 
 def _settings() -> Iterable[tuple[str, str, str]]:
-    computed = {"home": "the user's data folder", "python": "the service's own"}
+    computed = {"home": "the user's data folder"}
     for name, field in Settings.model_fields.items():
         default = computed.get(name, "" if field.default in (None, "") else f"`{field.default}`")
         yield f"`SWEEP_{name.upper()}`", default, field.description or ""

@@ -2,7 +2,8 @@
 
 `up` is what `sweep up` starts: everything on this machine, for one person, on a
 loopback address, with no tokens. `serve` is the same with token authentication, for
-a team; its first token comes from `token`.
+a team; its first token comes from `token`. `api` and `dispatch` are its two halves, as
+processes of their own, any number of each on one PostgreSQL.
 """
 
 import logging
@@ -60,6 +61,31 @@ def serve(
 
 
 @app.command()
+def api(host: Host = None, port: Port = None, home: Home = None) -> None:
+    """Serve the API alone, with tokens; `dispatch` starts the drivers."""
+    from service.serving import serve_api
+
+    _log()
+    serve_api(_settings(host, port, home, embedded=False))
+
+
+@app.command()
+def dispatch(
+    host: Host = None,
+    port: Port = None,
+    home: Home = None,
+    num_cpus: Cpus = None,
+    num_gpus: Gpus = None,
+) -> None:
+    """Start and watch drivers alone; `GET /healthz` on the port tells whether that goes well."""
+    from service.serving import dispatch as run
+
+    _log()
+    settings = _settings(host, port, home, embedded=False)
+    run(settings, resources=RayResources(num_cpus, num_gpus))
+
+
+@app.command()
 def migrate() -> None:
     """Bring the database's schema up to date."""
     from service.store.open import migrate as run
@@ -71,7 +97,8 @@ def migrate() -> None:
 def token(name: Annotated[str, typer.Argument(help="Whose token it is.")]) -> None:
     """Make a bearer token straight in the database and print its secret once."""
     from service.auth import issue_token
-    from service.serving import new_id, now
+    from service.dispatching import now
+    from service.serving import new_id
     from service.store.open import migrate as bring_up_to_date
     from service.store.open import open_store
 
@@ -86,9 +113,14 @@ def token(name: Annotated[str, typer.Argument(help="Whose token it is.")]) -> No
 def _serve(settings: Settings, resources: RayResources) -> None:
     from service.serving import serve as run
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    _log()
     run(settings, resources=resources)
+
+
+def _log() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for name in ("alembic", "httpx"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def main() -> None:

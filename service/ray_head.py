@@ -3,7 +3,8 @@
 Ray is never imported here: the head is `ray start --head --block`, guarded by Ray's
 token authentication with a token of our own. The head outlives a service that is
 killed, and the service that starts next in the same home goes on with it, so that
-sweeps in flight are not lost.
+sweeps in flight are not lost. A head that died is started again with its port and its
+token, so that drivers that wait for it find it.
 """
 
 import json
@@ -23,6 +24,8 @@ import psutil
 from sweep.errors import ServiceUnavailable
 
 _START_WITHIN_S = 60.0
+_MARK = "SWEEP_RAY_HEAD"
+"""An environment variable by which all that a home's head started is known."""
 
 
 @dataclass(frozen=True)
@@ -69,34 +72,75 @@ class RayHead:
         Raises:
             ServiceUnavailable: when it does not come up.
         """
-        self._record = self._find()
-        if self._record is not None:
-            return
-        port, token = _free_port(), secrets.token_hex(32)
-        with self._log.open("wb") as log:
-            process = subprocess.Popen(
+        last = self._read()
+        if last is not None and _lives(last) and _listens(last.port):
+            self._record = last
+        elif last is not None:
+            self._launch(last.port, last.token)
+        else:
+            self._launch(_free_port(), secrets.token_hex(32))
+
+    def restart(self) -> None:
+        """Start a head that died once more, with its port and token.
+
+        Raises:
+            ServiceUnavailable: when it does not come up.
+        """
+        record = self._started()
+        self._launch(record.port, record.token)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the head's process lives; it ends when one of Ray's own does."""
+        if self._process is not None and self._process.poll() is not None:
+            return False
+        return _lives(self._started())
+
+    @property
+    def answers(self) -> bool:
+        """Whether its port answers now."""
+        return _listens(self._started().port)
+
+    def stop(self) -> None:
+        """End the head and all that runs under it."""
+        record, self._record = self._record, None
+        if record is not None:
+            family = _family(psutil.Process(record.pid)) if _lives(record) else []
+            _end(list({*family, *_marked(self._mark)}))
+            self._file.unlink(missing_ok=True)
+        self._reap()
+
+    def _launch(self, port: int, token: str) -> None:
+        """Start a head, once nothing is left of one before it that might hold its port."""
+        _end(_marked(self._mark))
+        self._reap()
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
                 self._command(port),
-                env={**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token},
+                env={
+                    **os.environ,
+                    "RAY_AUTH_MODE": "token",
+                    "RAY_AUTH_TOKEN": token,
+                    _MARK: self._mark,
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._process = process
-        self._wait(process, port)
-        record = _Record(process.pid, psutil.Process(process.pid).create_time(), port, token)
-        self._write(record)
-        self._record = record
+        self._wait(self._process, port)
+        created = psutil.Process(self._process.pid).create_time()
+        self._record = _Record(self._process.pid, created, port, token)
+        self._write(self._record)
 
-    def stop(self) -> None:
-        """End the head and all that runs under it."""
-        record, self._record = self._record, None
-        if record is not None and _lives(record):
-            _end_family(psutil.Process(record.pid))
-            self._file.unlink(missing_ok=True)
+    def _reap(self) -> None:
         if self._process is not None:
             self._process.wait()
             self._process = None
+
+    @property
+    def _mark(self) -> str:
+        return str(self._file.resolve())
 
     def _started(self) -> _Record:
         if self._record is None:
@@ -127,12 +171,11 @@ class RayHead:
                 )
             time.sleep(0.1)
 
-    def _find(self) -> _Record | None:
+    def _read(self) -> _Record | None:
         try:
-            record = _Record(**json.loads(self._file.read_text()))
+            return _Record(**json.loads(self._file.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
-        return record if _lives(record) and _listens(record.port) else None
 
     def _write(self, record: _Record) -> None:
         self._file.touch(mode=0o600)
@@ -147,11 +190,26 @@ def _lives(record: _Record) -> bool:
         return False
 
 
-def _end_family(head: psutil.Process) -> None:
-    family = [head, *head.children(recursive=True)]
-    for process in family:
+def _family(head: psutil.Process) -> list[psutil.Process]:
+    return [head, *head.children(recursive=True)]
+
+
+def _marked(mark: str) -> list[psutil.Process]:
+    """The processes of a head, those too whose parent died."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(_MARK) == mark:
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def _end(processes: list[psutil.Process]) -> None:
+    for process in processes:
         _signal(process, signal.SIGTERM)
-    _, alive = psutil.wait_procs(family, timeout=5)
+    _, alive = psutil.wait_procs(processes, timeout=5)
     for process in alive:
         _signal(process, signal.SIGKILL)
     psutil.wait_procs(alive, timeout=5)

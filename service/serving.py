@@ -1,36 +1,33 @@
-"""The service as a process: sockets, uvicorn, the dispatcher's thread, a clean end."""
+"""The service as a process: its roles, sockets, uvicorn, a clean end."""
 
 import errno
 import json
+import logging
 import os
 import secrets
 import signal
 import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from service.app import create_app
-from service.dispatch.core import Limits
-from service.dispatch.launcher import LocalLauncher
-from service.dispatch.loop import Dispatcher
-from service.ray_head import RayHead, RayResources
+from service.dispatching import Dispatching, now
+from service.health_server import health_app
+from service.ray_head import RayResources
 from service.settings import Settings
 from service.store.interface import Store
 from service.store.open import migrate, open_store
 from sweep.errors import SweepError
 from sweep.trainables import registered
 
+logger = logging.getLogger(__name__)
+
 _PORTS_TRIED = 100
-
-
-def now() -> datetime:
-    """The time, in UTC."""
-    return datetime.now(UTC)
 
 
 def new_id() -> str:
@@ -70,28 +67,87 @@ def url_of(listener: socket.socket) -> str:
 
 def serve(settings: Settings, *, resources: RayResources) -> None:
     """Serve the API and dispatch sweeps until told to stop (SIGINT or SIGTERM)."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+    _end_by_exceptions()
     settings.home.mkdir(parents=True, exist_ok=True)
     migrate(settings.store_url)
+    with (
+        closing(open_store(settings.store_url)) as store,
+        closing(listen(settings.host, settings.port)) as listener,
+    ):
+        own = url_of(listener)
+        url = ",".join(settings.public_urls) or own
+        dispatching = Dispatching(settings, store, url=url, resources=resources)
+        with _address_file(settings.home, own), dispatching.running():
+            _server(_api(settings, store)).run(sockets=[listener])
+
+
+def serve_api(settings: Settings) -> None:
+    """Serve the API alone; dispatchers are other processes on the same database.
+
+    Raises:
+        ServiceUnavailable: when the database is away or its schema is not current.
+    """
+    _end_by_exceptions()
+    with (
+        closing(_checked_store(settings)) as store,
+        closing(listen(settings.host, settings.port)) as listener,
+    ):
+        logger.info("the API is at %s", url_of(listener))
+        _server(_api(settings, store)).run(sockets=[listener])
+
+
+def dispatch(settings: Settings, *, resources: RayResources) -> None:
+    """Dispatch sweeps alone; `/healthz` tells whether that goes well.
+
+    Raises:
+        SweepError: without the URLs of the API servers.
+        ServiceUnavailable: when the database is away or its schema is not current.
+    """
+    _end_by_exceptions()
+    if not settings.public_urls:
+        raise SweepError(
+            "a dispatcher needs SWEEP_PUBLIC_URL, the URLs at which drivers reach the API servers"
+        )
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with (
+        closing(_checked_store(settings)) as store,
+        closing(listen(settings.host, settings.port)) as listener,
+    ):
+        url = ",".join(settings.public_urls)
+        dispatching = Dispatching(settings, store, url=url, resources=resources)
+        logger.info("health is told at %s/healthz", url_of(listener))
+        with dispatching.running():
+            _server(health_app(dispatching.trouble)).run(sockets=[listener])
+
+
+def _checked_store(settings: Settings) -> Store:
+    """The store, its schema found to be current; to change it is `migrate`'s part."""
     store = open_store(settings.store_url)
-    listener = listen(settings.host, settings.port)
-    url = settings.public_url or url_of(listener)
-    app = create_app(
+    try:
+        store.check()
+    except SweepError:
+        store.close()
+        raise
+    return store
+
+
+def _api(settings: Settings, store: Store) -> FastAPI:
+    return create_app(
         store=store, settings=settings, clock=now, new_id=new_id, trainables=registered()
     )
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3))
-    head = RayHead(settings.home, resources) if settings.ray_address is None else None
-    with (
-        _address_file(settings.home, url),
-        _dispatching(settings, store, url=url, head=head),
-    ):
-        server.run(sockets=[listener])
-    store.close()
+
+
+def _server(app: Starlette) -> uvicorn.Server:
+    return uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3))
+
+
+def _end_by_exceptions() -> None:
+    """End by way of every `finally`: uvicorn raises its signals again once it has stopped."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
 
 
 def _leave(number: int, frame: object) -> None:
-    """End by way of every `finally`: uvicorn raises its signals again once it has stopped."""
     raise SystemExit(0)
 
 
@@ -106,57 +162,3 @@ def _address_file(home: Path, url: str) -> Iterator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _dispatching(
-    settings: Settings, store: Store, *, url: str, head: RayHead | None
-) -> Iterator[None]:
-    """Dispatch in a thread, once Ray is there; when that fails, the service ends.
-
-    Raises:
-        SweepError: at the end of the block, when the dispatcher failed.
-    """
-    stop = threading.Event()
-    failures: list[Exception] = []
-
-    def run() -> None:
-        try:
-            _dispatch(settings, store, url, head, stop)
-        except Exception as error:  # noqa: BLE001 - told below; a service that starts nothing ends
-            failures.append(error)
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    thread = threading.Thread(target=run, name="dispatcher")
-    try:
-        thread.start()  # it may fail, and ask for the end, before this returns
-        yield
-    finally:
-        stop.set()
-        if thread.ident is not None:
-            thread.join()
-        if failures:
-            raise SweepError(f"the dispatcher failed: {failures[0]}") from failures[0]
-
-
-def _dispatch(
-    settings: Settings, store: Store, url: str, head: RayHead | None, stop: threading.Event
-) -> None:
-    lease = timedelta(seconds=settings.lease_s)
-    environment = {"RAY_ADDRESS": settings.ray_address or ""}
-    try:
-        if head is not None:
-            head.start()
-            environment = dict(head.environment)
-        launcher = LocalLauncher(
-            python=settings.python,
-            service_url=url,
-            folder=settings.home,
-            environment=environment,
-        )
-        limits = Limits(max_running=settings.max_running_sweeps, leases_hold_until=now() + lease)
-        Dispatcher(store, launcher, limits=limits, lease=lease, clock=now).run(stop)
-        launcher.stop()
-    finally:
-        if head is not None:
-            head.stop()

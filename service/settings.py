@@ -3,10 +3,10 @@
 import ipaddress
 import sys
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import platformdirs
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sweep.space import MAX_TRIALS
@@ -15,7 +15,9 @@ from sweep.space import MAX_TRIALS
 class Settings(BaseSettings):
     """Each is an environment variable: `SWEEP_` and the field's name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix="SWEEP_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SWEEP_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     home: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("sweep")),
@@ -29,13 +31,28 @@ class Settings(BaseSettings):
         default=8080, ge=1, le=65_535, description="Port; the next free one when it is taken."
     )
     public_url: str | None = Field(
-        default=None, description="URL at which drivers reach the service, when not its own."
+        default=None,
+        description="URL at which drivers reach the service, when not its own; several, with "
+        "commas between them, where several API servers run.",
     )
     embedded: bool = Field(
         default=False, description="One person on a loopback address: no tokens are needed."
     )
     ray_address: str | None = Field(
         default=None, description="Ray cluster to run on; a local one is started when not given."
+    )
+    launcher: Literal["local", "ray-job"] = Field(
+        default="local",
+        description="How drivers run: as processes of this machine, or as jobs of a Ray cluster.",
+    )
+    ray_jobs_url: str | None = Field(
+        default=None,
+        description="URL of the Ray dashboard that takes jobs, such as http://ray-head:8265.",
+    )
+    ray_auth_token: SecretStr | None = Field(
+        default=None,
+        description="Ray's token; else the one that Ray's own variables name, when "
+        "RAY_AUTH_MODE is token.",
     )
     max_running_sweeps: int = Field(
         default=4, ge=1, description="Sweeps that run at once, of one priority and those above it."
@@ -57,7 +74,11 @@ class Settings(BaseSettings):
     checkpoint_root: str = Field(
         default="", description="Folder for trials' saved states; in `home` when not given."
     )
-    python: str = Field(default=sys.executable, description="Interpreter that runs drivers.")
+    python: str | None = Field(
+        default=None,
+        description="Interpreter that runs drivers: the service's own, or `python` on the cluster "
+        "for Ray jobs, when not given.",
+    )
 
     @model_validator(mode="after")
     def _embedded_is_local(self) -> Self:
@@ -67,6 +88,30 @@ class Settings(BaseSettings):
                 "a token: listen on 127.0.0.1, or run `python -m service serve`"
             )
         return self
+
+    @model_validator(mode="after")
+    def _urls_are_urls(self) -> Self:
+        given = [("public_url", url) for url in self.public_urls]
+        given += [("ray_jobs_url", self.ray_jobs_url)] if self.ray_jobs_url else []
+        for name, url in given:
+            if not url.startswith(("http://", "https://")):
+                raise ValueError(f"{name}: {url!r} is no URL: it starts with http:// or https://")
+        if self.launcher == "ray-job" and not self.ray_jobs_url:
+            raise ValueError(
+                "SWEEP_LAUNCHER=ray-job needs SWEEP_RAY_JOBS_URL, the URL of the Ray dashboard"
+            )
+        return self
+
+    @property
+    def public_urls(self) -> tuple[str, ...]:
+        """The URLs at which drivers reach the service, when given, in the order to try them."""
+        given = (self.public_url or "").split(",")
+        return tuple(url.strip().rstrip("/") for url in given if url.strip())
+
+    @property
+    def local_python(self) -> str:
+        """The interpreter that runs drivers on this machine."""
+        return self.python or sys.executable
 
     @property
     def store_url(self) -> str:

@@ -18,6 +18,9 @@ from sweep.states import SweepState, TrialState, WantedState
 
 MAX_BATCH_MESSAGES = 2_000
 
+EXIT_NO_RAY = 6
+"""The exit code of a driver that lost the Ray cluster, or waited for it in vain."""
+
 
 def _storable(text: str) -> str:
     """The text without what databases cannot hold; a trial's error may be any text."""

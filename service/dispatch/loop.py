@@ -3,13 +3,16 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from service.auth import new_driver_token
 from service.dispatch.core import EndSweep, Limits, SetPlaces, StartDriver, decide
-from service.dispatch.launcher import Launch, Launcher
-from service.store.interface import Store
-from sweep.errors import ServiceUnavailable
+from service.dispatch.launcher import Exit, Launch, Launcher, LauncherAway
+from service.dispatch.pulse import Pulse
+from service.store.interface import Store, SweepOnDuty
+from sweep.errors import NotFound, ServiceUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -31,20 +34,26 @@ class Dispatcher:
         self._limits = limits
         self._lease = lease
         self._clock = clock
+        self._pause = _Pause(limits)
+        self.pulse = Pulse(clock)
+        """How the loop is doing, for health checks."""
 
     def step(self) -> None:
         """Do what is due now."""
         for gone in self._launcher.ended():
-            self._store.end_driver(gone.sweep_id, gone.epoch, reason=gone.reason, now=self._clock())
+            self._take(gone)
         now = self._clock()
-        for action in decide(self._store.on_duty(), now=now, limits=self._limits):
+        sweeps = self._store.on_duty()
+        by_id = {sweep.id: sweep for sweep in sweeps}
+        for action in decide(sweeps, now=now, limits=self._limits):
+            self.pulse.moved()
             match action:
-                case StartDriver():
-                    self._start(action)
-                case EndSweep():
-                    self._end(action)
                 case SetPlaces():
                     self._store.set_places(action.places)
+                case EndSweep():
+                    self._end(action, by_id[action.sweep_id])
+                case StartDriver() if not self._pause.holds(self._clock()):
+                    self._start(action, by_id[action.sweep_id])
 
     def run(self, stop: threading.Event, *, every_s: float = 0.5) -> None:
         """Step until told to stop; a store that is away is waited for."""
@@ -53,8 +62,21 @@ class Dispatcher:
                 self.step()
             except ServiceUnavailable as error:
                 logger.warning("the store is away: %s", error)
+                self.pulse.store_away()
+                self._hold_leases()
+            else:
+                self.pulse.store_back()
 
-    def _start(self, action: StartDriver) -> None:
+    def _hold_leases(self) -> None:
+        """Give drivers that the store cannot hear a lease's time to be heard once it is back."""
+        self._limits = replace(self._limits, leases_hold_until=self._clock() + self._lease)
+
+    def _take(self, gone: Exit) -> None:
+        end = self._store.withdraw_driver if gone.blameless else self._store.end_driver
+        with suppress(NotFound):  # a sweep that ended may have been deleted since
+            end(gone.sweep_id, gone.epoch, reason=gone.reason, now=self._clock())
+
+    def _start(self, action: StartDriver, sweep: SweepOnDuty) -> None:
         token, token_hash = new_driver_token()
         epoch = self._store.start_driver(
             action.sweep_id,
@@ -65,18 +87,56 @@ class Dispatcher:
         )
         if epoch is None:
             return  # another dispatcher was faster, or the sweep was cancelled
+        self._kill_silent(sweep)
         try:
             self._launcher.launch(Launch(action.sweep_id, epoch, token))
+            self._pause.over()
+        except LauncherAway as error:
+            self._pause.again(self._clock())
+            logger.warning("no driver for sweep %s now: %s", action.sweep_id, error)
+            self._take(Exit(action.sweep_id, epoch, _not_started(error), blameless=True))
         except OSError as error:
             logger.exception("cannot start a driver for sweep %s", action.sweep_id)
-            reason = f"could not be started: {error}"
-            self._store.end_driver(action.sweep_id, epoch, reason=reason, now=self._clock())
+            self._take(Exit(action.sweep_id, epoch, _not_started(error)))
 
-    def _end(self, action: EndSweep) -> None:
-        self._store.finish_abandoned(
+    def _end(self, action: EndSweep, sweep: SweepOnDuty) -> None:
+        ended = self._store.finish_abandoned(
             action.sweep_id,
             epoch=action.epoch,
             state=action.state,
             reason=action.reason,
             now=self._clock(),
         )
+        if ended:
+            self._kill_silent(sweep)
+
+    def _kill_silent(self, sweep: SweepOnDuty) -> None:
+        """End a driver that was replaced while nobody had seen it end: it may be frozen."""
+        if sweep.lease_expires_at is not None:
+            self._launcher.kill(sweep.id, sweep.epoch)
+
+
+class _Pause:
+    """Holds launches back while drivers cannot be launched, ever longer."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._first, self._longest = limits.backoff, limits.max_backoff
+        self._length = timedelta()
+        self._until: datetime | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """Whether to wait."""
+        return self._until is not None and now < self._until
+
+    def again(self, now: datetime) -> None:
+        """A launch failed."""
+        self._length = min(max(self._first, self._length * 2), self._longest)
+        self._until = now + self._length
+
+    def over(self) -> None:
+        """A launch went well."""
+        self._length, self._until = timedelta(), None
+
+
+def _not_started(error: Exception) -> str:
+    return f"could not be started: {error}"

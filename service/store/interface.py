@@ -241,6 +241,10 @@ class Store(Protocol):
         """Record that a driver is gone. Event: driver.ended. False when it was already."""
         ...
 
+    def withdraw_driver(self, sweep_id: str, epoch: int, *, reason: str, now: datetime) -> bool:
+        """As `end_driver`, for a driver that the cluster failed: it was not fruitless."""
+        ...
+
     def finish_abandoned(
         self, sweep_id: str, *, epoch: int, state: SweepState, reason: str, now: datetime
     ) -> bool:

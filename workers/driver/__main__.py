@@ -1,9 +1,9 @@
 """`python -m workers.driver`: run one sweep.
 
-Reads its environment: SWEEP_DRIVER_URL, SWEEP_DRIVER_TOKEN, SWEEP_DRIVER_SPOOL (a
-folder) and RAY_ADDRESS. Exit codes: 0 the sweep ended; 3 a successor holds the lease
-or the service does not know this driver; 4 the service stayed away; 5 it could not
-run, and a successor may.
+Reads its environment: RAY_ADDRESS, and what `workers.driver.environment` names. Exit
+codes: 0 the sweep ended; 3 a successor holds the lease or the service does not know this
+driver; 4 the service stayed away; 5 it could not run, and a successor may; 6 Ray stayed
+away or was lost.
 """
 
 import logging
@@ -12,13 +12,14 @@ import sys
 import threading
 import traceback
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import ray
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from sweep.errors import Fenced, ServiceUnavailable, Unauthorized
 from sweep.trainables import find, registered
+from sweep.wire import EXIT_NO_RAY
+from workers.driver import environment
+from workers.driver.cluster import RayAway, connect
 from workers.driver.core import SweepCore
 from workers.driver.limits import Meter
 from workers.driver.link import EXIT_AWAY, EXIT_FAILED, EXIT_FENCED, Link
@@ -61,8 +62,8 @@ def _load(service: DriverService, outbox: Outbox) -> RunningSweep:
     return RunningSweep(core, assignment, clock=_now, emit=outbox.put)
 
 
-def _run(service: DriverService, spool: Path) -> None:
-    outbox = Outbox(spool)
+def _run(service: DriverService, told: environment.Told) -> None:
+    outbox = Outbox(told.spool)
     sweep = _load(service, outbox)
     over, left = threading.Event(), threading.Event()
     link = Link(service, sweep, outbox, on_over=over.set)
@@ -80,10 +81,13 @@ def _run(service: DriverService, spool: Path) -> None:
             finish()
 
     threading.Thread(target=finish_soon, daemon=True).start()
-    ray.init(
-        namespace=sweep.assignment.sweep_id, log_to_driver=False, logging_level=logging.WARNING
-    )
-    run_on_tune(sweep)
+    watch = connect(sweep, os.environ.get("RAY_ADDRESS", ""))
+    watch.start()
+    try:
+        run_on_tune(sweep, settle=watch.settle)
+    except Exception:
+        watch.settle()
+        raise
     left.set()
     if not sweep.done:
         raise RuntimeError("Ray Tune ended before the sweep did")
@@ -94,16 +98,19 @@ def main() -> int:
     """Run the sweep that the environment's token names; the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    service = DriverService(os.environ["SWEEP_DRIVER_URL"], os.environ["SWEEP_DRIVER_TOKEN"])
-    spool = Path(os.environ["SWEEP_DRIVER_SPOOL"]) / f"{os.getpid()}.jsonl"
+    told = environment.read(os.environ)
+    service = DriverService(told.urls, told.token)
     try:
-        _run(service, spool)
+        _run(service, told)
     except (Fenced, Unauthorized) as error:
         logging.error("this driver's part is over: %s", error)
         return EXIT_FENCED
     except ServiceUnavailable as error:
         logging.error("gave up: %s", error)
         return EXIT_AWAY
+    except RayAway as error:
+        logging.error("%s", error)
+        return EXIT_NO_RAY
     except Exception:  # noqa: BLE001 - whatever it was, a successor gets to try
         traceback.print_exc()
         return EXIT_FAILED

@@ -45,6 +45,8 @@ class RunningSweep:
         self._lock = threading.Lock()
         self._emitting = threading.Lock()
         self._finished = False
+        self.waiting_for: str | None = None
+        """What the whole sweep waits for, in words that heartbeats may carry."""
         self._clock = clock
         self._emit = emit
         self._edits = assignment.edits

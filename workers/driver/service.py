@@ -24,16 +24,20 @@ _PAGE = 1_000
 class DriverService:
     """Speaks `sweep.wire` with a token that is good for one sweep and epoch.
 
-    Every method raises `ServiceUnavailable` when the service is away (try again
-    later), `Fenced` when a successor holds the lease, and `Unauthorized` when the
-    token is not known.
+    Of several API servers it stays with the one that answers, and goes on to the next
+    when that is away; any may be told the same twice. Every method raises
+    `ServiceUnavailable` when all are away (try again later), `Fenced` when a successor
+    holds the lease, and `Unauthorized` when the token is not known.
     """
 
     def __init__(
-        self, url: str, token: str, *, transport: httpx.BaseTransport | None = None
+        self, urls: str, token: str, *, transport: httpx.BaseTransport | None = None
     ) -> None:
+        """`urls`: the service's, or several with commas between, in the order to try them."""
+        given = [url.strip().rstrip("/") for url in urls.split(",")]
+        self._urls = tuple(f"{url}/v1/driver" for url in given if url)
+        self._at = 0
         self._http = httpx.Client(
-            base_url=f"{url}/v1/driver",
             headers={"Authorization": f"Bearer {token}"},
             timeout=httpx.Timeout(30, connect=5),
             transport=transport,
@@ -77,12 +81,28 @@ class DriverService:
         return Ack.model_validate_json(self._call("POST", "/heartbeat", beat.model_dump_json()))
 
     def _call(self, method: str, path: str, body: str | None = None) -> bytes:
+        first, count = self._at, len(self._urls)
+        for turn in range(count):
+            at = (first + turn) % count
+            try:
+                answer = self._call_one(method, self._urls[at] + path, body)
+            except ServiceUnavailable:
+                if turn == count - 1:
+                    raise
+            else:
+                self._at = at
+                return answer
+        raise AssertionError("there is a URL, and the last one's error is raised")
+
+    def _call_one(self, method: str, url: str, body: str | None) -> bytes:
         try:
             answer = self._http.request(
-                method, path, content=body, headers={"Content-Type": "application/json"}
+                method, url, content=body, headers={"Content-Type": "application/json"}
             )
         except httpx.TransportError as error:
-            raise ServiceUnavailable(f"the sweep service cannot be reached: {error}") from error
+            raise ServiceUnavailable(
+                f"the sweep service cannot be reached at {url}: {error}"
+            ) from error
         if answer.is_success:
             return answer.content
         raise _error(answer)

@@ -7,6 +7,7 @@ under one lock.
 
 import os
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -67,9 +68,10 @@ class GroupedASHA(TrialScheduler):  # type: ignore[misc]
     kept as rows in SQL: see `workers.driver.asha` for the rule itself.
     """
 
-    def __init__(self, sweep: RunningSweep) -> None:
+    def __init__(self, sweep: RunningSweep, *, settle: Callable[[], None]) -> None:
         super().__init__()
         self._sweep = sweep
+        self._settle = settle
         self._works: dict[str, LiveWork] = {}
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
@@ -87,7 +89,8 @@ class GroupedASHA(TrialScheduler):  # type: ignore[misc]
         return str(TrialScheduler.CONTINUE)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Pass on that the work's process raised or died."""
+        """Pass on that the work's process raised or died, once it is sure that Ray lives."""
+        self._settle()
         work = self._works.pop(trial.trial_id, None)
         if work is not None:
             self._sweep.on_failure(work, _error_text(trial))
@@ -122,8 +125,13 @@ class _LeaveWhenDone(Callback):  # type: ignore[misc]
             raise _SweepOver
 
 
-def run_on_tune(sweep: RunningSweep) -> None:
-    """Run the sweep to its end on the Ray cluster that this process is connected to."""
+def run_on_tune(sweep: RunningSweep, *, settle: Callable[[], None]) -> None:
+    """Run the sweep to its end on the Ray cluster that this process is connected to.
+
+    Args:
+        sweep: What to run.
+        settle: Called before a failure is told of; returns when Ray's word can be taken.
+    """
     for name, value in _TUNE_SETTINGS.items():
         os.environ.setdefault(name, value)
     assignment = sweep.assignment
@@ -135,7 +143,7 @@ def run_on_tune(sweep: RunningSweep) -> None:
             TrialActor,
             name=assignment.sweep_id,
             search_alg=CoreSearcher(sweep),
-            scheduler=GroupedASHA(sweep),
+            scheduler=GroupedASHA(sweep, settle=settle),
             callbacks=[_LeaveWhenDone(sweep)],
             num_samples=-1,
             resources_per_trial={

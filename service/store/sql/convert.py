@@ -24,7 +24,18 @@ AnyRow = Any
 
 _TRIAL_FIELDS = tuple(field.name for field in fields(TrialRow))
 _FIXED = frozenset(
-    "index parameters group assignment replicate seed max_t origin parent created_at".split()
+    [
+        "index",
+        "parameters",
+        "group",
+        "assignment",
+        "replicate",
+        "seed",
+        "max_t",
+        "origin",
+        "parent",
+        "created_at",
+    ]
 )
 CHANGING = tuple(name for name in _TRIAL_FIELDS if name not in _FIXED)
 """What a trial's row may hold anew once it is stored; the rest is as it was planned."""

@@ -132,6 +132,21 @@ def end(connection: Connection, sweep_id: str, epoch: int, *, reason: str, now: 
     return bool(ended.rowcount)
 
 
+def withdraw(
+    connection: Connection, sweep_id: str, epoch: int, *, reason: str, now: datetime
+) -> bool:
+    """Record that a driver is gone through no fault of the sweep's."""
+    ended = end(connection, sweep_id, epoch, reason=reason, now=now)
+    if ended:
+        count = sweeps.c.fruitless_drivers
+        connection.execute(
+            update(sweeps)
+            .where(sweeps.c.id == sweep_id, count > 0)
+            .values(fruitless_drivers=count - 1)
+        )
+    return ended
+
+
 def finish_abandoned(
     connection: Connection,
     sweep_id: str,

@@ -169,6 +169,11 @@ class SqlStore:
         with transaction(self._engine, writes=True) as connection:
             return drivers.end(connection, sweep_id, epoch, reason=reason, now=now)
 
+    def withdraw_driver(self, sweep_id: str, epoch: int, *, reason: str, now: datetime) -> bool:
+        """See `Store`."""
+        with transaction(self._engine, writes=True) as connection:
+            return drivers.withdraw(connection, sweep_id, epoch, reason=reason, now=now)
+
     def finish_abandoned(
         self, sweep_id: str, *, epoch: int, state: SweepState, reason: str, now: datetime
     ) -> bool:

@@ -229,6 +229,23 @@ def test_a_driver_is_fruitful_once_a_trial_starts(store: Store) -> None:
     assert store.on_duty()[0].fruitless_drivers == 0
 
 
+def test_a_driver_that_the_cluster_failed_is_not_fruitless(store: Store) -> None:
+    create(store)
+    drive(store)
+    drive(store, after=1, now=at(10))
+    assert store.withdraw_driver("s1", 2, reason="no Ray", now=at(11))
+    assert not store.withdraw_driver("s1", 2, reason="again", now=at(12))
+    (sweep,) = store.on_duty()
+    assert (sweep.fruitless_drivers, sweep.driver_ended_at) == (1, at(11))
+    assert event_kinds(store)[-1] == "driver.ended"
+    driver = drive(store, after=2, now=at(12))
+    send(store, driver, started())
+    assert store.withdraw_driver("s1", 3, reason="no Ray", now=at(14))
+    assert store.on_duty()[0].fruitless_drivers == 0
+    with pytest.raises(Fenced):
+        store.heartbeat(driver, known_trials=3, now=at(15), lease=LEASE)
+
+
 def test_a_heartbeat_extends_even_an_expired_lease_that_nobody_took(store: Store) -> None:
     create(store)
     driver = drive(store)

@@ -88,6 +88,10 @@ class TwoStores(RuleBasedStateMachine):
     def end_driver(self, epoch: int) -> None:
         self.both(lambda store: store.end_driver("s", epoch, reason="gone", now=at(self.now)))
 
+    @rule(epoch=st.integers(1, 4))
+    def withdraw_driver(self, epoch: int) -> None:
+        self.both(lambda store: store.withdraw_driver("s", epoch, reason="gone", now=at(self.now)))
+
     @rule()
     def cancel(self) -> None:
         self.both(lambda store: store.cancel_sweep("s", actor="me", now=at(self.now)))
