@@ -5,7 +5,7 @@ from datetime import datetime
 
 from fastapi import FastAPI
 
-from service.api import catalogue, driver, health, sweeps, tokens, trials
+from service.api import catalogue, driver, health, lifecycle, sweeps, tokens, trials
 from service.api.bodies import BodyLimit
 from service.api.context import Context
 from service.api.problems import install
@@ -13,11 +13,12 @@ from service.api.tokens import TokenRequest
 from service.dashboard import pages
 from service.settings import Settings
 from service.store.interface import Store
+from sweep.editing import AddTrials, SweepEdit
 from sweep.spec import SweepSpec
 from sweep.trainables import Trainable
 from sweep.wire import Batch, Heartbeat
 
-PARTS = (sweeps, trials, catalogue, tokens, driver, health, pages)
+PARTS = (sweeps, lifecycle, trials, catalogue, tokens, driver, health, pages)
 """The modules whose routers make up the app."""
 
 
@@ -54,7 +55,7 @@ def _document_bodies(app: FastAPI) -> None:
     def openapi() -> dict[str, object]:
         document = generate()
         parts = document.setdefault("components", {}).setdefault("schemas", {})
-        for model in (SweepSpec, TokenRequest, Batch, Heartbeat):
+        for model in (SweepSpec, SweepEdit, AddTrials, TokenRequest, Batch, Heartbeat):
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             parts.update(schema.pop("$defs", {}))
             parts[model.__name__] = schema

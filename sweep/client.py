@@ -165,7 +165,23 @@ class Client:
 
     def cancel(self, sweep_id: str) -> SweepRecord:
         """Cancel a sweep."""
-        answer = self._send("POST", _at("/v1/sweeps", sweep_id, "cancel"))
+        return self._ask(sweep_id, "cancel")
+
+    def pause(self, sweep_id: str) -> SweepRecord:
+        """Pause a sweep; its trials go on later from their saved states."""
+        return self._ask(sweep_id, "pause")
+
+    def resume(self, sweep_id: str) -> SweepRecord:
+        """Let a paused sweep go on."""
+        return self._ask(sweep_id, "resume")
+
+    def retry(self, sweep_id: str) -> SweepRecord:
+        """Have a sweep's failed trials tried again."""
+        return self._ask(sweep_id, "retry")
+
+    def edit(self, sweep_id: str, changes: Mapping[str, Any]) -> SweepRecord:
+        """Change a sweep: see `sweep.editing.SweepEdit` for what may change."""
+        answer = self._send("PATCH", _at("/v1/sweeps", sweep_id), _document(changes))
         return SweepRecord.model_validate_json(answer.content)
 
     def delete(self, sweep_id: str) -> None:
@@ -283,6 +299,10 @@ class Client:
         if not answer.is_success:
             raise _error(answer)
         return answer.content
+
+    def _ask(self, sweep_id: str, verb: str) -> SweepRecord:
+        answer = self._send("POST", _at("/v1/sweeps", sweep_id, verb))
+        return SweepRecord.model_validate_json(answer.content)
 
     def _send(self, method: str, path: str, body: str | None = None) -> httpx.Response:
         with self._guard():

@@ -106,29 +106,20 @@ def read_edit(raw: object) -> SweepEdit:
     return edit
 
 
-def apply_edit(
-    edit: SweepEdit, named: frozenset[str], spec: SweepSpec, *, trainable: Trainable, room: int
-) -> Edited:
+def apply_edit(edit: SweepEdit, spec: SweepSpec, *, trainable: Trainable, room: int) -> Edited:
     """Work out what an edit makes of a sweep.
 
     Args:
-        edit: what is to change.
-        named: the fields that the edit names; one that is named as null is taken away.
+        edit: what is to change; a limit that it names as null is taken away.
         spec: the sweep's, as it is.
         trainable: its own.
         room: how many trials may be added.
 
     Raises:
-        SpecError: when what is added does not fit the spec.
+        SpecError: when a value is null that must not be, or what is added does not fit.
         SpecTooLarge: when it is too much.
     """
-    changes: dict[str, Any] = {
-        name: getattr(edit, name)
-        for name in ("max_concurrent", "priority", "weight", "budget")
-        if name in named and (getattr(edit, name) is not None or name == "max_concurrent")
-    }
-    if "budget" in named and edit.budget is None:
-        changes["budget"] = Budget()
+    changes = _changes(edit)
     after = spec.model_copy(update=changes)
     wider = _with_grid(after, edit.add.grid)
     added = list(islice(_new_points(after, wider, edit.add.grid), room + 1))
@@ -142,6 +133,20 @@ def apply_edit(
         _check(parameters, i, trainable)
     shown = {name: wider.model_dump(mode="json")[name] for name in changes}
     return Edited(wider, shown, added)
+
+
+def _changes(edit: SweepEdit) -> dict[str, Any]:
+    """The fields of the spec that change, with their new values."""
+    changes: dict[str, Any] = {}
+    for name in edit.model_fields_set - {"add"}:
+        value = getattr(edit, name)
+        if name == "budget":
+            changes[name] = value or Budget()
+        elif value is not None or name == "max_concurrent":
+            changes[name] = value
+        else:
+            raise SpecError([FieldProblem(name, "is null: name a number, or leave it out")])
+    return changes
 
 
 def number(edited: Edited, *, next_index: int, next_assignment: int) -> Iterator[PlannedTrial]:

@@ -91,17 +91,6 @@ def delete_sweep(context: In, user: User, sweep_id: str) -> None:
     context.store.delete_sweep(sweep_id, actor=user, now=context.clock())
 
 
-@router.post(
-    "/sweeps/{sweep_id}/cancel",
-    status_code=202,
-    operation_id="cancel_sweep",
-    responses=problems(404, 409),
-)
-def cancel_sweep(context: In, user: User, sweep_id: str) -> SweepRecord:
-    """Cancel a sweep; a running one ends within seconds."""
-    return context.store.cancel_sweep(sweep_id, actor=user, now=context.clock())
-
-
 @router.get("/sweeps/{sweep_id}/rungs", operation_id="list_rungs", responses=problems(404, 422))
 def list_rungs(
     context: In, user: User, sweep_id: str, limit: Limit = 1_000, cursor: Cursor = None

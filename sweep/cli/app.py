@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from sweep.cli import local, progress, study
+from sweep.cli import lifecycle, local, progress, study
+from sweep.cli.context import Json, SweepId, client_of
 from sweep.cli.output import (
     EXIT_CODES_TEXT,
     EXIT_INTERRUPTED,
@@ -37,9 +38,9 @@ app = typer.Typer(
 token_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke bearer tokens.")
 app.add_typer(token_app, name="token")
 app.add_typer(study.app, name="study")
+for command in lifecycle.COMMANDS:
+    app.command()(command)
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
-SweepId = Annotated[str, typer.Argument(help="The sweep's id.")]
 Url = Annotated[
     str | None, typer.Option(envvar="SWEEP_URL", help="The service; the local one if not given.")
 ]
@@ -50,11 +51,6 @@ Token = Annotated[str | None, typer.Option(envvar="SWEEP_TOKEN", help="A bearer 
 def connect(context: typer.Context, url: Url = None, token: Token = None) -> None:
     """Post sweeps, follow them, query their results."""
     context.obj = (url, token)
-
-
-def _client(context: typer.Context) -> Client:
-    url, token = context.obj
-    return Client(url, token)
 
 
 @app.command()
@@ -83,7 +79,7 @@ def submit(
 ) -> None:
     """Post a sweep."""
     spec = sys.stdin.read() + "\n" if file == "-" else Path(file)
-    with _client(context) as client:
+    with client_of(context) as client:
         if dry_run:
             plan = client.dry_run(spec)
             print_json(plan) if json else _print_plan(plan)
@@ -111,7 +107,7 @@ def list_sweeps(
     json: Json = False,
 ) -> None:
     """List sweeps, newest first."""
-    with _client(context) as client:
+    with client_of(context) as client:
         sweeps = client.sweeps(state=state).page(limit=limit).items
     if json:
         print_json(sweeps)
@@ -126,7 +122,7 @@ def list_sweeps(
 @app.command("show")
 def show_sweep(context: typer.Context, sweep_id: SweepId, json: Json = False) -> None:
     """Show a sweep: its state, progress, best trial and failures."""
-    with _client(context) as client:
+    with client_of(context) as client:
         sweep = client.sweep(sweep_id)
         failed = client.trials(sweep_id, filter="state == 'failed'").page(limit=5).items
     if json:
@@ -138,6 +134,7 @@ def show_sweep(context: typer.Context, sweep_id: SweepId, json: Json = False) ->
         ("id", sweep.id),
         ("name", sweep.name),
         ("state", f"{sweep.state}: {sweep.reason}" if sweep.reason else sweep.state),
+        ("waiting", sweep.waiting),
         ("trials", f"{done_count(sweep)} of {sweep.num_trials} ended; {states_line(sweep)}"),
         ("best", f"{show(best.value)} (trial {best.trial_id}, step {best.step})" if best else None),
         ("trainable", sweep.spec.trainable),
@@ -161,7 +158,7 @@ def watch(
 ) -> None:
     """Watch a sweep's best trials, live, to its end."""
     console = make_console()
-    with _client(context) as client:
+    with client_of(context) as client:
         if json:
             sweep = client.wait(sweep_id)
             print_json(sweep)
@@ -189,7 +186,7 @@ def results(
     json: Json = False,
 ) -> None:
     """Print a sweep's trials, the best first."""
-    with _client(context) as client:
+    with client_of(context) as client:
         sweep = client.sweep(sweep_id)
         listing = client.trials(sweep_id, filter=filter, sort=sort or best_first(sweep))
         trials = listing.page(limit=limit).items
@@ -215,37 +212,16 @@ def export(
     """Write a sweep's trials to a CSV file."""
     if output.suffix != ".csv":
         raise typer.BadParameter(f"{output.name!r} does not end in .csv", param_hint="--output")
-    with _client(context) as client:
+    with client_of(context) as client:
         client.export(sweep_id, output, layout=layout, filter=filter)
     if json:
         print_json({"sweep": sweep_id, "file": str(output), "bytes": output.stat().st_size})
 
 
 @app.command()
-def cancel(context: typer.Context, sweep_id: SweepId, json: Json = False) -> None:
-    """Cancel a sweep."""
-    with _client(context) as client:
-        sweep = client.cancel(sweep_id)
-    if json:
-        print_json(sweep)
-    else:
-        text = "cancelled" if sweep.ended_at else "being cancelled"
-        make_console().print(f"sweep {sweep.id} is {text}", markup=False)
-
-
-@app.command()
-def delete(context: typer.Context, sweep_id: SweepId, json: Json = False) -> None:
-    """Delete a sweep that has ended, with all its trials and reports."""
-    with _client(context) as client:
-        client.delete(sweep_id)
-    if json:
-        print_json({"deleted": sweep_id})
-
-
-@app.command()
 def trainables(context: typer.Context, json: Json = False) -> None:
     """List the registered trainables."""
-    with _client(context) as client:
+    with client_of(context) as client:
         found = client.trainables()
     if json:
         print_json(found)
@@ -269,7 +245,7 @@ def create_token(
     json: Json = False,
 ) -> None:
     """Make a token and print its secret, this once."""
-    with _client(context) as client:
+    with client_of(context) as client:
         token = client.create_token(name)
     print_json(token) if json else sys.stdout.write(f"{token.secret}\n")
 
@@ -277,7 +253,7 @@ def create_token(
 @token_app.command("list")
 def list_tokens(context: typer.Context, json: Json = False) -> None:
     """List tokens, without secrets."""
-    with _client(context) as client:
+    with client_of(context) as client:
         tokens = client.tokens()
     if json:
         print_json(tokens)
@@ -293,7 +269,7 @@ def revoke_token(
     json: Json = False,
 ) -> None:
     """Make a token worthless."""
-    with _client(context) as client:
+    with client_of(context) as client:
         record = client.revoke_token(token)
     print_json(record) if json else sys.stdout.write(f"revoked {record.name}\n")
 

@@ -5,16 +5,16 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from sweep.cli import local, progress
+from sweep.cli.context import Json, named_value
 from sweep.cli.output import make_console, outcome_code, print_json, table
 from sweep.client import Client
 from sweep.errors import SweepError
-from sweep.loading import load_yaml
 from sweep.records import SweepRecord
 from sweep.space import Space
 from sweep.spec import SweepSpec
@@ -25,7 +25,6 @@ from sweep.study.results import Results, collect, read_results
 
 app = typer.Typer(no_args_is_help=True, help="Run the studies and check what was published.")
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 Folder = Annotated[
     Path, typer.Option("-o", "--output", help="The folder to write reports to.", file_okay=False)
 ]
@@ -65,7 +64,7 @@ def run(
     chosen = _chosen(names)
     if given and len(chosen) > 1:
         raise typer.BadParameter("--set is for one study at a time")
-    parameters = dict(map(_parameter, given or ()))
+    parameters = dict(named_value(text, "--set") for text in given or ())
     specs = {study.name: study.read_specs(size, parameters) for study in chosen}
     _check_reports(output)
     console = make_console()
@@ -125,13 +124,6 @@ def _check_reports(output: Path) -> None:
             pass
     except OSError as error:
         raise SweepError(f"cannot write reports to {str(output)!r}: {error.strerror}") from None
-
-
-def _parameter(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise typer.BadParameter(f"--set takes NAME=VALUE; got {text!r}")
-    return name, load_yaml(value.encode())
 
 
 def _run(client: Client, specs: Iterable[SweepSpec], console: Console) -> list[SweepRecord]:

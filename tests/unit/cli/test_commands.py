@@ -179,7 +179,7 @@ def test_waiting_ends_with_the_sweeps_outcome(url: str, store: Store, client: Cl
 
 def test_cancelling_and_deleting(url: str, client: Client) -> None:
     client.submit(SPEC)
-    assert "is cancelled" in run("cancel", "id1").output
+    assert "is cancelled, 6 trials" in run("cancel", "id1").output
     assert run("delete", "id1").exit_code == 0
     assert json.loads(run("list", "--json").output) == []
 

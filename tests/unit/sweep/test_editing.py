@@ -1,0 +1,108 @@
+"""What may change in a sweep, and what is said of what may not."""
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from sweep.editing import _FIXED, SweepEdit, apply_edit, read_edit
+from sweep.errors import SpecError, SpecTooLarge
+from sweep.spec import SweepSpec, parse_spec
+from sweep.trainables import Trainable
+
+
+class Toy(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    x: int
+    y: str = "a"
+    depth: int = 1
+
+
+TOY = Trainable(name="toy", description="", code="m:f", parameters=Toy)
+
+
+def spec(**fields: Any) -> SweepSpec:
+    return parse_spec(
+        {
+            "name": "test",
+            "trainable": "toy",
+            "metric": {"name": "score", "mode": "max"},
+            "parameters": {"x": {"grid": [1, 2]}, "y": {"grid": ["a", "b"]}, "depth": 3},
+            **fields,
+        }
+    )
+
+
+def added(raw: object, *, room: int = 100, of: SweepSpec | None = None) -> list[Any]:
+    edited = apply_edit(read_edit(raw), of or spec(), trainable=TOY, room=room)
+    return [dict(parameters) for parameters in edited.assignments]
+
+
+def problems(raw: object, **fields: Any) -> dict[str, str]:
+    with pytest.raises(SpecError) as caught:
+        added(raw, **fields)
+    return {p.path: p.message for p in caught.value.problems}
+
+
+def test_every_field_of_a_spec_may_change_or_says_why_not() -> None:
+    assert set(SweepSpec.model_fields) == set(_FIXED) | (set(SweepEdit.model_fields) - {"add"})
+
+
+def test_new_grid_values_add_every_new_point_once() -> None:
+    assert added({"add": {"grid": {"x": [5]}}}) == [
+        {"x": 5, "y": "a", "depth": 3},
+        {"x": 5, "y": "b", "depth": 3},
+    ]
+    assert len(added({"add": {"grid": {"x": [5], "y": ["c"]}}})) == 5
+
+
+def test_excluded_points_stay_excluded() -> None:
+    found = added({"add": {"grid": {"x": [5]}}}, of=spec(exclude=["x == 5 and y == 'a'"]))
+    assert found == [{"x": 5, "y": "b", "depth": 3}]
+
+
+def test_a_trial_needs_every_parameter_but_constants() -> None:
+    assert added({"add": {"trials": [{"x": 9, "y": "z"}]}}) == [{"x": 9, "y": "z", "depth": 3}]
+    assert problems({"add": {"trials": [{"x": 9, "lr": 1}]}}) == {
+        "add.trials[0].y": "is missing",
+        "add.trials[0].lr": "is no parameter of this sweep",
+    }
+
+
+@pytest.mark.parametrize(
+    ("raw", "path", "part"),
+    [
+        ({"metric": {"name": "loss"}}, "metric", "have been judged by it"),
+        ({"search": {}}, "search", "use add.trials"),
+        ({"nope": 1}, "nope", "not permitted"),
+        ({"max_concurrent": 0}, "max_concurrent", "greater than or equal to 1"),
+        ({"priority": "high"}, "priority", "valid integer"),
+        ({"weight": None}, "weight", "is null"),
+        ({"weight": float("nan")}, "", "nan"),
+        ({"budget": {"hours": -1}}, "budget.hours", "greater than 0"),
+        ({}, "", "names nothing to change"),
+        ([], "", "is a mapping"),
+        ({"add": {"grid": {"depth": [4]}}}, "add.grid.depth", "no grid parameter"),
+        ({"add": {"grid": {"x": [1]}}}, "add.grid.x", "1 is there already"),
+        ({"add": {"grid": {"x": []}}}, "add.grid.x", "names no value"),
+        ({"add": {"grid": {"x": ["p"]}}}, "added[0].parameters.x", "valid integer"),
+    ],
+)
+def test_a_bad_edit_names_the_field(raw: object, path: str, part: str) -> None:
+    found = problems(raw)
+    assert any(path in where and part in message for where, message in found.items()), found
+
+
+def test_drawn_searches_get_trials_not_grid_values() -> None:
+    drawn = spec(
+        parameters={"x": {"randint": {"min": 1, "max": 9}}},
+        search={"type": "random", "num_trials": 2},
+    )
+    assert "use add.trials" in problems({"add": {"grid": {"x": [1]}}}, of=drawn)["add.grid"]
+    assert added({"add": {"trials": [{"x": 4}]}}, of=drawn) == [{"x": 4}]
+
+
+def test_too_many_trials_are_refused_before_they_are_made() -> None:
+    with pytest.raises(SpecTooLarge, match="may get 3 more"):
+        added({"add": {"grid": {"x": list(range(10, 99))}}}, room=3)
