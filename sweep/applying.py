@@ -4,7 +4,7 @@ A store hands in the rows of the trials that the batch names and takes out the
 changes, to be written in one transaction.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from sweep.wire import (
     Batch,
     CheckpointSaved,
     Message,
+    NodeExcluded,
     ReportRow,
     Reports,
     RestartAsked,
@@ -52,6 +53,8 @@ class Changes:
     rungs: list[RungEntry] = field(default_factory=list)
     added: list[TrialRow] = field(default_factory=list)
     events: list[NewEvent] = field(default_factory=list)
+    excluded: dict[str, str] = field(default_factory=dict)
+    """Nodes on which no trial is started any more, by Ray's id, and why."""
     finished: SweepFinished | None = None
     fruitful: bool = False
     """Whether the batch shows that its driver achieved something."""
@@ -67,6 +70,8 @@ def trials_named(batch: Batch) -> set[int]:
             named.add(message.parent)
         elif isinstance(message, RungDecided):
             named.add(message.entry.trial)
+        elif isinstance(message, NodeExcluded):
+            named.update(message.forgiven)
     return named
 
 
@@ -78,6 +83,7 @@ def apply(
     next_index: int,
     restarted: frozenset[int],
     reports_up_to: ReportsUpTo,
+    excluded: Collection[str] = (),
 ) -> Changes:
     """Work out what a batch changes.
 
@@ -88,6 +94,7 @@ def apply(
         next_index: the lowest index that no trial has.
         restarted: the trials that have been restarted already.
         reports_up_to: reads stored reports.
+        excluded: the nodes that are excluded already, by Ray's id.
 
     Raises:
         NotFound: for a trial that is not among the rows.
@@ -95,7 +102,7 @@ def apply(
     missing = trials_named(batch) - rows.keys()
     if missing:
         raise NotFound(f"this sweep has no trial with index {min(missing)}")
-    applier = _Applier(Changes(rows), spec, next_index, set(restarted), reports_up_to)
+    applier = _Applier(Changes(rows), spec, next_index, set(restarted), reports_up_to, excluded)
     for message in batch.messages:
         applier.take(message)
     return applier.changes
@@ -109,12 +116,14 @@ class _Applier:
         next_index: int,
         restarted: set[int],
         reports_up_to: ReportsUpTo,
+        excluded: Collection[str],
     ) -> None:
         self.changes = changes
         self._spec = spec
         self._next_index = next_index
         self._restarted = restarted
         self._stored_up_to = reports_up_to
+        self._excluded = set(excluded)
 
     def take(self, message: Message) -> None:
         match message:
@@ -130,6 +139,8 @@ class _Applier:
                 self.changes.rungs.append(message.entry)
             case RestartAsked():
                 self._restart(message)
+            case NodeExcluded():
+                self._exclude(message)
             case SweepFinished():
                 self.changes.finished = message
                 self.changes.fruitful = True
@@ -213,6 +224,17 @@ class _Applier:
         detail = {"parent": message.parent, "max_t": message.max_t}
         self.changes.events.append(NewEvent("trial.restarted", self._next_index, detail))
         self._next_index += 1
+
+    def _exclude(self, message: NodeExcluded) -> None:
+        if message.node in self._excluded:
+            return
+        self._excluded.add(message.node)
+        self.changes.excluded[message.node] = message.reason
+        for index in message.forgiven:
+            row = self.changes.rows[index]
+            row.failures = max(0, row.failures - 1)
+        detail = {"node": message.node, "reason": message.reason}
+        self.changes.events.append(NewEvent("node.excluded", detail=detail))
 
 
 def event_trial(sweep_id: str, event: NewEvent) -> str | None:

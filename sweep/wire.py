@@ -207,6 +207,8 @@ class NodeExcluded(_Wire):
     node: Text = Field(min_length=1, max_length=200)
     """Ray's id of the node."""
     reason: Text = Field(max_length=1_000)
+    forgiven: tuple[Index, ...] = Field(default=(), max_length=100)
+    """Trials whose last failure was the node's fault: it is taken off their count."""
     time: Time
 
 

@@ -9,6 +9,7 @@ import argparse
 import random
 import sys
 import tempfile
+import time
 import tomllib
 import traceback
 from contextlib import suppress
@@ -86,7 +87,10 @@ def _run(sweep: RunningSweep, ledger: Ledger, options: Options, progress: TextIO
     while not sweep.done:
         plan = sweep.plan_next()
         if plan is None:
-            raise RuntimeError("trials are left and none can go on")
+            if sweep.retry_in is None:
+                raise RuntimeError("trials are left and none can go on")
+            time.sleep(sweep.retry_in.total_seconds())
+            continue
         live = LiveWork(plan)
         work = start(plan, device=options.device, node=SWEEP_ID, threads=options.threads)
         while live.members:

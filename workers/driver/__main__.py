@@ -19,10 +19,12 @@ from sweep.errors import Fenced, ServiceUnavailable, Unauthorized
 from sweep.trainables import find, registered
 from sweep.wire import EXIT_NO_RAY
 from workers.driver import environment
+from workers.driver.breaker import Breaker
 from workers.driver.cluster import RayAway, connect
 from workers.driver.core import SweepCore
 from workers.driver.limits import Meter
 from workers.driver.link import EXIT_AWAY, EXIT_FAILED, EXIT_FENCED, Link
+from workers.driver.nodes import request_of
 from workers.driver.outbox import Outbox
 from workers.driver.packing import Waiting, packing_of
 from workers.driver.running import RunningSweep
@@ -58,6 +60,7 @@ def _load(service: DriverService, outbox: Outbox) -> RunningSweep:
         meter=Meter(assignment.used, gpus=assignment.resources.gpu, now=now),
         pause_grace=timedelta(seconds=assignment.pause_grace_s),
         waiting=Waiting(*packing_of(spec, find(spec.trainable, registered()))),
+        breaker=Breaker(request_of(assignment.resources), assignment.excluded_nodes),
     )
     return RunningSweep(core, assignment, clock=_now, emit=outbox.put)
 

@@ -7,6 +7,7 @@ import ray
 from ray import tune
 
 from workers.driver.live import PackAnswer, ProcessBusy, WorkPlan
+from workers.driver.nodes import node_name
 from workers.driver.work import start
 
 UPDATE_EVERY_S = 1.0
@@ -15,6 +16,7 @@ _STOP_WITHIN_S = 2.0
 PLAN = "plan"
 UPDATE = "update"
 ACTOR = "actor"
+NODE = "node"
 
 
 class TrialActor(tune.Trainable):  # type: ignore[misc]
@@ -44,8 +46,9 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         """
         update = self._work.next_update(UPDATE_EVERY_S)
         if not self._packed:
-            return {UPDATE: update}
-        return {UPDATE: update, ACTOR: ray.get_runtime_context().current_actor}
+            return {UPDATE: update, NODE: self._node}
+        actor = ray.get_runtime_context().current_actor
+        return {UPDATE: update, NODE: self._node, ACTOR: actor}
 
     def answer(self, answer: str) -> None:
         """Take in the answer to the last update; called before the next step."""
@@ -59,7 +62,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         plan = WorkPlan.model_validate_json(config[PLAN])
         device = "cuda" if ray.get_gpu_ids() else "cpu"
         self._packed = plan.pack is not None
-        node = socket.gethostname()
+        self._node = ray.get_runtime_context().get_node_id()
+        node = node_name(ray.util.get_node_ip_address(), socket.gethostname())
         self._work = start(plan, device=device, node=node, threads=self._threads())
 
     def _threads(self) -> int:

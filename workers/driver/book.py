@@ -1,11 +1,13 @@
 """Where every trial of a running sweep stands: the state that the core keeps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sweep.states import TrialState
 from sweep.wire import RungEntry, TrialTask
 from workers.driver.packing import Waiting
+from workers.driver.retries import Retries
 from workers.driver.stopping import Decision, Outcome
 
 
@@ -19,6 +21,22 @@ class Work:
     """The pack's name; None for a trial alone."""
 
 
+@dataclass(frozen=True)
+class Glance:
+    """How much of a sweep runs and waits. A work is a trial alone, or a pack."""
+
+    works: int
+    """Works that were handed out."""
+    waiting: int
+    """Works that wait to be handed out, about."""
+    training: bool
+    """Whether a trial that was handed out has begun."""
+    beginning: bool
+    """Whether one that was handed out has not."""
+    retry_at: datetime | None
+    """When the next trial that failed may be tried again."""
+
+
 @dataclass
 class Attempt:
     """A trial that was handed out to be trained."""
@@ -26,6 +44,8 @@ class Attempt:
     task: TrialTask
     number: int
     pack: str | None = None
+    node: str | None = None
+    """Where it trains, by Ray's id."""
     started: bool = False
     fresh: bool = True
     """Whether no update has come from it before the last one."""
@@ -52,6 +72,9 @@ class Book:
     tasks: dict[int, TrialTask] = field(default_factory=dict)
     running: dict[int, Attempt] = field(default_factory=dict)
     paused: set[int] = field(default_factory=set)
+    retries: Retries = field(default_factory=Retries)
+    losses: dict[int, int] = field(default_factory=dict)
+    """How often each trial lost its node."""
     ends: dict[int, tuple[Outcome, float | None]] = field(default_factory=dict)
     groups: dict[str, list[int]] = field(default_factory=dict)
     """The trials of each group."""
@@ -66,6 +89,26 @@ class Book:
     def works(self) -> list[str | int]:
         """What is handed out, in the order in which it was."""
         return list(dict.fromkeys(attempt.work for attempt in self.running.values()))
+
+    def glance(self) -> Glance:
+        """How much runs and waits."""
+        works, begun = set(), 0
+        for index, attempt in self.running.items():
+            works.add(index if attempt.pack is None else attempt.pack)
+            begun += attempt.started
+        return Glance(
+            works=len(works),
+            waiting=self.pending.works + len(self.retries),
+            training=begun > 0,
+            beginning=begun < len(self.running),
+            retry_at=self.retries.next_due,
+        )
+
+    def forgive_loss(self, members: Sequence[int], *, most: int) -> bool:
+        """Count that trials lost their node; whether each may lose one without blame."""
+        for index in members:
+            self.losses[index] = self.losses.get(index, 0) + 1
+        return all(self.losses[index] <= most for index in members)
 
 
 def outcome_of(task: TrialTask) -> Outcome:

@@ -12,19 +12,20 @@ from sweep.records import Origin, Usage
 from sweep.spec import Budget, SweepSpec
 from sweep.states import FINAL_TRIAL_STATES, SweepState, TrialState
 from sweep.wire import (
-    CheckpointSaved,
     Message,
+    NodeExcluded,
     ReportRow,
-    Reports,
     RungEntry,
     SweepFinished,
     TrialTask,
 )
-from workers.driver.book import Attempt, Book, Work, outcome_of
+from workers.driver.book import Attempt, Book, Glance, Work, outcome_of
+from workers.driver.breaker import Breaker
 from workers.driver.limits import Meter, Yielding
 from workers.driver.live import TrialUpdate, Verdict
 from workers.driver.moves import Moves
 from workers.driver.packing import Waiting
+from workers.driver.retries import LOSSES_FORGIVEN, wait_after
 from workers.driver.stopping import Decision, Outcome, make_rule
 
 
@@ -42,13 +43,15 @@ class SweepCore:
         waiting: Waiting | None = None,
         meter: Meter | None = None,
         pause_grace: timedelta = timedelta(seconds=60),
+        breaker: Breaker | None = None,
     ) -> None:
         self._spec = spec
         self._budget = spec.budget
         self._rule = make_rule(spec, tasks)
         self._book = Book(pending=Waiting("off", None) if waiting is None else waiting)
         self._meter = meter or Meter(Usage(), gpus=0, now=now)
-        self._moves = Moves(spec, self._rule, self._book, self._meter)
+        self.breaker = Breaker({}, {}) if breaker is None else breaker
+        self._moves = Moves(spec, self._rule, self._book, self._meter, self.breaker)
         self._yielding = Yielding(pause_grace)
         self._spent: str | None = None
         self.max_concurrent = max_concurrent
@@ -102,6 +105,7 @@ class SweepCore:
                 for index in list(self._book.running):
                     self._moves.end(index, TrialState.STOPPED, "budget", "stopped", now)
                 self._book.pending.clear()
+                self._book.retries.clear()
         if self._yielding.overdue(now):
             for index in list(self._book.running):
                 self._moves.release(index, TrialState.PENDING, "sweep paused", now)
@@ -115,12 +119,14 @@ class SweepCore:
             self._moves.move(index, TrialState.CANCELLED, "cancelled", now)
         self._book.running.clear()
         self._book.pending.clear()
+        self._book.retries.clear()
 
-    def next_work(self) -> Work | None:
+    def next_work(self, now: datetime) -> Work | None:
         """The trials to train next, if any may start now: a pack, or one alone."""
         book = self._book
         if self.cancelled or not self._yielding.has_room(book):
             return None
+        self._moves.wake(now)
         room = None if self.max_concurrent is None else self.max_concurrent - len(book.running)
         if room is not None and room <= 0:
             return None
@@ -149,16 +155,25 @@ class SweepCore:
         return tuple(self._moves.hand_out(task, pack) for task in tasks)
 
     def on_updates(
-        self, updates: Iterable[tuple[int, int, TrialUpdate]], now: datetime
+        self,
+        updates: Iterable[tuple[int, int, TrialUpdate]],
+        now: datetime,
+        node: str | None = None,
     ) -> dict[int, Verdict]:
-        """Take in what happened in trials that train together: index, attempt, update.
+        """Take in what happened in trials that train together on a node (Ray's id).
 
         All reports are taken in before anything is answered, so that trials that are
         compared with each other are decided in one go.
 
+        Args:
+            updates: each trial's index, attempt and update.
+            now: the time.
+            node: where they train, by Ray's id.
+
         Returns:
             What each trial does next.
         """
+        self._moves.wake(now)
         known = []
         verdicts: dict[int, Verdict] = {}
         for index, attempt, update in updates:
@@ -166,7 +181,8 @@ class SweepCore:
             current = self._book.running.get(index)
             if current is None or current.number != attempt:
                 continue
-            self._tell(current, update, now)
+            current.node = node
+            self._moves.tell(current, update, now)
             for row in update.rows:
                 end = self._judge(current, row, now)
                 if end is not None:
@@ -202,6 +218,7 @@ class SweepCore:
                 return self._make_room(current, update, now)
             return "go"
         if update.parked:
+            self.breaker.succeeded(current.node)
             self._moves.hold(index, now)
             return "stop"
         return "save" if update.at_rung else "wait"
@@ -220,39 +237,53 @@ class SweepCore:
         if current is None or current.number != attempt:
             return
         task, text = current.task, current.error or error
+        if self._on_bad_node(current.node, [index], text, now):
+            self._put_back([index], "bad node", text, now)
+            return
         if not current.started:
             self._moves.start(current, task.checkpoint_step, None, now)
         failures = task.failures + 1
         if current.retryable and failures <= self._spec.max_failures:
             self._moves.move(index, TrialState.PENDING, "retry", now, error=text, failed=True)
-            self._moves.requeue(index, attempts=current.number, failures=failures)
+            self._moves.requeue(index, failures=failures, due=now + wait_after(failures))
         else:
             self._moves.end(index, TrialState.FAILED, "error", "dropped", now, error=text)
 
-    def on_pack_lost(self, members: Sequence[tuple[int, int]], error: str, now: datetime) -> None:
-        """Take in that the process of a pack raised or died.
+    def on_lost(
+        self,
+        members: Sequence[tuple[int, int]],
+        error: str,
+        now: datetime,
+        *,
+        node: str | None = None,
+        with_node: bool = False,
+    ) -> None:
+        """Take in that the process of a trial alone, or of a pack, raised or died.
 
-        Nobody knows which member is to blame, so none is: they go on in packs of half
-        the size, until one that fails alone is.
+        Nobody knows which member of a pack is to blame, so none is: they go on in packs
+        of half the size, until one that fails alone is. Whoever lost their node with
+        their process go on as they are.
+
+        Args:
+            members: each trial's index and attempt.
+            error: what is known of it.
+            now: the time.
+            node: where they trained, by Ray's id.
+            with_node: whether the node was lost too, or cut off.
         """
-        if len(members) == 1:
-            self.on_failure(*members[0], error, now)
-            return
         running = self._book.running
         left = [i for i, attempt in members if i in running and running[i].number == attempt]
-        self._book.pending.split((self._book.tasks[i] for i in left), len(members) // 2)
         for index in left:
-            current = running[index]
-            if not current.started:
-                self.on_refusal(index, current.number)
-                continue
-            task = current.task
-            rung = self._rule.waiting_at(task)
-            if rung is not None and task.checkpoint_step >= rung:
-                self._moves.hold(current.task.index, now)
-                continue
-            self._moves.move(index, TrialState.PENDING, "pack lost", now, error=error)
-            self._moves.requeue(index, attempts=current.number, failures=task.failures)
+            running[index].node = node or running[index].node
+        if with_node and self._book.forgive_loss(left, most=LOSSES_FORGIVEN):
+            self._put_back(left, "node lost", error, now)
+        elif len(members) == 1:
+            self.on_failure(*members[0], error, now)
+        elif self._on_bad_node(node, left, error, now):
+            self._put_back(left, "bad node", error, now)
+        else:
+            self._book.pending.split((self._book.tasks[i] for i in left), len(members) // 2)
+            self._put_back(left, "pack lost", error, now)
 
     def on_capacity(self, index: int, capacity: int) -> None:
         """Take in how many trials like this one a process has room for."""
@@ -276,6 +307,15 @@ class SweepCore:
     def spread_over(self, slots: int) -> None:
         """Cut packs so that every one of that many places gets some."""
         self._book.pending.slots = slots
+
+    def has_begun(self, members: Iterable[int]) -> bool:
+        """Whether one of these trials, handed out, has begun."""
+        running = self._book.running
+        return any(running[index].started for index in members if index in running)
+
+    def glance(self) -> Glance:
+        """How much of the sweep runs and waits."""
+        return self._book.glance()
 
     @property
     def used(self) -> Usage:
@@ -305,7 +345,9 @@ class SweepCore:
             return True
         if self._yielding.pausing and not book.running:
             return True
-        return not (book.pending or book.running or book.paused or book.restarts_awaited)
+        return not (
+            book.pending or book.running or book.paused or book.restarts_awaited or book.retries
+        )
 
     def finish(self, now: datetime) -> None:
         """Tell how the sweep ended. Call once `done`."""
@@ -315,7 +357,7 @@ class SweepCore:
             state, reason = SweepState.CANCELLED, "cancelled"
         elif self._spent is not None:
             state, reason = SweepState.COMPLETED, self._spent
-        elif book.pending or book.paused or book.restarts_awaited:
+        elif book.pending or book.paused or book.restarts_awaited or book.retries:
             state, reason = SweepState.PAUSED, "paused"
         elif book.shelved and failed < len(ends) - len(book.shelved):
             state = SweepState.COMPLETED
@@ -329,6 +371,39 @@ class SweepCore:
         self._moves.messages.append(SweepFinished(state=state, reason=reason, time=now))
 
     # Inside
+
+    def _on_bad_node(
+        self, node: str | None, members: Sequence[int], error: str, now: datetime
+    ) -> bool:
+        """Whether a failure is its node's fault; tells it when that has just shown.
+
+        Failures that led to it are taken off the trials that may still be tried again.
+        """
+        bad = self.breaker.failed(node, frozenset(members), error)
+        if bad is not None:
+            tasks = self._book.tasks
+            forgiven = [i for i in bad.trials if tasks[i].state not in FINAL_TRIAL_STATES]
+            for index in forgiven:
+                self._moves.replace(index, failures=max(0, tasks[index].failures - 1))
+            self._moves.messages.append(
+                NodeExcluded(node=bad.node, reason=bad.reason, forgiven=tuple(forgiven), time=now)
+            )
+        return node in self.breaker.excluded
+
+    def _put_back(self, members: Iterable[int], reason: str, error: str, now: datetime) -> None:
+        """Trials that lost their process are not to blame: they go on from their saved states."""
+        for index in members:
+            current = self._book.running[index]
+            if not current.started:
+                self.on_refusal(index, current.number)
+                continue
+            task = current.task
+            rung = self._rule.waiting_at(task)
+            if rung is not None and task.checkpoint_step >= rung:
+                self._moves.hold(index, now)
+                continue
+            self._moves.move(index, TrialState.PENDING, reason, now, error=error)
+            self._moves.requeue(index, failures=task.failures, due=None)
 
     def _enter(self, task: TrialTask) -> None:
         """Take a trial into the book; one past the budget is set aside."""
@@ -384,23 +459,6 @@ class SweepCore:
 
     def _waits(self, index: int) -> bool:
         return self._rule.waiting_at(self._book.tasks[index]) is not None
-
-    def _tell(self, current: Attempt, update: TrialUpdate, now: datetime) -> None:
-        current.fresh = not current.started
-        if current.fresh and update.from_step is not None:
-            self._moves.start(current, update.from_step, update.node, now)
-        index, attempt = current.task.index, current.number
-        if update.rows:
-            self._meter.step(max(0, update.rows[-1].step - current.step))
-            current.step = max(current.step, update.rows[-1].step)
-            self._moves.messages.append(Reports(trial=index, attempt=attempt, rows=update.rows))
-        if update.checkpoint is not None:
-            step, uri = update.checkpoint
-            self._moves.messages.append(
-                CheckpointSaved(trial=index, attempt=attempt, step=step, uri=uri)
-            )
-            self._moves.replace(index, checkpoint=uri, checkpoint_step=step)
-            self._book.pending.mend(current.task)
 
     def _judge(
         self, current: Attempt, row: ReportRow, now: datetime

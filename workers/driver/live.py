@@ -16,21 +16,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from sweep.errors import TrialFault
 from sweep.records import Nonfinite
 from sweep.run import ReportRules, Run, TrialStop
 from sweep.spec import Metric
 from sweep.wire import ReportRow, TrialTask
 from workers.driver.checkpoints import Checkpoints
+from workers.driver.retries import would_repeat
 
 Verdict = Literal["go", "wait", "save", "stop"]
 """What a trial does next: goes on; stays at its rung; stays there and saves its state, so
 that it can leave its place to others; ends, here at least."""
-
-NOT_RETRYABLE = (ImportError, TrialFault, ValidationError)
-"""Errors that another attempt would meet again."""
 
 MAX_ROWS = 2_000
 MAX_ERROR_CHARS = 20_000
@@ -184,10 +181,8 @@ class LiveRun:
             self._end(error=None, retryable=True)
         except TrialStop:
             self._end(error=None, retryable=True)
-        except NOT_RETRYABLE as error:
-            self._end(error=error_text(error), retryable=False)
         except BaseException as error:  # noqa: BLE001 - a user's code may raise anything
-            self._end(error=error_text(error), retryable=True)
+            self._end(error=error_text(error), retryable=not would_repeat(error))
 
     def next_update(self, timeout: float) -> TrialUpdate:
         """What happened since the last update; waits for something to tell, `timeout` s at most.

@@ -11,19 +11,33 @@ from datetime import datetime
 from sweep.records import Origin
 from sweep.spec import Halving, SweepSpec
 from sweep.states import FINAL_TRIAL_STATES, TrialState
-from sweep.wire import Message, RestartAsked, RungDecided, TrialMoved, TrialStarted, TrialTask
+from sweep.wire import (
+    CheckpointSaved,
+    Message,
+    Reports,
+    RestartAsked,
+    RungDecided,
+    TrialMoved,
+    TrialStarted,
+    TrialTask,
+)
 from workers.driver.book import Attempt, Book, entry_of
+from workers.driver.breaker import Breaker
 from workers.driver.halving import winner
 from workers.driver.limits import Meter
+from workers.driver.live import TrialUpdate
 from workers.driver.stopping import Decision, Outcome, StoppingRule
 
 
 class Moves:
     """Changes a book and tells of it."""
 
-    def __init__(self, spec: SweepSpec, rule: StoppingRule, book: Book, meter: Meter) -> None:
+    def __init__(
+        self, spec: SweepSpec, rule: StoppingRule, book: Book, meter: Meter, breaker: Breaker
+    ) -> None:
         self._spec = spec
         self._meter = meter
+        self._breaker = breaker
         self._rule = rule
         self._book = book
         self.messages: list[Message] = []
@@ -63,6 +77,22 @@ class Moves:
     def push(self, index: int) -> None:
         """Have a trial wait for a place."""
         self._book.pending.push(self._book.tasks[index])
+
+    def tell(self, current: Attempt, update: TrialUpdate, now: datetime) -> None:
+        """Tell what an update brings."""
+        current.fresh = not current.started
+        if current.fresh and update.from_step is not None:
+            self.start(current, update.from_step, update.node, now)
+        index, attempt = current.task.index, current.number
+        if update.rows:
+            self._meter.step(max(0, update.rows[-1].step - current.step))
+            current.step = max(current.step, update.rows[-1].step)
+            self.messages.append(Reports(trial=index, attempt=attempt, rows=update.rows))
+        if update.checkpoint is not None:
+            step, uri = update.checkpoint
+            self.messages.append(CheckpointSaved(trial=index, attempt=attempt, step=step, uri=uri))
+            self.replace(index, checkpoint=uri, checkpoint_step=step)
+            self._book.pending.mend(current.task)
 
     def start(self, current: Attempt, from_step: int, node: str | None, now: datetime) -> None:
         """An attempt began."""
@@ -125,11 +155,19 @@ class Moves:
         del self._book.running[index]
         self._book.paused.add(index)
 
-    def requeue(self, index: int, *, attempts: int, failures: int) -> None:
-        """Have a trial wait again after an attempt that did not end it."""
+    def requeue(self, index: int, *, failures: int, due: datetime | None) -> None:
+        """Have a trial wait again, until `due` if given, after an attempt that did not end it."""
+        attempts = self._book.running.pop(index).number
         self.replace(index, attempts=attempts, failures=failures)
-        self._book.running.pop(index, None)
-        self.push(index)
+        if due is None:
+            self.push(index)
+        else:
+            self._book.retries.push(index, due)
+
+    def wake(self, now: datetime) -> None:
+        """Let trials go that have waited long enough after a failure."""
+        for index in self._book.retries.take(now):
+            self.push(index)
 
     def replace(self, index: int, **changes: object) -> None:
         """Change what is known of a trial."""
@@ -151,6 +189,8 @@ class Moves:
         """End a trial, and do what that decides for others."""
         current = self._book.running.get(index)
         value = current.last if current else self._book.tasks[index].rung_value
+        if current is not None and state is not TrialState.FAILED:
+            self._breaker.succeeded(current.node)
         self.move(index, state, reason, now, error=error, failed=state is TrialState.FAILED)
         self._book.running.pop(index, None)
         task = self._book.tasks[index]
@@ -177,6 +217,7 @@ class Moves:
             self._book.paused.discard(index)
             if not decision.keep:
                 self._book.pending.discard(task)
+                self._book.retries.discard([index])
                 self.end(index, TrialState.STOPPED, "rung", "stopped", now)
             elif waited:
                 self.push(index)

@@ -17,7 +17,6 @@ from sweep.run import ReportRules
 from sweep.wire import ReportRow
 from workers.driver.checkpoints import Checkpoints
 from workers.driver.live import (
-    NOT_RETRYABLE,
     PackAnswer,
     TrialPlan,
     TrialUpdate,
@@ -28,6 +27,7 @@ from workers.driver.live import (
     load_code,
     report_row,
 )
+from workers.driver.retries import NOT_RETRYABLE
 from workers.fusion.block import Member
 from workers.fusion.evaluation import Evaluation
 from workers.fusion.faults import MemberFailed

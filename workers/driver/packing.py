@@ -47,6 +47,14 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._indexes)
 
+    @property
+    def works(self) -> int:
+        """In how many works they would go now, about: packs, and trials alone."""
+        return sum(
+            math.ceil(len(queue) / min(self._limit_of(line), self._share_of(line)))
+            for line, queue in self._lines.items()
+        )
+
     def push(self, task: TrialTask) -> None:
         """Add a trial at the end of its line."""
         line = self._line_of.get(task.index) or self._default_line(task)

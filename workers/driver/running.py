@@ -3,9 +3,9 @@
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sweep.records import Origin
@@ -13,12 +13,20 @@ from sweep.rungs import rung_steps
 from sweep.spec import Halving
 from sweep.states import WantedState
 from sweep.wire import Ack, Assignment, Known, Message, Signs, TrialTask
+from workers.driver.book import Glance
 from workers.driver.core import SweepCore
 from workers.driver.live import PackAnswer, ProcessBusy, TrialPlan, WorkPlan, WorkUpdate
+from workers.driver.nodes import Node, places_in, totals, waiting_text
 
 Clock = Callable[[], datetime]
 
 _OUTRANKED = "waiting: sweeps of higher priority, or that were there before, use the cluster"
+
+QUEUED_AT_LEAST = 4
+"""How many works Ray is asked to place beyond those that fit: an autoscaler sees them."""
+
+_STUCK_AFTER = timedelta(seconds=15)
+"""A process that starts on a busy node takes up to ten seconds."""
 
 
 class LiveWork:
@@ -26,6 +34,8 @@ class LiveWork:
 
     def __init__(self, plan: WorkPlan) -> None:
         self.pack = plan.pack
+        self.node: str | None = None
+        """Where it trains, by Ray's id, once that is known."""
         self.members = {member.task.index: member.attempt for member in plan.members}
 
 
@@ -50,15 +60,23 @@ class RunningSweep:
         self._clock = clock
         self._emit = emit
         self._edits = assignment.edits
+        self._places: int | None = None
+        self._nodes: tuple[Node, ...] | None = None
+        self._idle_since: datetime | None = None
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         """Nothing: Tune pickles its parts into an experiment state that nobody reads."""
         return object, ()
 
     def plan_next(self) -> WorkPlan | None:
-        """The next work to hand to Tune."""
+        """The next work to hand to Tune: as many as fit, and some for Ray to queue."""
         with self._lock:
-            work = self._core.next_work()
+            places = self._places
+            if places is not None and self._core.glance().works >= places + max(
+                places, QUEUED_AT_LEAST
+            ):
+                return None
+            work = self._core.next_work(self._clock())
         if work is None:
             return None
         return WorkPlan(
@@ -70,18 +88,24 @@ class RunningSweep:
         """What the work's trials do next; those that end leave it, others may join."""
         with self._telling():
             now, core = self._clock(), self._core
+            shunned = work.node in core.breaker.excluded
+            if shunned and not core.has_begun(work.members):
+                for index, attempt in work.members.items():
+                    core.on_refusal(index, attempt)
+                work.members.clear()
             for index in update.returned:
                 if update.capacity is not None:
                     core.on_capacity(index, update.capacity)
-                core.on_refusal(index, work.members.pop(index))
+                if index in work.members:
+                    core.on_refusal(index, work.members.pop(index))
             told = [(i, work.members[i], u) for i, u in update.trials if i in work.members]
-            verdicts = core.on_updates(told, now)
+            verdicts = core.on_updates(told, now, work.node)
             for index, verdict in verdicts.items():
                 if verdict == "stop":
                     del work.members[index]
             joins = (
                 core.refill(work.pack, live=len(work.members), most=update.room)
-                if work.pack is not None and update.room
+                if work.pack is not None and update.room and not shunned
                 else ()
             )
         work.members |= {task.index: attempt for task, attempt in joins}
@@ -89,15 +113,21 @@ class RunningSweep:
             verdicts=verdicts, joins=tuple(self._plan(task, attempt) for task, attempt in joins)
         )
 
-    def on_failure(self, work: LiveWork, error: str) -> None:
-        """Work raised, or its process died or was busy with the work before."""
+    def on_failure(self, work: LiveWork, error: str, *, with_node: bool = False) -> None:
+        """Work raised, or its process died or was busy with the work before.
+
+        Args:
+            work: what was trained.
+            error: what is known of it.
+            with_node: whether its node was lost, or cut off.
+        """
         with self._telling():
             members, now = list(work.members.items()), self._clock()
             if ProcessBusy.__name__ in error:
                 for index, attempt in members:
                     self._core.on_refusal(index, attempt)
             elif members:
-                self._core.on_pack_lost(members, error, now)
+                self._core.on_lost(members, error, now, node=work.node, with_node=with_node)
 
     def _plan(self, task: TrialTask, attempt: int) -> TrialPlan:
         spec = self.assignment.spec
@@ -136,10 +166,33 @@ class RunningSweep:
                 self._finished = True
                 self._core.finish(self._clock())
 
-    def spread_over(self, slots: int) -> None:
-        """Cut packs so that every place where one can run gets some."""
+    def see(self, nodes: Sequence[Node]) -> None:
+        """Take in which nodes the cluster has now: what is handed out follows."""
         with self._lock:
-            self._core.spread_over(slots)
+            breaker = self._core.breaker
+            self._nodes = breaker.nodes = tuple(nodes)
+            places = places_in(nodes, breaker.request, breaker.excluded)
+            most = self._core.max_concurrent
+            self._places = places if most is None else min(places, most)
+            self._core.spread_over(max(1, self._places))
+
+    @property
+    def request(self) -> Mapping[str, float]:
+        """What each of its works reserves, by Ray's names."""
+        return self._core.breaker.request
+
+    @property
+    def shunned(self) -> tuple[str, ...]:
+        """The nodes on which nothing of the sweep is started, by Ray's id."""
+        with self._lock:
+            return tuple(sorted(self._core.breaker.excluded))
+
+    @property
+    def retry_in(self) -> timedelta | None:
+        """How long the next trial that failed waits before it is tried again; None: none does."""
+        with self._lock:
+            due = self._core.glance().retry_at
+            return None if due is None else max(timedelta(0), due - self._clock())
 
     @property
     def known(self) -> Known:
@@ -150,19 +203,32 @@ class RunningSweep:
     def signs(self) -> Signs:
         """What the service is told at each heartbeat."""
         with self._lock:
+            glance, nodes = self._core.glance(), self._nodes or ()
             return Signs(
                 pid=os.getpid(),
                 host=socket.gethostname(),
-                need=self._need(),
-                waiting=_OUTRANKED if self._core.yields_all else None,
+                cluster=totals(nodes),
+                need=dict(self._core.breaker.request),
                 used=self._core.used,
+                places=glance.works + glance.waiting,
+                waiting=self._waiting(glance, nodes),
             )
 
-    def _need(self) -> dict[str, float]:
-        """What one work takes, by Ray's names."""
-        asked = self.assignment.resources
-        amounts = {"CPU": asked.cpu, "GPU": asked.gpu, **asked.custom}
-        return {name: amount for name, amount in amounts.items() if amount > 0}
+    def _waiting(self, glance: Glance, nodes: Sequence[Node]) -> str | None:
+        """Why trials that wait are not trained."""
+        now = self._clock()
+        waits = glance.beginning or glance.waiting > 0
+        if glance.training or not waits:
+            self._idle_since = None
+        elif self._idle_since is None:
+            self._idle_since = now
+        if waits and self._core.yields_all:
+            return _OUTRANKED
+        if not waits or self._nodes is None:
+            return self.waiting_for
+        breaker = self._core.breaker
+        stuck = self._idle_since is not None and now - self._idle_since >= _STUCK_AFTER
+        return waiting_text(breaker.request, nodes, excluded=breaker.excluded, stuck=stuck)
 
     @property
     def done(self) -> bool:

@@ -6,6 +6,7 @@ under one lock.
 """
 
 import os
+import pickle
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,15 +19,16 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from sweep.wire import Assignment
-from workers.driver.actor import ACTOR, PLAN, UPDATE, TrialActor
+from workers.driver.actor import ACTOR, NODE, PLAN, UPDATE, TrialActor
 from workers.driver.live import MAX_ERROR_CHARS, WorkPlan
+from workers.driver.placing import factory_of, node_of, was_cut_off, watch
 from workers.driver.running import LiveWork, RunningSweep
 
 _TUNE_SETTINGS = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000",  # the sweep hands out no more than it should itself
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -77,10 +79,12 @@ class GroupedASHA(TrialScheduler):  # type: ignore[misc]
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Remember which work a Tune trial is."""
         self._works[trial.trial_id] = LiveWork(WorkPlan.model_validate_json(trial.config[PLAN]))
+        trial.update_resources(factory_of(self._sweep.request, self._sweep.shunned))
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Pass the update on, and the answer back; STOP when no trial of it goes on."""
         work = self._works[trial.trial_id]
+        work.node = result[NODE]
         answer = self._sweep.on_update(work, result[UPDATE])
         if not work.members:
             return str(TrialScheduler.STOP)
@@ -93,7 +97,9 @@ class GroupedASHA(TrialScheduler):  # type: ignore[misc]
         self._settle()
         work = self._works.pop(trial.trial_id, None)
         if work is not None:
-            self._sweep.on_failure(work, _error_text(trial))
+            error = _error_of(trial)
+            work.node = work.node or node_of(error)
+            self._sweep.on_failure(work, _error_text(trial), with_node=was_cut_off(error))
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """The core has decided already; forget the work."""
@@ -135,9 +141,7 @@ def run_on_tune(sweep: RunningSweep, *, settle: Callable[[], None]) -> None:
     for name, value in _TUNE_SETTINGS.items():
         os.environ.setdefault(name, value)
     assignment = sweep.assignment
-    slots = _slots(assignment)
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
-    sweep.spread_over(slots)
+    watch(sweep)
     with tempfile.TemporaryDirectory(prefix="sweep-tune-") as folder, suppress(_SweepOver):
         tune.run(
             TrialActor,
@@ -146,10 +150,7 @@ def run_on_tune(sweep: RunningSweep, *, settle: Callable[[], None]) -> None:
             scheduler=GroupedASHA(sweep, settle=settle),
             callbacks=[_LeaveWhenDone(sweep)],
             num_samples=-1,
-            resources_per_trial={
-                "cpu": assignment.resources.cpu,
-                "gpu": assignment.resources.gpu,
-            },
+            resources_per_trial=factory_of(sweep.request, sweep.shunned),
             storage_path=folder,
             reuse_actors=assignment.reuse_actors,
             raise_on_failed_trial=False,
@@ -163,21 +164,12 @@ def _short_name(trial: Trial) -> str:
     return f"t{trial.trial_id}"
 
 
-def _slots(assignment: Assignment) -> int:
-    """How many trials the cluster could hold, as a bound on Tune's own queue."""
-    import ray
-
-    resources = ray.cluster_resources()
-    fits = [
-        resources.get(name, 0) / need
-        for name, need in (
-            ("CPU", assignment.resources.cpu),
-            ("GPU", assignment.resources.gpu),
-        )
-        if need > 0
-    ]
-    slots = max(1, int(min(fits)))
-    return min(slots, assignment.max_concurrent or slots)
+def _error_of(trial: Trial) -> object:
+    """What an attempt failed with last, if it can be read."""
+    try:
+        return pickle.loads(Path(trial.pickled_error_file).read_bytes())
+    except Exception:  # noqa: BLE001 - a user's own error may do anything when it is read
+        return None
 
 
 def _error_text(trial: Trial) -> str:

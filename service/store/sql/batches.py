@@ -121,6 +121,7 @@ def _write(
         next_index=sweep.num_trials,
         restarted=_restarted(connection, sweep.pk, batch),
         reports_up_to=lambda index, step: _reports_up_to(connection, keys[index], step),
+        excluded=sweep.excluded_nodes,
     )
     _write_trials(connection, sweep, keys, changes)
     _write_reports(connection, keys, changes)
@@ -138,6 +139,11 @@ def _write(
     if changes.fruitful and sweep.fruitless_drivers:
         fruitful = update(sweeps).where(sweeps.c.pk == sweep.pk)
         connection.execute(fruitful.values(fruitless_drivers=0))
+    if changes.excluded:
+        nodes = {**sweep.excluded_nodes, **changes.excluded}
+        connection.execute(
+            update(sweeps).where(sweeps.c.pk == sweep.pk).values(excluded_nodes=nodes)
+        )
     if changes.finished is not None:
         done = changes.finished
         actor = audit.DRIVER

@@ -95,9 +95,9 @@ def update(
     )
 
 
-def next_task(core: SweepCore) -> tuple[TrialTask, int] | None:
+def next_task(core: SweepCore, now: datetime = START) -> tuple[TrialTask, int] | None:
     """The next trial and its attempt, where each goes alone."""
-    work = core.next_work()
+    work = core.next_work(now)
     return None if work is None else work.members[0]
 
 

@@ -87,7 +87,9 @@ def test_a_failure_is_retried_up_to_max_failures_and_keeps_its_traceback() -> No
     next_task(core)
     assert on_update(core, 0, 1, update(row(1, 0.1), error="Traceback: boom"))
     core.on_failure(0, 1, "TrialError", START)
-    task, attempt = next_task(core)
+    assert next_task(core, at(0.9)) is None
+    assert not core.done
+    task, attempt = next_task(core, at(1))
     assert (task.index, attempt, task.failures) == (0, 2, 1)
     core.on_failure(0, 2, "the process died", START)
     assert core.done

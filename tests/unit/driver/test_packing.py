@@ -109,11 +109,11 @@ def test_a_pack_that_dies_goes_on_in_halves_until_one_alone_is_to_blame() -> Non
     core = packed_core()
     tried = []
     while not core.done:
-        work = core.next_work()
+        work = core.next_work(START)
         inside = members(work)
         tried.append([index for index, _ in inside])
         if any(index == 5 for index, _ in inside):
-            core.on_pack_lost(inside, "the process died", START)
+            core.on_lost(inside, "the process died", START)
         else:
             news = [(i, a, update(row(1, 0.5), finished=True)) for i, a in inside]
             core.on_updates(news, START)
@@ -127,7 +127,7 @@ def test_a_pack_that_dies_goes_on_in_halves_until_one_alone_is_to_blame() -> Non
 
 def test_members_are_told_with_their_pack_and_end_one_by_one() -> None:
     core = packed_core(3)
-    work = core.next_work()
+    work = core.next_work(START)
     assert work is not None
     assert work.pack == "0-1"
     verdicts = core.on_updates(
@@ -150,7 +150,7 @@ HALVING = {"type": "halving", "grace_period": 5, "max_t": 50, "reduction_factor"
 
 def test_a_group_inside_one_pack_is_halved_at_once() -> None:
     core = packed_core(3, early_stopping=HALVING)
-    core.next_work()
+    core.next_work(START)
     scores = (0.3, 0.9, 0.1)
     news = [(i, 1, update(row(5, score), at_rung=True)) for i, score in enumerate(scores)]
     assert core.on_updates(news, START) == {0: "stop", 1: "go", 2: "stop"}
@@ -159,7 +159,7 @@ def test_a_group_inside_one_pack_is_halved_at_once() -> None:
 
 def test_a_group_that_spans_packs_waits_is_saved_and_goes_on_in_place_or_later() -> None:
     core = packed_core(3, early_stopping=HALVING, max_concurrent=2)
-    assert members(core.next_work()) == [(0, 1), (1, 1)]
+    assert members(core.next_work(START)) == [(0, 1), (1, 1)]
 
     def tell(index: int, **news: Any) -> str:
         rows = [row(5, (0.3, 0.9, 0.1)[index])] if news.pop("reports", False) else []
@@ -168,10 +168,10 @@ def test_a_group_that_spans_packs_waits_is_saved_and_goes_on_in_place_or_later()
     assert tell(0, reports=True) == "wait"
     assert tell(1, reports=True, at_rung=True) == "save"
     assert tell(1, parked=True, checkpoint=(5, "state-1")) == "stop"
-    assert members(core.next_work()) == [(2, 1)]
+    assert members(core.next_work(START)) == [(2, 1)]
     assert tell(2, reports=True) == "stop"
     assert tell(0, at_rung=True) == "stop"
-    work = core.next_work()
+    work = core.next_work(START)
     assert work is not None
     assert work.members[0][0].checkpoint == "state-1"
     assert members(work) == [(1, 2)]
@@ -183,7 +183,7 @@ def test_a_pack_is_refilled_with_its_like_alone_within_max_concurrent() -> None:
         make_spec(), tasks, (), max_concurrent=4, now=START, waiting=Waiting(5, by_net)
     )
     core.max_concurrent = 3
-    work = core.next_work()
+    work = core.next_work(START)
     assert work is not None
     assert work.pack is not None
     assert len(work.members) == 3
@@ -196,12 +196,12 @@ def test_a_pack_is_refilled_with_its_like_alone_within_max_concurrent() -> None:
 
 def test_trials_returned_for_want_of_room_come_again_in_packs_that_fit() -> None:
     core = packed_core(6)
-    core.next_work()
+    core.next_work(START)
     core.on_capacity(2, 2)
     for index in range(2, 6):
         core.on_refusal(index, 1)
-    assert members(core.next_work()) == [(2, 1), (3, 1)]
-    assert members(core.next_work()) == [(4, 1), (5, 1)]
+    assert members(core.next_work(START)) == [(2, 1), (3, 1)]
+    assert members(core.next_work(START)) == [(4, 1), (5, 1)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,90 @@
+"""What the driver asks of Ray about its cluster: nodes, places on them, who was lost."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
+from ray.tune import PlacementGroupFactory
+
+from workers.driver.nodes import Node
+from workers.driver.running import RunningSweep
+
+logger = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 2.0
+_NODE_ID = "ray.io/node-id"
+"""The label that every Ray node has."""
+
+_NODE_DIED = "its node has died"
+"""How Ray words an actor's death with its node; it has no type for it."""
+
+
+def read_nodes() -> tuple[Node, ...]:
+    """The cluster's live nodes.
+
+    Raises:
+        RayError, RuntimeError: when Ray is away.
+    """
+    return tuple(
+        Node(node["NodeID"], node["NodeManagerAddress"], dict(node["Resources"]))
+        for node in ray.nodes()
+        if node["Alive"]
+    )
+
+
+def watch(sweep: RunningSweep, read: Callable[[], Sequence[Node]] = read_nodes) -> None:
+    """Show the sweep the cluster's nodes now, and go on doing so in a thread.
+
+    Args:
+        sweep: the sweep.
+        read: tells which nodes there are.
+    """
+    sweep.see(read())
+
+    def look_forever() -> None:
+        while True:
+            time.sleep(_LOOK_EVERY_S)
+            try:
+                sweep.see(read())
+            except (RayError, RuntimeError, OSError) as error:
+                logger.warning("Ray does not tell its nodes: %s", error)
+
+    threading.Thread(target=look_forever, name="cluster", daemon=True).start()
+
+
+def factory_of(request: Mapping[str, float], shunned: Sequence[str]) -> PlacementGroupFactory:
+    """A place for one work, on any node but some.
+
+    Args:
+        request: what it reserves, by Ray's names.
+        shunned: nodes to stay away from, by Ray's id.
+    """
+    if not shunned:
+        return PlacementGroupFactory([dict(request)])
+    selector = {_NODE_ID: f"!in({','.join(shunned)})"}
+    return PlacementGroupFactory([dict(request)], bundle_label_selector=[selector])
+
+
+def was_cut_off(error: object) -> bool:
+    """Whether an actor's error says that its node is lost, or cannot be reached."""
+    if isinstance(error, ActorUnavailableError):
+        return True
+    return isinstance(error, ActorDiedError) and _NODE_DIED in str(error)
+
+
+def node_of(error: object) -> str | None:
+    """Where the actor was that an error is about, by Ray's id of the node, if Ray knows."""
+    actor = getattr(error, "actor_id", None)
+    if actor is None:
+        return None
+    from ray._private.state import actors  # Ray has no public way that needs no dashboard
+
+    try:
+        known: Mapping[str, Any] = actors(actor)
+    except (RayError, RuntimeError, OSError):
+        return None
+    return known.get("Address", {}).get("NodeID") or None
