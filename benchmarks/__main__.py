@@ -5,7 +5,7 @@ import platform
 import sys
 from importlib import import_module
 
-NAMES = ("footprint", "noop", "packs_inner", "packs", "interactions")
+NAMES = ("footprint", "noop", "packs_inner", "packs", "interactions", "simulation")
 
 
 def main() -> None:
