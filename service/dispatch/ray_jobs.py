@@ -27,6 +27,7 @@ _TOKEN_FILE = "driver-token"
 _FINAL = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 _SUBMIT_TIMEOUT = httpx.Timeout(20, connect=3)
 _ASK_TIMEOUT = httpx.Timeout(3)
+_MESSAGE_CHARS = 500
 _ASK_EVERY_S = 2.0
 _ASK_AGAIN_AFTER_S = 10.0
 
@@ -148,7 +149,8 @@ class RayJobLauncher:
         job: dict[str, Any] = answer.json()
         if job["status"] not in _FINAL:
             return None
-        how = f"Ray job {job['status']}: {job.get('message') or 'no message'}"
+        message = str(job.get("message") or "no message").partition("\n")[0]  # then comes the log
+        how = f"Ray job {job['status']}: {message[:_MESSAGE_CHARS]}"
         blameless = job.get("driver_exit_code") == EXIT_NO_RAY
         return Exit(sweep_id, epoch, exit_reason(how, self._log(path)), blameless=blameless)
 

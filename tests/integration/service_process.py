@@ -18,14 +18,17 @@ WAIT_S = 120.0
 
 
 class ServiceProcess:
-    """`python -m service up` with its own home, on the Ray cluster that all tests share."""
+    """`python -m service up` with its own home, on the Ray cluster that all tests share.
+
+    With SWEEP_RAY_ADDRESS empty it starts a Ray head of its own.
+    """
 
     def __init__(self, home: Path, environment: Mapping[str, str], **settings: str) -> None:
         self.home = home
         self._environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith("SWEEP_")},
             **environment,
-            "SWEEP_RAY_ADDRESS": environment["RAY_ADDRESS"],
+            "SWEEP_RAY_ADDRESS": environment.get("RAY_ADDRESS", ""),
             "SWEEP_LEASE_S": "8",
             "PYTHONPATH": os.pathsep.join(sys.path),
             **settings,
@@ -37,6 +40,8 @@ class ServiceProcess:
     def start(self) -> Client:
         """Start it and wait until it is ready."""
         command = [sys.executable, "-m", "service", "up", "--home", str(self.home)]
+        if not self._environment["SWEEP_RAY_ADDRESS"]:
+            command += ["--num-cpus", "2"]
         with (self.home / "service.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "--port", str(self._port)],

@@ -43,6 +43,10 @@ class DriverService:
             transport=transport,
         )
 
+    def close(self) -> None:
+        """Let go of connections."""
+        self._http.close()
+
     def assignment(self) -> Assignment:
         """The spec and how to run it."""
         return Assignment.model_validate_json(self._call("GET", "/assignment"))
