@@ -83,7 +83,12 @@ class Dispatching:
                 max_running=self._settings.max_running_sweeps, leases_hold_until=now() + lease
             )
             self._dispatcher = Dispatcher(
-                self._store, launcher, limits=limits, lease=lease, clock=now
+                self._store,
+                launcher,
+                limits=limits,
+                lease=lease,
+                clock=now,
+                first_lease=max(lease, timedelta(seconds=self._settings.start_s)),
             )
             self._dispatcher.run(self._stop)
             launcher.stop()

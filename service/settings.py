@@ -71,6 +71,12 @@ class Settings(BaseSettings):
         description="Seconds that a pause waits for trials to save their states; a trial that "
         "has not by then goes on later from the last one that it saved.",
     )
+    start_s: float = Field(
+        default=60.0,
+        ge=1,
+        description="Seconds that a new driver has until its first sign of life; more where Ray "
+        "jobs wait for a node.",
+    )
     checkpoint_root: str = Field(
         default="", description="Folder for trials' saved states; in `home` when not given."
     )

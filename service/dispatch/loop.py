@@ -28,11 +28,24 @@ class Dispatcher:
         limits: Limits,
         lease: timedelta,
         clock: Callable[[], datetime],
+        first_lease: timedelta | None = None,
     ) -> None:
+        """Put together a dispatcher.
+
+        Args:
+            store: Where sweeps are.
+            launcher: How drivers are started.
+            limits: What bounds it.
+            lease: How long a driver may be silent.
+            clock: The time, in UTC.
+            first_lease: How long a new driver may be silent before its first word, the
+                time for its start included; `lease` when not given.
+        """
         self._store = store
         self._launcher = launcher
         self._limits = limits
         self._lease = lease
+        self._first_lease = first_lease or lease
         self._clock = clock
         self._pause = _Pause(limits)
         self.pulse = Pulse(clock)
@@ -83,7 +96,7 @@ class Dispatcher:
             after_epoch=action.after_epoch,
             token_hash=token_hash,
             now=self._clock(),
-            lease=self._lease,
+            lease=self._first_lease,
         )
         if epoch is None:
             return  # another dispatcher was faster, or the sweep was cancelled

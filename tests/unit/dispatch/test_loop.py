@@ -82,6 +82,32 @@ def test_a_driver_that_ended_or_fell_silent_is_replaced(store: Store) -> None:
     ]
 
 
+def test_a_new_driver_has_longer_until_its_first_word(store: Store) -> None:
+    launcher, clock = FakeLauncher(), Clock()
+    dispatcher = Dispatcher(
+        store,
+        launcher,
+        limits=Limits(max_running=2),
+        lease=LEASE,
+        clock=clock,
+        first_lease=timedelta(seconds=60),
+    )
+    create(store, "a")
+    dispatcher.step()
+    clock.pass_by(59)
+    dispatcher.step()
+    assert len(launcher.launched) == 1
+    store.heartbeat(
+        DriverIdentity("a", 1), Heartbeat(known=Known(trials=3)), now=clock(), lease=LEASE
+    )
+    clock.pass_by(11)
+    dispatcher.step()
+    assert [launch.epoch for launch in launcher.launched] == [1, 2]
+    clock.pass_by(63)
+    dispatcher.step()
+    assert launcher.killed == [("a", 1), ("a", 2)]
+
+
 def test_drivers_that_cannot_be_started_are_tried_ever_later_then_the_sweep_fails(
     store: Store,
 ) -> None:
