@@ -126,7 +126,7 @@ class SimulatedWorkers:
         """Give every idle worker something to do."""
         while not self.gone and self.core.running < self.most:
             began = self.timer()
-            work = self.core.next_work()
+            work = self.core.next_work(self.agenda())
             self.cost.seconds += self.timer() - began
             if work is None:
                 return

@@ -14,7 +14,17 @@ from service.dispatch.loop import Dispatcher
 from service.store.interface import NewSweep, Store
 from sweep.space import Space
 from sweep.states import WantedState
-from sweep.wire import MAX_BATCH_MESSAGES, Ack, Batch, Message, RungEntry, TrialTask
+from sweep.wire import (
+    MAX_BATCH_MESSAGES,
+    Ack,
+    Batch,
+    Heartbeat,
+    Known,
+    Message,
+    RungEntry,
+    Signs,
+    TrialTask,
+)
 from workers.driver.core import SweepCore
 
 LEASE = timedelta(seconds=30)
@@ -190,9 +200,8 @@ class SimulatedDriver:
         if self.workers.gone:
             return
         began = self._timer()
-        ack = self._store.heartbeat(
-            self._identity, known_trials=self._core.known_trials, now=self._agenda(), lease=LEASE
-        )
+        beat = Heartbeat(known=self._known(), signs=self._signs())
+        ack = self._store.heartbeat(self._identity, beat, now=self._agenda(), lease=LEASE)
         self._measured.beats.append(self._timer() - began)
         self._take(ack)
         self._agenda.after(BEAT_EVERY_S, self._beat)
@@ -215,7 +224,7 @@ class SimulatedDriver:
     def _send_batch(self) -> None:
         size = min(len(self._outbox), MAX_BATCH_MESSAGES)
         messages = tuple(self._outbox.popleft() for _ in range(size))
-        batch = Batch(messages=messages, known_trials=self._core.known_trials)
+        batch = Batch(messages=messages, known=self._known())
         began = self._timer()
         ack = self._store.apply_batch(self._identity, batch, now=self._agenda(), lease=LEASE)
         self._measured.batches.append(self._timer() - began)
@@ -225,7 +234,18 @@ class SimulatedDriver:
     def _take(self, ack: Ack) -> None:
         assert ack.wanted is WantedState.RUN or self._finished
         self._core.add(ack.trials)
-        self._core.max_concurrent = ack.max_concurrent
+        self._core.limit(places=ack.places, max_concurrent=ack.max_concurrent, budget=ack.budget)
+
+    def _known(self) -> Known:
+        return Known(trials=self._core.known_trials)
+
+    def _signs(self) -> Signs:
+        glance = self._core.glance()
+        return Signs(
+            cluster={"CPU": self._measured.scenario.workers},
+            need={"CPU": 1},
+            places=glance.works + glance.waiting,
+        )
 
 
 def load_tasks(store: Store, sweep_id: str) -> list[TrialTask]:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from fastapi import FastAPI
 
-from service.api import catalogue, driver, health, lifecycle, sweeps, tokens, trials
+from service.api import catalogue, driver, health, lifecycle, logs, sweeps, tokens, trials
 from service.api.bodies import BodyLimit
 from service.api.context import Context
 from service.api.problems import install
@@ -18,7 +18,7 @@ from sweep.spec import SweepSpec
 from sweep.trainables import Trainable
 from sweep.wire import Batch, Heartbeat
 
-PARTS = (sweeps, lifecycle, trials, catalogue, tokens, driver, health, pages)
+PARTS = (sweeps, lifecycle, trials, logs, catalogue, tokens, driver, health, pages)
 """The modules whose routers make up the app."""
 
 

@@ -16,6 +16,7 @@ from sweep.states import FINAL_TRIAL_STATES, TRIAL_TRANSITIONS, TrialState
 from sweep.wire import (
     Batch,
     CheckpointSaved,
+    LogWritten,
     Message,
     NodeExcluded,
     ReportRow,
@@ -51,6 +52,7 @@ class Changes:
     """Trials whose stored reports past a step go."""
     reports: list[tuple[int, ReportRow]] = field(default_factory=list)
     rungs: list[RungEntry] = field(default_factory=list)
+    logs: list[LogWritten] = field(default_factory=list)
     added: list[TrialRow] = field(default_factory=list)
     events: list[NewEvent] = field(default_factory=list)
     excluded: dict[str, str] = field(default_factory=dict)
@@ -141,6 +143,8 @@ class _Applier:
                 self._restart(message)
             case NodeExcluded():
                 self._exclude(message)
+            case LogWritten():
+                self.changes.logs.append(message)
             case SweepFinished():
                 self.changes.finished = message
                 self.changes.fruitful = True
@@ -153,6 +157,7 @@ class _Applier:
         self.changes.fruitful = True
         row.attempts, row.state, row.reason = message.attempt, TrialState.RUNNING, None
         row.node, row.pack = message.node, message.pack
+        row.works = [*row.works, work_of(message)]
         row.started_at = row.started_at or message.time
         if (row.step or 0) > message.from_step:
             self._drop_after(row, message.from_step)
@@ -235,6 +240,16 @@ class _Applier:
             row.failures = max(0, row.failures - 1)
         detail = {"node": message.node, "reason": message.reason}
         self.changes.events.append(NewEvent("node.excluded", detail=detail))
+
+
+def work_of(message: TrialStarted) -> dict[str, Any]:
+    """The work that an attempt trains in, as a trial's row keeps it."""
+    return {
+        "name": message.pack or f"{message.trial}-{message.attempt}",
+        "packed": message.pack is not None,
+        "attempt": message.attempt,
+        "node": message.node,
+    }
 
 
 def event_trial(sweep_id: str, event: NewEvent) -> str | None:

@@ -26,6 +26,8 @@ from sweep.loading import load_yaml
 from sweep.records import (
     DryRun,
     EventRecord,
+    LogPage,
+    LogRecord,
     NewToken,
     Page,
     Problem,
@@ -37,7 +39,7 @@ from sweep.records import (
     TrialRecord,
 )
 from sweep.spec import SweepSpec
-from sweep.states import FINAL_SWEEP_STATES
+from sweep.states import FINAL_SWEEP_STATES, FINAL_TRIAL_STATES
 
 if TYPE_CHECKING:
     import pandas
@@ -220,6 +222,48 @@ class Client:
     def reports(self, trial_id: str) -> Listing[ReportRecord]:
         """What a trial reported, by step."""
         return Listing(self, _at("/v1/trials", trial_id, "reports"), ReportRecord, {})
+
+    def logs(
+        self, trial_id: str, *, stream: str | None = None, tail: int | None = None
+    ) -> Listing[LogRecord]:
+        """What was printed while a trial trained, attempt after attempt.
+
+        Args:
+            trial_id: the trial.
+            stream: only `stdout` or `stderr`.
+            tail: only so many lines from the end.
+        """
+        path = _at("/v1/trials", trial_id, "logs")
+        return Listing(self, path, LogRecord, {"stream": stream, "tail": tail})
+
+    def follow_logs(
+        self,
+        trial_id: str,
+        *,
+        stream: str | None = None,
+        tail: int | None = None,
+        poll: float = 1.0,
+    ) -> Iterator[LogRecord]:
+        """As `logs`, and then what is printed until the trial has ended.
+
+        Args:
+            trial_id: the trial.
+            stream: only `stdout` or `stderr`.
+            tail: of what is there already, only so many lines from the end.
+            poll: seconds between two looks.
+        """
+        path = _at("/v1/trials", trial_id, "logs")
+        asked = {k: v for k, v in {"stream": stream, "tail": tail}.items() if v is not None}
+        ended = over = False
+        while not over:
+            page = LogPage.model_validate_json(self.get(path, asked))
+            yield from page.items
+            asked.pop("tail", None)
+            asked["cursor"] = page.end_cursor
+            if page.next_cursor is None:  # once more after the end: last words come late
+                over, ended = ended, self.trial(trial_id).state in FINAL_TRIAL_STATES
+                if not over:
+                    time.sleep(poll)
 
     def rungs(self, sweep_id: str) -> Listing[RungRecord]:
         """A sweep's early-stopping decisions, in order."""

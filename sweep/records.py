@@ -159,6 +159,29 @@ class ReportRecord(_Record):
     nonfinite: Mapping[str, Nonfinite] = {}
 
 
+class LogRecord(_Record):
+    """Some of what was printed while a trial trained."""
+
+    attempt: int
+    """The attempt at the trial; the first one whose work it is."""
+    work: str
+    """What the process trained: `{index}-{attempt}`, or the name of the trial's pack."""
+    packed: bool = False
+    """Whether other trials trained there too."""
+    node: str | None = None
+    stream: Literal["stdout", "stderr"]
+    time: datetime
+    """When it was read, to about a second."""
+    text: str
+
+
+class LogPage(Page[LogRecord]):
+    """A page of a trial's log, in order."""
+
+    end_cursor: str
+    """Where what is printed later starts: a cursor like `next_cursor`, on every page."""
+
+
 class RungRecord(_Record):
     """A decision about one trial at one rung."""
 

@@ -46,8 +46,8 @@ class TrialRow:
     checkpoint: str | None = None
     checkpoint_step: int = 0
     best_checkpoint: str | None = None
-    works: list[str] = field(default_factory=list)
-    """The names of the works that it trained in, for their logs."""
+    works: list[dict[str, Any]] = field(default_factory=list)
+    """The works that it trained in, for their logs: name, packed, attempt, node."""
     edit: int = 0
     """The edit of the sweep that added it or had it tried again; 0: none."""
     started_at: datetime | None = None

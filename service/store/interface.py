@@ -13,12 +13,13 @@ nothing and says so. Times and ids are passed in; the store reads no clock.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 from service.query.ast import Filter, SortKey
 from sweep.editing import Edited
 from sweep.records import (
     EventRecord,
+    LogPage,
     Page,
     ReportRecord,
     RungRecord,
@@ -50,6 +51,19 @@ class TrialQuery:
     sort: tuple[SortKey, ...] = ()
     """Ties, and everything when empty, go by index ascending. Nulls come last."""
     limit: int = 100
+    cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class LogQuery:
+    """Which part of a trial's log."""
+
+    stream: Literal["stdout", "stderr"] | None = None
+    """Both when None."""
+    tail: int | None = None
+    """So many lines from the end of it; the cursor is not used then."""
+    limit: int = 1000
+    """Pieces at most; a page ends after about 256 KiB of text too."""
     cursor: str | None = None
 
 
@@ -196,6 +210,14 @@ class Store(Protocol):
         """By step, ascending. Raises `NotFound`, `QueryError`."""
         ...
 
+    def list_logs(self, trial_id: str, query: LogQuery) -> LogPage:
+        """What was printed while a trial trained, attempt after attempt, in order.
+
+        A trial's log is the log of the works that it trained in, each once. `end_cursor` goes
+        on after the page, also when nothing is there yet. Raises `NotFound`, `QueryError`.
+        """
+        ...
+
     def list_rungs(
         self, sweep_id: str, *, limit: int = 1000, cursor: str | None = None
     ) -> Page[RungRecord]:
@@ -287,7 +309,8 @@ class Store(Protocol):
         group, assignment, replicate and seed, and the next free index, once for each
         parent. `finished` moves the sweep, ends the driver, and cancels trials left over.
         Events: trial.failed, trial.retried (a failed move to pending),
-        trial.restarted, sweep.completed|failed|cancelled.
+        trial.restarted, sweep.completed|failed|cancelled. `log` keeps what was printed, up to
+        about 2 MiB a work.
 
         Raises:
             Fenced: as `heartbeat`.

@@ -26,6 +26,7 @@ from sweep.cli.output import (
 )
 from sweep.client import Client
 from sweep.errors import SweepError
+from sweep.logs import as_text
 from sweep.records import DryRun, SweepRecord
 
 app = typer.Typer(
@@ -196,6 +197,33 @@ def results(
         local.write_csv(trials, sys.stdout)
     else:
         make_console().print(leaderboard(sweep, trials))
+
+
+@app.command()
+def logs(
+    context: typer.Context,
+    trial_id: Annotated[str, typer.Argument(help="The trial's id, such as SWEEP-0.")],
+    stream: Annotated[
+        Literal["stdout", "stderr"] | None, typer.Option(help="Only that stream.")
+    ] = None,
+    tail: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="Only so many lines from the end.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the trial has ended.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Print what was printed while a trial trained, attempt after attempt."""
+    with client_of(context) as client:
+        read = client.follow_logs if follow else client.logs
+        pieces = read(trial_id, stream=stream, tail=tail)
+        if json:
+            print_json(pieces)
+            return
+        for text in as_text(pieces):
+            sys.stdout.write(text)
+            sys.stdout.flush()
 
 
 @app.command()

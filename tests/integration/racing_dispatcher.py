@@ -19,7 +19,7 @@ from service.dispatch.loop import Dispatcher
 from service.store.interface import Store
 from service.store.open import open_store
 from sweep.states import SweepState, TrialState
-from sweep.wire import Batch, ReportRow, Reports, SweepFinished, TrialMoved, TrialStarted
+from sweep.wire import Batch, Known, ReportRow, Reports, SweepFinished, TrialMoved, TrialStarted
 
 LEASE = timedelta(minutes=10)
 MAX_RUNNING = 1_000
@@ -72,7 +72,7 @@ class RecordingLauncher:
         row = ReportRow(step=1, time=now, values={"score": 1.0})
         done = SweepState.COMPLETED
         batch = Batch(
-            known_trials=1,
+            known=Known(trials=1),
             messages=(
                 TrialStarted(trial=0, attempt=launch.epoch, time=now),
                 Reports(trial=0, attempt=launch.epoch, rows=(row,)),

@@ -1,6 +1,9 @@
 """Training functions for tests, found by drivers as `tests.integration.trainings:…`."""
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -47,3 +50,23 @@ def stuck(params: dict[str, Any], run: Run) -> None:
     run.report(1, score=1.0)
     while True:
         sum(range(10_000))
+
+
+def talkative(params: dict[str, Any], run: Run) -> None:
+    """Prints in every way there is, then does as its mood says."""
+    mood = params["mood"]
+    print(f"{mood} out")
+    print(f"{mood} err", file=sys.stderr)
+    subprocess.run([sys.executable, "-c", f"print('{mood} child')"], check=True)
+    if mood == "floods":
+        for number in range(200_000):
+            print(f"line {number}")
+    run.report(1, score=1.0)
+    if mood == "raises":
+        raise RuntimeError("in a talkative mood")
+    if mood == "dies":
+        print("last words", end="")
+        sys.stdout.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    run.report(2, score=2.0)
+    print(f"{mood} bye")

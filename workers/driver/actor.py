@@ -1,11 +1,13 @@
 """The Ray actor that trains: a Tune Trainable around one `LiveRun` or `PackRun` at a time."""
 
 import socket
+from dataclasses import replace
 from typing import Any
 
 import ray
 from ray import tune
 
+from workers.driver.capture import Capture
 from workers.driver.live import PackAnswer, ProcessBusy, WorkPlan
 from workers.driver.nodes import node_name
 from workers.driver.work import start
@@ -35,6 +37,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         """
         if not self._work.end():
             raise ProcessBusy("the trial before in this process did not end when told to")
+        self._capture.end()
         self._begin(new_config)
         return True
 
@@ -45,6 +48,10 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
             TrialError: after the update that carries a lone trial's own error.
         """
         update = self._work.next_update(UPDATE_EVERY_S)
+        for index, trial in update.trials:
+            if trial.error is not None:
+                self._capture.note(f"trial {index} failed: {trial.error}")
+        update = replace(update, output=self._capture.collect(last=update.last))
         if not self._packed:
             return {UPDATE: update, NODE: self._node}
         actor = ray.get_runtime_context().current_actor
@@ -57,9 +64,11 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     def cleanup(self) -> None:
         """End the work."""
         self._work.end()
+        self._capture.end()
 
     def _begin(self, config: dict[str, Any]) -> None:
         plan = WorkPlan.model_validate_json(config[PLAN])
+        self._capture = Capture(plan.capture)
         device = "cuda" if ray.get_gpu_ids() else "cpu"
         self._packed = plan.pack is not None
         self._node = ray.get_runtime_context().get_node_id()

@@ -22,6 +22,7 @@ from sweep.records import Nonfinite
 from sweep.run import ReportRules, Run, TrialStop
 from sweep.spec import Metric
 from sweep.wire import ReportRow, TrialTask
+from workers.driver.capture import NO_OUTPUT, Output
 from workers.driver.checkpoints import Checkpoints
 from workers.driver.retries import would_repeat
 
@@ -54,6 +55,8 @@ class WorkPlan(BaseModel):
 
     members: tuple[TrialPlan, ...]
     pack: str | None = None
+    capture: str | None = None
+    """Names the files with what it prints; None: it prints as usual."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,13 @@ class WorkUpdate:
     """How many the process takes at most, once that is known."""
     returned: tuple[int, ...] = ()
     """Trials that it did not start, for want of room."""
+    output: Output = NO_OUTPUT
+    """What the process printed."""
+
+    @property
+    def last(self) -> bool:
+        """Whether it tells the end of a trial that trained alone."""
+        return any(trial.finished for _, trial in self.trials)
 
 
 class PackAnswer(BaseModel):

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 from sweep.records import Origin
@@ -14,9 +15,11 @@ from sweep.spec import Halving
 from sweep.states import WantedState
 from sweep.wire import Ack, Assignment, Known, Message, Signs, TrialTask
 from workers.driver.book import Glance
+from workers.driver.capture import Piece
 from workers.driver.core import SweepCore
 from workers.driver.live import PackAnswer, ProcessBusy, TrialPlan, WorkPlan, WorkUpdate
 from workers.driver.nodes import Node, places_in, totals, waiting_text
+from workers.driver.worklog import Logbook, WorkLog
 
 Clock = Callable[[], datetime]
 
@@ -37,6 +40,7 @@ class LiveWork:
         self.node: str | None = None
         """Where it trains, by Ray's id, once that is known."""
         self.members = {member.task.index: member.attempt for member in plan.members}
+        self.log = WorkLog(plan)
 
 
 class RunningSweep:
@@ -63,6 +67,9 @@ class RunningSweep:
         self._places: int | None = None
         self._nodes: tuple[Node, ...] | None = None
         self._idle_since: datetime | None = None
+        self._captures = count()
+        self._logbook = Logbook()
+        self._log: list[Message] = []
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         """Nothing: Tune pickles its parts into an experiment state that nobody reads."""
@@ -82,6 +89,7 @@ class RunningSweep:
         return WorkPlan(
             members=tuple(self._plan(task, attempt) for task, attempt in work.members),
             pack=work.pack,
+            capture=f"{self.assignment.sweep_id}-{self.assignment.epoch}-{next(self._captures)}",
         )
 
     def on_update(self, work: LiveWork, update: WorkUpdate) -> PackAnswer:
@@ -108,6 +116,7 @@ class RunningSweep:
                 if work.pack is not None and update.room and not shunned
                 else ()
             )
+            self._log += self._logbook.messages(work.log.work, work.log.take(update))
         work.members |= {task.index: attempt for task, attempt in joins}
         return PackAnswer(
             verdicts=verdicts, joins=tuple(self._plan(task, attempt) for task, attempt in joins)
@@ -128,6 +137,18 @@ class RunningSweep:
                     self._core.on_refusal(index, attempt)
             elif members:
                 self._core.on_lost(members, error, now, node=work.node, with_node=with_node)
+            self._log += self._logbook.messages(work.log.work, work.log.release())
+
+    def on_leftover(self, work: LiveWork, pieces: Sequence[Piece]) -> None:
+        """What was left of the log of a work that is over."""
+        with self._telling():
+            if not self._finished:
+                self._log += self._logbook.messages(work.log.work, pieces)
+
+    def on_over(self, work: LiveWork) -> None:
+        """The log of a work whose trials all went on to something else is whole."""
+        with self._lock:
+            self._logbook.close(work.log.work)
 
     def _plan(self, task: TrialTask, attempt: int) -> TrialPlan:
         spec = self.assignment.spec
@@ -246,6 +267,7 @@ class RunningSweep:
         with self._emitting:
             with self._lock:
                 yield
-                messages = self._core.take_messages()
+                messages = [*self._core.take_messages(), *self._log]
+                self._log = []
             if messages:
                 self._emit(messages)

@@ -20,6 +20,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from workers.driver.actor import ACTOR, NODE, PLAN, UPDATE, TrialActor
+from workers.driver.leftovers import Leftovers
 from workers.driver.live import MAX_ERROR_CHARS, WorkPlan
 from workers.driver.placing import factory_of, node_of, was_cut_off, watch
 from workers.driver.running import LiveWork, RunningSweep
@@ -70,11 +71,14 @@ class GroupedASHA(TrialScheduler):  # type: ignore[misc]
     kept as rows in SQL: see `workers.driver.asha` for the rule itself.
     """
 
-    def __init__(self, sweep: RunningSweep, *, settle: Callable[[], None]) -> None:
+    def __init__(
+        self, sweep: RunningSweep, leftovers: Leftovers, *, settle: Callable[[], None]
+    ) -> None:
         super().__init__()
         self._sweep = sweep
         self._settle = settle
         self._works: dict[str, LiveWork] = {}
+        self._leftovers = leftovers
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Remember which work a Tune trial is."""
@@ -87,6 +91,7 @@ class GroupedASHA(TrialScheduler):  # type: ignore[misc]
         work.node = result[NODE]
         answer = self._sweep.on_update(work, result[UPDATE])
         if not work.members:
+            self._leftovers.fetch_after_end(work, trial.temporary_state.ray_actor)
             return str(TrialScheduler.STOP)
         if work.pack is not None:
             result[ACTOR].answer.remote(answer.model_dump_json())
@@ -97,9 +102,10 @@ class GroupedASHA(TrialScheduler):  # type: ignore[misc]
         self._settle()
         work = self._works.pop(trial.trial_id, None)
         if work is not None:
-            error = _error_of(trial)
+            error, text = _error_of(trial), _error_text(trial)
             work.node = work.node or node_of(error)
-            self._sweep.on_failure(work, _error_text(trial), with_node=was_cut_off(error))
+            self._sweep.on_failure(work, text, with_node=was_cut_off(error))
+            self._leftovers.fetch_after_failure(work, trial.temporary_state.ray_actor, text)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """The core has decided already; forget the work."""
@@ -142,12 +148,13 @@ def run_on_tune(sweep: RunningSweep, *, settle: Callable[[], None]) -> None:
         os.environ.setdefault(name, value)
     assignment = sweep.assignment
     watch(sweep)
+    leftovers = Leftovers(sweep)
     with tempfile.TemporaryDirectory(prefix="sweep-tune-") as folder, suppress(_SweepOver):
         tune.run(
             TrialActor,
             name=assignment.sweep_id,
             search_alg=CoreSearcher(sweep),
-            scheduler=GroupedASHA(sweep, settle=settle),
+            scheduler=GroupedASHA(sweep, leftovers, settle=settle),
             callbacks=[_LeaveWhenDone(sweep)],
             num_samples=-1,
             resources_per_trial=factory_of(sweep.request, sweep.shunned),
@@ -158,6 +165,7 @@ def run_on_tune(sweep: RunningSweep, *, settle: Callable[[], None]) -> None:
             verbose=0,
             trial_dirname_creator=_short_name,
         )
+    leftovers.wait()
 
 
 def _short_name(trial: Trial) -> str:

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service.store.interface import DriverIdentity
-from service.store.sql import audit, convert
+from service.store.sql import audit, convert, logs
 from service.store.sql import sweeps as sweep_rows
 from service.store.tables import drivers, reports, rung_decisions, sweeps, trials
 from sweep.applying import Changes, apply, event_trial, trials_named
@@ -126,6 +126,7 @@ def _write(
     _write_trials(connection, sweep, keys, changes)
     _write_reports(connection, keys, changes)
     _write_rungs(connection, sweep.pk, changes)
+    logs.write(connection, sweep.pk, changes.logs)
     for event in changes.events:
         audit.record(
             connection,

@@ -7,16 +7,18 @@ from sqlalchemy import Engine
 
 from service.store.interface import (
     DriverIdentity,
+    LogQuery,
     NewSweep,
     SweepOnDuty,
     TrialQuery,
 )
-from service.store.sql import audit, batches, drivers, lifecycle, sweeps, tokens, trials
+from service.store.sql import audit, batches, drivers, lifecycle, logs, sweeps, tokens, trials
 from service.store.sql.engine import transaction
 from service.store.sql.schema import check_schema
 from sweep.editing import Edited
 from sweep.records import (
     EventRecord,
+    LogPage,
     Page,
     ReportRecord,
     RungRecord,
@@ -119,6 +121,11 @@ class SqlStore:
         """See `Store`."""
         with transaction(self._engine, writes=False) as connection:
             return trials.reports_page(connection, trial_id, limit=limit, cursor=cursor)
+
+    def list_logs(self, trial_id: str, query: LogQuery) -> LogPage:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return logs.page(connection, trial_id, query)
 
     def list_rungs(
         self, sweep_id: str, *, limit: int = 1000, cursor: str | None = None

@@ -45,7 +45,7 @@ def stream(connection: Connection, sweep_id: str, query: TrialQuery) -> Iterator
 
 def get(connection: Connection, trial_id: str) -> TrialRecord:
     """One trial."""
-    sweep_id, row = _find(connection, trial_id)
+    sweep_id, row = find_trial(connection, trial_id)
     return to_record(convert.trial_row(row), sweep_id)
 
 
@@ -53,7 +53,7 @@ def reports_page(
     connection: Connection, trial_id: str, *, limit: int, cursor: str | None
 ) -> Page[ReportRecord]:
     """One page of a trial's reports, by step."""
-    _, trial = _find(connection, trial_id)
+    _, trial = find_trial(connection, trial_id)
     question = ("reports", trial_id)
     start = cursors.decode_int(cursor, question=question, start=-1)
     rows = connection.execute(
@@ -79,7 +79,12 @@ def _select(
     return selected, columns
 
 
-def _find(connection: Connection, trial_id: str) -> tuple[str, convert.AnyRow]:
+def find_trial(connection: Connection, trial_id: str) -> tuple[str, convert.AnyRow]:
+    """A trial's sweep and its row.
+
+    Raises:
+        NotFound: when there is none.
+    """
     parts = split_trial_id(trial_id)
     row = None
     if parts is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sweep.spec import Resources
 from sweep.wire import EXIT_NO_RAY, Assignment
 from tests.unit.driver.builders import START, make_spec, make_tasks
 from workers.driver.cluster import RayAway, RayWatch, connect
@@ -76,8 +77,7 @@ def test_ray_is_waited_for_and_what_for_is_shown() -> None:
             epoch=1,
             spec=spec,
             code="m:f",
-            cpu=1,
-            gpu=0,
+            resources=Resources(),
             reuse_actors=True,
             max_concurrent=None,
             lease_s=20,

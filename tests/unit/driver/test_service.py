@@ -10,11 +10,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sweep.errors import Fenced, ServiceUnavailable
-from sweep.wire import Heartbeat
+from sweep.wire import Heartbeat, Known
 from tests.fixtures import serve
 from workers.driver.service import DriverService
 
-BEAT = Heartbeat(known_trials=0)
+BEAT = Heartbeat(known=Known(trials=0))
 
 
 class Api:

@@ -243,7 +243,7 @@ def test_a_driver_that_the_cluster_failed_is_not_fruitless(store: Store) -> None
     assert store.withdraw_driver("s1", 3, reason="no Ray", now=at(14))
     assert store.on_duty()[0].fruitless_drivers == 0
     with pytest.raises(Fenced):
-        store.heartbeat(driver, known_trials=3, now=at(15), lease=LEASE)
+        store.heartbeat(driver, Heartbeat(known=Known(trials=3)), now=at(15), lease=LEASE)
 
 
 def test_a_heartbeat_extends_even_an_expired_lease_that_nobody_took(store: Store) -> None:
