@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
-from ray.tune import Callback
 from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from workers.driver.actor import ACTOR, NODE, PLAN, UPDATE, TrialActor
+from workers.driver.forgetting import EndedTrials
 from workers.driver.leftovers import Leftovers
 from workers.driver.live import MAX_ERROR_CHARS, WorkPlan
 from workers.driver.placing import factory_of, node_of, was_cut_off, watch
@@ -72,11 +73,17 @@ class GroupedASHA(TrialScheduler):  # type: ignore[misc]
     """
 
     def __init__(
-        self, sweep: RunningSweep, leftovers: Leftovers, *, settle: Callable[[], None]
+        self,
+        sweep: RunningSweep,
+        leftovers: Leftovers,
+        ended: EndedTrials,
+        *,
+        settle: Callable[[], None],
     ) -> None:
         super().__init__()
         self._sweep = sweep
         self._settle = settle
+        self._ended = ended
         self._works: dict[str, LiveWork] = {}
         self._leftovers = leftovers
 
@@ -101,6 +108,7 @@ class GroupedASHA(TrialScheduler):  # type: ignore[misc]
         """Pass on that the work's process raised or died, once it is sure that Ray lives."""
         self._settle()
         work = self._works.pop(trial.trial_id, None)
+        self._ended.add(tune_controller, trial)
         if work is not None:
             error, text = _error_of(trial), _error_text(trial)
             work.node = work.node or node_of(error)
@@ -110,10 +118,12 @@ class GroupedASHA(TrialScheduler):  # type: ignore[misc]
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """The core has decided already; forget the work."""
         self._works.pop(trial.trial_id, None)
+        self._ended.add(tune_controller, trial)
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
         """Forget the work."""
         self._works.pop(trial.trial_id, None)
+        self._ended.add(tune_controller, trial)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """None: trials start in the order in which they were handed out."""
@@ -128,11 +138,28 @@ class _SweepOver(BaseException):
     """Leaves Tune's loop at once; no `Exception`, for which Tune would first tidy up."""
 
 
-class _LeaveWhenDone(Callback):  # type: ignore[misc]
-    def __init__(self, sweep: RunningSweep) -> None:
+class _AfterEachStep(TrialProgressCallback):  # type: ignore[misc]
+    """Leaves Tune's loop when the sweep is done, and lets it forget what ended.
+
+    It stands in the place of Tune's printer of progress, which prints nothing here and
+    keeps every trial.
+    """
+
+    def __init__(self, sweep: RunningSweep, ended: EndedTrials) -> None:
+        super().__init__()
         self._sweep = sweep
+        self._ended = ended
+
+    def log_result(self, trial: Trial, result: dict[str, Any], error: bool = False) -> None:
+        """Nothing: the core tells the service."""
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Nothing: the core tells the service."""
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self._ended.forget(trials)
         if self._sweep.done:
             raise _SweepOver
 
@@ -148,14 +175,13 @@ def run_on_tune(sweep: RunningSweep, *, settle: Callable[[], None]) -> None:
         os.environ.setdefault(name, value)
     assignment = sweep.assignment
     watch(sweep)
-    leftovers = Leftovers(sweep)
+    leftovers, ended = Leftovers(sweep), EndedTrials()
     with tempfile.TemporaryDirectory(prefix="sweep-tune-") as folder, suppress(_SweepOver):
         tune.run(
             TrialActor,
             name=assignment.sweep_id,
             search_alg=CoreSearcher(sweep),
-            scheduler=GroupedASHA(sweep, leftovers, settle=settle),
-            callbacks=[_LeaveWhenDone(sweep)],
+            scheduler=GroupedASHA(sweep, leftovers, ended, settle=settle),
             num_samples=-1,
             resources_per_trial=factory_of(sweep.request, sweep.shunned),
             storage_path=folder,
