@@ -82,6 +82,7 @@ class RayJobLauncher:
                 "env_vars": {
                     "SWEEP_DRIVER_URL": self._url,
                     "SWEEP_DRIVER_TOKEN_FILE": _TOKEN_FILE,
+                    "SWEEP_DRIVER_SPOOL": ".",
                 },
             },
             "metadata": {"sweep": launch.sweep_id, "epoch": str(launch.epoch)},

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,17 +24,15 @@ def read(environment: MutableMapping[str, str]) -> Told:
     """Read the environment, and take out what the sweep's trials must not inherit.
 
     SWEEP_DRIVER_URL: one URL or several with commas between. SWEEP_DRIVER_TOKEN, or
-    SWEEP_DRIVER_TOKEN_FILE, a file that is read and deleted. SWEEP_DRIVER_SPOOL: a
-    folder; a temporary one when not given.
+    SWEEP_DRIVER_TOKEN_FILE, a file that is read and deleted. SWEEP_DRIVER_SPOOL: a folder.
     """
     file = environment.get("SWEEP_DRIVER_TOKEN_FILE")
     token = environment["SWEEP_DRIVER_TOKEN"] if file is None else _take(Path(file))
-    folder = environment.get("SWEEP_DRIVER_SPOOL") or tempfile.mkdtemp(prefix="sweep-spool-")
     _keep_from_trials(environment)
     return Told(
         urls=environment["SWEEP_DRIVER_URL"],
         token=token,
-        spool=Path(folder) / f"{os.getpid()}.jsonl",
+        spool=Path(environment["SWEEP_DRIVER_SPOOL"]).resolve() / f"{os.getpid()}.jsonl",
     )
 
 

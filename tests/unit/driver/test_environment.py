@@ -26,12 +26,13 @@ def test_a_ray_jobs_token_comes_by_a_file_that_is_gone_then(tmp_path: Path) -> N
     variables = {
         "SWEEP_DRIVER_URL": "http://a:1,http://b:2",
         "SWEEP_DRIVER_TOKEN_FILE": str(file),
+        "SWEEP_DRIVER_SPOOL": ".",
         "RAY_JOB_CONFIG_JSON_ENV_VAR": json.dumps(config),
     }
     told = read(variables)
     assert told.token == "swd_y"
     assert not file.exists()
-    assert told.spool.parent.is_dir()
+    assert told.spool.parent == Path.cwd()
     assert json.loads(variables["RAY_JOB_CONFIG_JSON_ENV_VAR"]) == {
         "runtime_env": {},
         "metadata": {"job_submission_id": "sweep-s-1"},
