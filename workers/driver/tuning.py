@@ -182,6 +182,7 @@ def run_on_tune(sweep: RunningSweep, *, settle: Callable[[], None]) -> None:
             name=assignment.sweep_id,
             search_alg=CoreSearcher(sweep),
             scheduler=GroupedASHA(sweep, leftovers, ended, settle=settle),
+            callbacks=[_AfterEachStep(sweep, ended)],
             num_samples=-1,
             resources_per_trial=factory_of(sweep.request, sweep.shunned),
             storage_path=folder,
