@@ -162,7 +162,7 @@ class _Applier:
         if (row.step or 0) > message.from_step:
             self._drop_after(row, message.from_step)
         if row.checkpoint_step > message.from_step:
-            row.checkpoint, row.checkpoint_step = None, 0
+            row.checkpoint, row.checkpoint_step, row.best_checkpoint = None, 0, None
 
     def _drop_after(self, row: TrialRow, step: int) -> None:
         changes = self.changes
@@ -191,6 +191,7 @@ class _Applier:
         row = self.changes.rows[message.trial]
         if message.attempt == row.attempts:
             row.checkpoint, row.checkpoint_step = message.uri, message.step
+            row.best_checkpoint = message.best
 
     def _moved(self, message: TrialMoved) -> None:
         row = self.changes.rows[message.trial]

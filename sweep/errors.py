@@ -10,6 +10,7 @@
     ├── Unauthorized          no token, or one that is unknown or revoked
     ├── Forbidden             a token that is good for something else
     ├── ServiceUnavailable    the service cannot be reached or is not ready
+    ├── StorageFailed         a saved state cannot be written, read or removed
     └── TrialFault            what a trial's code did against the rules of `run`
 
 Each class carries the `code` and HTTP `status` of its problem document
@@ -115,6 +116,13 @@ class ServiceUnavailable(SweepError):
     """The sweep service cannot be reached."""
 
     code = "unavailable"
+    status = 503
+
+
+class StorageFailed(SweepError):
+    """A saved state cannot be written, read or removed."""
+
+    code = "storage-failed"
     status = 503
 
 

@@ -91,6 +91,22 @@ class Budget(_Model):
     )
 
 
+class CheckpointPolicy(_Model):
+    """Which of the states that a trial saves are kept."""
+
+    keep_last: Count = Field(
+        default=2,
+        description="How many of the newest states are kept. While a trial is training, up to "
+        "four more are, at least 5 s and 5 min old, since the service may not have been told of "
+        "newer ones; so a trial goes on from about where it was even with 1.",
+    )
+    keep_best: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Keep also the state that was saved at the best value of the sweep's metric, "
+        "as last reported before each save.",
+    )
+
+
 class GridSearch(_Model):
     """Every point of the grid once; the last parameter named varies fastest."""
 
@@ -250,6 +266,7 @@ class SweepSpec(_Model):
         description="Share of the cluster among running sweeps of equal priority.",
     )
     budget: Budget = Budget()
+    checkpoints: CheckpointPolicy = CheckpointPolicy()
     reuse_actors: bool | None = Field(
         default=None,
         description="Run many trials in one process. Safe when the trainable leaves no state "

@@ -183,6 +183,8 @@ class CheckpointSaved(_Wire):
     attempt: Index
     step: Step
     uri: Text
+    best: Text | None = None
+    """Where the best state so far lies, in a sweep that keeps it."""
 
 
 class RungDecided(_Wire):

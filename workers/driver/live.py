@@ -12,6 +12,7 @@ import math
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sweep.records import Nonfinite
 from sweep.run import ReportRules, Run, TrialStop
-from sweep.spec import Metric
+from sweep.spec import CheckpointPolicy, Metric
 from sweep.wire import ReportRow, TrialTask
 from workers.driver.capture import NO_OUTPUT, Output
 from workers.driver.checkpoints import Checkpoints
@@ -46,6 +47,14 @@ class TrialPlan(BaseModel):
     rungs: tuple[int, ...] = ()
     waits: bool = False
     checkpoint_folder: str
+    """The path or URL of the folder for the trial's states."""
+    keep: CheckpointPolicy = CheckpointPolicy()
+
+    def checkpoints(self) -> Checkpoints:
+        """What this attempt restores and saves."""
+        return Checkpoints(
+            self.checkpoint_folder, attempt=self.attempt, metric=self.metric, policy=self.keep
+        )
 
 
 class WorkPlan(BaseModel):
@@ -69,6 +78,8 @@ class TrialUpdate:
     rows: tuple[ReportRow, ...] = ()
     checkpoint: tuple[int, str] | None = None
     """The step of the state saved last and where it lies."""
+    best_checkpoint: str | None = None
+    """Where the best state so far lies, in a sweep that keeps it."""
     at_rung: bool = False
     """Whether it waits at a rung and could leave its place to others."""
     parked: bool = False
@@ -119,7 +130,7 @@ class LiveRun:
         self._plan = plan
         self._device = device
         self._node = node
-        self._checkpoints = Checkpoints(plan.checkpoint_folder)
+        self._checkpoints = plan.checkpoints()
         self._rules = ReportRules()
         self._condition = threading.Condition()
         self._rows: list[ReportRow] = []
@@ -158,6 +169,7 @@ class LiveRun:
             if self._from_step is None:
                 self._from_step = 0
             self._rows.append(report_row(step, values))
+            self._checkpoints.observe(values)
             if self._is_boundary(step, values) or len(self._rows) >= MAX_ROWS:
                 self._hold()
 
@@ -176,20 +188,24 @@ class LiveRun:
         task = self._plan.task
         if task.checkpoint is None or self._rules.last_step > 0:
             return None
-        state = self._checkpoints.load(task.checkpoint)
+        found = self._checkpoints.restore(task.checkpoint, task.checkpoint_step)
         with self._condition:
-            self._from_step = task.checkpoint_step if state is not None else 0
+            self._from_step = 0 if found is None else found.step
             self._rules.last_step = self._from_step
             self._rungs = [rung for rung in self._rungs if rung > self._from_step]
-        return state
+            if found is None:
+                return None
+            if found.uri != task.checkpoint:
+                self._checkpoint = (found.step, found.uri)
+            return found.state
 
     def execute(self) -> None:
         """Run the training function to its end, in the calling thread."""
         try:
             train = load_code(self._plan.code)
-            train(dict(self._plan.task.parameters), self)
-            self._end(error=None, retryable=True)
-        except TrialStop:
+            with suppress(TrialStop):
+                train(dict(self._plan.task.parameters), self)
+            self._checkpoints.tidy()
             self._end(error=None, retryable=True)
         except BaseException as error:  # noqa: BLE001 - a user's code may raise anything
             self._end(error=error_text(error), retryable=not would_repeat(error))
@@ -210,6 +226,7 @@ class LiveRun:
                 from_step=self._from_step,
                 rows=tuple(self._rows),
                 checkpoint=self._checkpoint,
+                best_checkpoint=self._checkpoints.best,
                 parked=self._parked,
                 finished=self._finished,
                 error=self._error,

@@ -90,7 +90,10 @@ class Moves:
             self.messages.append(Reports(trial=index, attempt=attempt, rows=update.rows))
         if update.checkpoint is not None:
             step, uri = update.checkpoint
-            self.messages.append(CheckpointSaved(trial=index, attempt=attempt, step=step, uri=uri))
+            best = update.best_checkpoint
+            self.messages.append(
+                CheckpointSaved(trial=index, attempt=attempt, step=step, uri=uri, best=best)
+            )
             self.replace(index, checkpoint=uri, checkpoint_step=step)
             self._book.pending.mend(current.task)
 
@@ -111,6 +114,8 @@ class Moves:
             )
         )
         self.replace(task.index, attempts=current.number, state=TrialState.RUNNING)
+        if from_step < task.checkpoint_step:  # its last state could not be read
+            self.replace(task.index, checkpoint=None, checkpoint_step=0)
 
     def move(
         self,

@@ -15,7 +15,7 @@ import torch
 from sweep.errors import TrialFault
 from sweep.run import ReportRules
 from sweep.wire import ReportRow
-from workers.driver.checkpoints import Checkpoints
+from workers.driver.checkpoints import Checkpoints, Restored, for_each, in_turns
 from workers.driver.live import (
     PackAnswer,
     TrialPlan,
@@ -44,8 +44,10 @@ class _Trial:
     rungs: list[int]
     rules: ReportRules
     from_step: int
+    checkpoints: Checkpoints
     rows: list[ReportRow] = field(default_factory=list)
     checkpoint: tuple[int, str] | None = None
+    """The step of the state saved last and where it lies, until told."""
     held: bool = False
     """At a rung, until an answer lets it go on."""
     parked: bool = False
@@ -54,6 +56,11 @@ class _Trial:
     ended: bool = False
     untold: bool = True
     """Whether no update has named it since something happened to it."""
+
+    def start_at(self, step: int) -> None:
+        """It goes on after a step."""
+        self.from_step, self.rules = step, ReportRules(step)
+        self.rungs = [rung for rung in self.plan.rungs if rung > step]
 
     def fail(self, error: BaseException) -> None:
         """It ends with an error."""
@@ -123,9 +130,10 @@ class PackRun:
                 continue
             if not evaluations:
                 return True
-            for evaluation in evaluations:
-                self._record(pack, evaluation)
-            pack.drop([e.key for e in evaluations if self._trials[e.key].ended])
+            self._save(pack, [e.key for e in evaluations if self._record(e) and e.saves])
+            ended = [e.key for e in evaluations if self._trials[e.key].ended]
+            pack.drop(ended)
+            self._tidy(ended)
             if time.monotonic() >= until:
                 return False
 
@@ -133,25 +141,24 @@ class PackRun:
         """Do what the last answer says of trials that are here."""
         stopped = [index for index, verdict in answer.verdicts.items() if verdict == "stop"]
         pack.drop(stopped)
+        self._tidy(index for index in stopped if index in self._trials)
         joins = {plan.task.index for plan in answer.joins}  # one that was stopped may be back
         for index in set(stopped) - joins:
             self._trials.pop(index, None)
-        for index, verdict in answer.verdicts.items():
-            trial = self._trials.get(index)
-            if trial is None or index in joins:
-                continue
-            if verdict == "go":
-                trial.held = trial.parked = False
-            elif verdict == "save":
-                self._save(pack, trial)
-                trial.held = trial.parked = True
+        here = {i: v for i, v in answer.verdicts.items() if i in self._trials and i not in joins}
+        for index in (i for i, verdict in here.items() if verdict == "go"):
+            self._trials[index].held = self._trials[index].parked = False
+        saved = [i for i, verdict in here.items() if verdict == "save"]
+        self._save(pack, saved)
+        for index in saved:
+            self._trials[index].held = self._trials[index].parked = True
 
     def _admit(self, pack: Pack, plans: Sequence[TrialPlan]) -> None:
         """Take trials in, as many as there is room for."""
         described: list[tuple[Member, MemberState | None]] = []
-        for plan in plans:
+        for plan, state in zip(plans, self._restore(plans), strict=True):
             try:
-                described.append(self._member_of(pack, plan))
+                described.append((_member_of(pack, plan), state))
             except MemberFailed as failure:
                 self._fail(pack, failure)
         while described:
@@ -170,39 +177,56 @@ class PackRun:
                 if member.key not in inside and not self._trials[member.key].ended
             ]
 
-    def _member_of(self, pack: Pack, plan: TrialPlan) -> tuple[Member, MemberState | None]:
-        task, state = plan.task, None
-        if task.checkpoint is not None:
-            saved = Checkpoints(plan.checkpoint_folder).load(task.checkpoint)
-            state = None if saved is None else MemberState.from_dict(saved)
-        self._trials[task.index] = _trial(plan, 0 if state is None else state.step)
-        return pack.member(task.index, task.parameters, task.seed, max_t=task.max_t), state
+    def _restore(self, plans: Sequence[TrialPlan]) -> list[MemberState | None]:
+        """Where each of the trials goes on from; None at its beginning."""
+
+        def restored(plan: TrialPlan) -> Restored | None:
+            task, states = plan.task, self._trials[plan.task.index].checkpoints
+            if task.checkpoint is None:
+                return None
+            return states.restore(task.checkpoint, task.checkpoint_step)
+
+        found = for_each(restored, plans)
+        for plan, state in zip(plans, found, strict=True):
+            trial = self._trials[plan.task.index]
+            trial.start_at(0 if state is None else state.step)
+            if state is not None and state.uri != plan.task.checkpoint:
+                trial.checkpoint = (state.step, state.uri)
+        return [None if s is None else MemberState.from_dict(s.state) for s in found]
 
     def _turn_away(self, indexes: Iterable[int]) -> None:
         for index in indexes:
             del self._trials[index]
             self._returned.append(index)
 
-    def _record(self, pack: Pack, evaluation: Evaluation) -> None:
+    def _record(self, evaluation: Evaluation) -> bool:
+        """Take a report in; whether its trial may go on."""
         trial = self._trials[evaluation.key]
         if evaluation.error is not None:
             trial.fail(evaluation.error)
-            return
+            return False
         values = trial.rules.accept(evaluation.step, evaluation.metrics)
         trial.rows.append(report_row(evaluation.step, values))
+        trial.checkpoints.observe(values)
         trial.untold = True
         reached = boundary(trial.plan, trial.rungs, evaluation.step, values)
         trial.rungs = [rung for rung in trial.rungs if rung > evaluation.step]
         trial.ended = reached == "end"
         trial.held = reached == "rung"
-        if not trial.ended and evaluation.saves:
-            self._save(pack, trial)
+        return not trial.ended
 
-    def _save(self, pack: Pack, trial: _Trial) -> None:
-        state = pack.state(trial.plan.task.index)
-        uri = Checkpoints(trial.plan.checkpoint_folder).save(state.step, state.to_dict())
-        trial.checkpoint = (state.step, uri)
-        trial.untold = True
+    def _save(self, pack: Pack, indexes: Sequence[int]) -> None:
+        def save(part: tuple[_Trial, MemberState]) -> None:
+            trial, state = part
+            uri = trial.checkpoints.save(state.step, state.to_dict())
+            trial.checkpoint = (state.step, uri)
+            trial.untold = True
+
+        for some in in_turns(indexes):
+            for_each(save, [(self._trials[index], pack.state(index)) for index in some])
+
+    def _tidy(self, indexes: Iterable[int]) -> None:
+        for_each(Checkpoints.tidy, [self._trials[index].checkpoints for index in indexes])
 
     def _fail(self, pack: Pack, failure: MemberFailed) -> None:
         self._trials[failure.key].fail(failure.error)
@@ -229,6 +253,7 @@ class PackRun:
             from_step=trial.from_step,
             rows=tuple(trial.rows),
             checkpoint=trial.checkpoint,
+            best_checkpoint=trial.checkpoints.best,
             at_rung=at_rung,
             parked=trial.parked,
             error=None if trial.error is None else error_text(trial.error),
@@ -247,8 +272,14 @@ class PackRun:
 
 
 def _trial(plan: TrialPlan, step: int) -> _Trial:
-    rungs = [rung for rung in plan.rungs if rung > step]
-    return _Trial(plan, rungs, ReportRules(step), step)
+    trial = _Trial(plan, list(plan.rungs), ReportRules(), 0, plan.checkpoints())
+    trial.start_at(step)
+    return trial
+
+
+def _member_of(pack: Pack, plan: TrialPlan) -> Member:
+    task = plan.task
+    return pack.member(task.index, task.parameters, task.seed, max_t=task.max_t)
 
 
 def _packable(code: str) -> Packable:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import count
-from pathlib import Path
 
 from sweep.records import Origin
 from sweep.rungs import rung_steps
 from sweep.spec import Halving
 from sweep.states import WantedState
+from sweep.storage import join
 from sweep.wire import Ack, Assignment, Known, Message, Signs, TrialTask
 from workers.driver.book import Glance
 from workers.driver.capture import Piece
@@ -159,9 +159,10 @@ class RunningSweep:
             metric=spec.metric,
             rungs=() if task.origin is Origin.RESTART else rung_steps(spec.early_stopping),
             waits=isinstance(spec.early_stopping, Halving),
-            checkpoint_folder=str(
-                Path(self.assignment.checkpoint_root) / self.assignment.sweep_id / task.id
+            checkpoint_folder=join(
+                self.assignment.checkpoint_root, self.assignment.sweep_id, task.id
             ),
+            keep=spec.checkpoints,
         )
 
     def take(self, ack: Ack) -> None:
