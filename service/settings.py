@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Literal, Self
 
 import platformdirs
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sweep.space import MAX_TRIALS
+from sweep.storage import check_root
 
 
 class Settings(BaseSettings):
@@ -78,13 +79,20 @@ class Settings(BaseSettings):
         "jobs wait for a node.",
     )
     checkpoint_root: str = Field(
-        default="", description="Folder for trials' saved states; in `home` when not given."
+        default="",
+        description="Folder for trials' saved states, which all nodes must reach: a path, or a URL "
+        "that fsspec knows, such as s3://bucket/folder; in `home` when not given.",
     )
     python: str | None = Field(
         default=None,
         description="Interpreter that runs drivers: the service's own, or `python` on the cluster "
         "for Ray jobs, when not given.",
     )
+
+    @field_validator("checkpoint_root")
+    @classmethod
+    def _root_has_a_form(cls, root: str) -> str:
+        return check_root(root) if root else ""
 
     @model_validator(mode="after")
     def _embedded_is_local(self) -> Self:
@@ -127,7 +135,7 @@ class Settings(BaseSettings):
     @property
     def checkpoints(self) -> str:
         """The folder for saved states."""
-        return self.checkpoint_root or str(self.home / "checkpoints")
+        return self.checkpoint_root or str((self.home / "checkpoints").absolute())
 
 
 def is_loopback(host: str) -> bool:

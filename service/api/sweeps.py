@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
 from service.api.bodies import SPEC_BODY, read_document
 from service.api.context import Cursor, In, Limit, User, problems
 from service.query.parse import parse_filter
+from service.saved_states import remove_states
 from service.store.interface import NewSweep, TrialQuery
 from sweep.exporting import metric_names, published_csv, trials_csv
 from sweep.records import DryRun, EventRecord, Page, RungRecord, SweepRecord
@@ -86,9 +87,14 @@ def get_sweep(context: In, user: User, sweep_id: str) -> SweepRecord:
     operation_id="delete_sweep",
     responses=problems(404, 409),
 )
-def delete_sweep(context: In, user: User, sweep_id: str) -> None:
-    """Delete a sweep that has ended, with all its trials and reports."""
+def delete_sweep(context: In, user: User, sweep_id: str, after: BackgroundTasks) -> None:
+    """Delete a sweep that has ended, with all its trials and reports.
+
+    Its saved states are removed afterwards; the audit says when, or why they are left.
+    """
     context.store.delete_sweep(sweep_id, actor=user, now=context.clock())
+    root = context.settings.checkpoints
+    after.add_task(remove_states, context.store, sweep_id, root=root, clock=context.clock)
 
 
 @router.get("/sweeps/{sweep_id}/rungs", operation_id="list_rungs", responses=problems(404, 422))

@@ -13,7 +13,7 @@ nothing and says so. Times and ids are passed in; the store reads no clock.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from service.query.ast import Filter, SortKey
 from sweep.editing import Edited
@@ -228,6 +228,12 @@ class Store(Protocol):
         self, sweep_id: str | None = None, *, limit: int = 1000, cursor: str | None = None
     ) -> Page[EventRecord]:
         """In order; all sweeps' when no id is given. Works for a deleted sweep too."""
+        ...
+
+    def note_event(
+        self, sweep_id: str, *, kind: str, actor: str, now: datetime, detail: Mapping[str, Any]
+    ) -> None:
+        """Write an event about something outside the store; of a deleted sweep too."""
         ...
 
     # Drivers

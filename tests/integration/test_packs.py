@@ -99,7 +99,7 @@ def check_whole(client: Client, sweep: SweepRecord) -> list[TrialRecord]:
 def saved(service: ServiceProcess, sweep: SweepRecord) -> bool:
     """Whether every trial has a state to go on from."""
     folders = service.home.glob(f"checkpoints/{sweep.id}/*")
-    return sum(any(folder.glob("*.pkl")) for folder in folders) == 8
+    return sum(any(folder.glob("*.state")) for folder in folders) == 8
 
 
 def test_a_killed_driver_s_packs_go_on_from_their_states(service: ServiceProcess) -> None:

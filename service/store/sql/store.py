@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -140,6 +141,13 @@ class SqlStore:
         """See `Store`."""
         with transaction(self._engine, writes=False) as connection:
             return audit.list_page(connection, sweep_id, limit=limit, cursor=cursor)
+
+    def note_event(
+        self, sweep_id: str, *, kind: str, actor: str, now: datetime, detail: Mapping[str, Any]
+    ) -> None:
+        """See `Store`."""
+        with transaction(self._engine, writes=True) as connection:
+            audit.record(connection, kind, actor=actor, now=now, sweep_id=sweep_id, detail=detail)
 
     def on_duty(self) -> Sequence[SweepOnDuty]:
         """See `Store`."""

@@ -49,6 +49,34 @@ def test_a_posted_sweep_can_be_read_listed_cancelled_and_deleted(client: TestCli
     assert kinds == ["sweep.created", "sweep.cancelled", "sweep.deleted"]
 
 
+def deleted(client: TestClient) -> list[dict[str, Any]]:
+    """What the audit says of a sweep after it was deleted."""
+    sweep_id = post(client)
+    client.post(f"/v1/sweeps/{sweep_id}/cancel")
+    assert client.delete(f"/v1/sweeps/{sweep_id}").status_code == 204
+    events: list[dict[str, Any]] = client.get(f"/v1/sweeps/{sweep_id}/audit").json()["items"]
+    return events[3:]
+
+
+def test_a_deleted_sweep_s_saved_states_are_removed(client: TestClient, home: Path) -> None:
+    mine, other = home / "checkpoints" / "id1", home / "checkpoints" / "id2"
+    for folder in (mine / "id1-0", other / "id2-0"):
+        folder.mkdir(parents=True)
+        (folder / "1-5-after-0-0.state").write_bytes(b"weights")
+    (event,) = deleted(client)
+    assert (event["kind"], event["detail"]) == ("sweep.states_removed", {"url": str(mine)})
+    assert not mine.exists()
+    assert (other / "id2-0" / "1-5-after-0-0.state").exists()
+
+
+def test_states_that_cannot_be_removed_do_not_keep_a_sweep(client: TestClient, home: Path) -> None:
+    (home / "checkpoints").mkdir()
+    (home / "checkpoints" / "id1").write_text("no folder")
+    (event,) = deleted(client)
+    assert event["kind"] == "sweep.states_left"
+    assert str(home / "checkpoints" / "id1") in event["detail"]["error"]
+
+
 @pytest.mark.parametrize(
     "kind", ["application/yaml", "text/yaml", "application/x-www-form-urlencoded"]
 )

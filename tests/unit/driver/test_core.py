@@ -1,5 +1,7 @@
 """The driver's core: what it hands out, tells and decides, event by event."""
 
+from dataclasses import replace
+
 from sweep.records import Origin, Usage
 from sweep.spec import Budget, SweepSpec
 from sweep.states import SweepState, TrialState
@@ -484,3 +486,28 @@ def test_a_failed_trial_that_is_to_be_tried_again_runs_again() -> None:
     assert handed is not None
     assert (handed[0].index, handed[1]) == (0, 2)
     assert next_task(core) is None
+
+
+def test_a_state_that_could_not_be_read_is_not_gone_on_from_again() -> None:
+    spec = make_spec(parameters={"x": {"grid": [1]}})
+    (task,) = make_tasks(spec)
+    task = recovered(task, state=TrialState.PENDING, checkpoint="state", checkpoint_step=7)
+    core = make_core(spec, [task])
+    _, attempt = next_task(core)
+    on_update(core, 0, attempt, update(row(1, 0.5), from_step=0))
+    core.on_failure(0, attempt, "the process died", START)
+    again, _ = next_task(core)
+    assert (again.checkpoint, again.checkpoint_step) == (None, 0)
+
+
+def test_an_older_state_that_was_gone_back_to_is_told_and_so_is_the_best() -> None:
+    spec = make_spec(parameters={"x": {"grid": [1]}})
+    (task,) = make_tasks(spec)
+    task = recovered(task, state=TrialState.PENDING, checkpoint="seven", checkpoint_step=7)
+    core = make_core(spec, [task])
+    _, attempt = next_task(core)
+    news = replace(update(checkpoint=(5, "five"), from_step=5), best_checkpoint="three")
+    on_update(core, 0, attempt, news)
+    started, saved = core.take_messages()
+    assert (started.kind, started.from_step) == ("started", 5)
+    assert (saved.kind, saved.step, saved.uri, saved.best) == ("checkpoint", 5, "five", "three")

@@ -10,7 +10,7 @@ import pytest
 
 from sweep.errors import TrialFault
 from sweep.run import Run
-from sweep.spec import Metric
+from sweep.spec import CheckpointPolicy, Metric
 from sweep.wire import TrialTask
 from tests.unit.driver.builders import make_task
 from workers.driver.live import LiveRun, TrialPlan, TrialUpdate, load_code
@@ -59,10 +59,10 @@ def running(
 ) -> Iterator[LiveRun]:
     plan = TrialPlan(
         task=task or make_task(),
-        attempt=1,
+        attempt=fields.pop("attempt", 1),
         code=f"{__name__}:{function}",
         metric=fields.pop("metric", Metric(name="score", mode="max")),
-        checkpoint_folder=str(tmp_path),
+        checkpoint_folder=fields.pop("folder", str(tmp_path)),
         **fields,
     )
     run = LiveRun(plan, device="cpu", node="here")
@@ -150,6 +150,47 @@ def test_a_state_that_is_gone_means_a_fresh_start(tmp_path: Path) -> None:
         update = run.next_update(WAIT)
         assert update.from_step == 0
         assert steps(update)[0] == 1
+
+
+def last_state(tmp_path: Path, **fields: Any) -> TrialUpdate:
+    with running(tmp_path, "saver", rungs=(3,), waits=True, **fields) as run:
+        update = run.next_update(WAIT)
+        assert update.parked
+        return update
+
+
+def test_a_damaged_state_means_going_on_from_the_one_before_it(tmp_path: Path) -> None:
+    step, uri = last_state(tmp_path).checkpoint or (0, "")
+    assert step == 3
+    Path(uri).write_bytes(Path(uri).read_bytes()[:30])
+    task = make_task().model_copy(update={"checkpoint": uri, "checkpoint_step": 3})
+    with running(tmp_path, "saver", task=task, attempt=2, rungs=(3,), waits=True) as run:
+        update = run.next_update(WAIT)
+        assert (update.from_step, steps(update)) == (2, [3])
+        assert update.checkpoint is not None
+        assert update.checkpoint[0] == 3
+
+
+def test_the_best_state_is_told(tmp_path: Path) -> None:
+    fields = {"keep": CheckpointPolicy(keep_best=True), "metric": Metric(name="score", mode="min")}
+    update = last_state(tmp_path, **fields)
+    assert update.best_checkpoint == f"{tmp_path}/1-1-after-0-0.state"
+    assert Path(update.best_checkpoint).exists()
+    assert last_state(tmp_path, attempt=2).best_checkpoint is None
+
+
+def test_a_missing_package_for_the_storage_is_not_worth_a_retry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(url: str) -> None:
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr("sweep.remote.fsspec.core.url_to_fs", missing)
+    with running(tmp_path, "saver", folder="s3://bucket/trial") as run:
+        update = run.next_update(WAIT)
+        assert update.finished
+        assert not update.retryable
+        assert "s3://bucket/trial: a package is missing" in (update.error or "")
 
 
 def test_an_exception_is_told_after_the_reports_before_it(tmp_path: Path) -> None:

@@ -82,3 +82,25 @@ def test_code_that_cannot_be_packed_is_told_of_every_member(tmp_path: Path, code
         (0, True, False),
         (1, True, False),
     }
+
+
+def test_a_member_goes_on_from_the_state_before_a_damaged_one(tmp_path: Path) -> None:
+    """And its neighbour, whose only state is gone, from its beginning."""
+    run = started(tmp_path, 2)
+    until_idle(run)
+    run.answer(PackAnswer(verdicts={0: "save", 1: "save"}))
+    told = until_idle(run)
+    uris = {index: update.checkpoint or (0, "") for index, update in told.items()}
+    _, older = uris[0]
+    damaged = older.replace("1-10-", "1-12-")
+    Path(damaged).write_bytes(Path(older).read_bytes()[:-1])
+    Path(uris[1][1]).unlink()
+    plans = (plan_of(tmp_path, 0, (12, damaged)), plan_of(tmp_path, 1, uris[1]))
+    again = tuple(plan.model_copy(update={"attempt": 2}) for plan in plans)
+    run = PackRun(WorkPlan(members=again, pack="p"), device="cpu", node="here", threads=1)
+    told = until_idle(run)
+    assert {i: (u.from_step, steps(u)) for i, u in told.items()} == {
+        0: (10, [15, 20]),
+        1: (0, [5, 10]),
+    }
+    assert told[0].checkpoint == (10, older)

@@ -323,6 +323,31 @@ def test_a_new_attempt_drops_what_came_after_its_start(store: Store) -> None:
     assert "trial.retried" in event_kinds(store)
 
 
+def test_the_best_state_is_kept_until_its_training_is_given_up(store: Store) -> None:
+    create(store)
+    driver = drive(store)
+    send(
+        store,
+        driver,
+        started(),
+        CheckpointSaved(trial=0, attempt=1, step=2, uri="two", best="two"),
+        CheckpointSaved(trial=0, attempt=1, step=4, uri="four", best="two"),
+        moved(TrialState.PENDING, reason="retry", failed=True),
+        started(attempt=2, from_step=4),
+    )
+    trial = store.get_trial("s1-0")
+    assert (trial.checkpoint, trial.best_checkpoint) == ("four", "two")
+    send(store, driver, moved(TrialState.PENDING, attempt=2), started(attempt=3, from_step=1))
+    trial = store.get_trial("s1-0")
+    assert (trial.checkpoint, trial.best_checkpoint) == (None, None)
+
+
+def test_an_event_about_something_outside_is_in_the_audit_of_a_deleted_sweep(store: Store) -> None:
+    store.note_event("gone", kind="sweep.states_left", actor="me", now=START, detail={"url": "u"})
+    (event,) = store.list_events("gone").items
+    assert (event.kind, event.actor, event.detail) == ("sweep.states_left", "me", {"url": "u"})
+
+
 def test_two_attempts_in_one_batch_leave_one_curve(store: Store) -> None:
     create(store)
     send(
