@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import fsspec
@@ -63,7 +64,10 @@ class RemoteFolder:
 
     def write(self, name: str, content: bytes) -> None:
         """See `sweep.storage.Folder`: one put, which object stores do whole or not at all."""
-        self._do("write", name, lambda: self._put(name, content))
+        try:
+            self._do("write", name, lambda: self._put(name, content))
+        except FileNotFoundError as error:
+            raise StorageFailed(f"cannot write {join(self.url, name)}: {_words(error)}") from error
 
     def read(self, name: str) -> bytes:
         """See `sweep.storage.Folder`."""
@@ -100,8 +104,16 @@ class RemoteFolder:
         try:
             self._system.pipe_file(self._at(name), content)
         except FileNotFoundError:  # a storage with real folders, and this one is not there yet
-            self._system.makedirs(self._path, exist_ok=True)
+            self._make_folders()
             self._system.pipe_file(self._at(name), content)
+
+    def _make_folders(self) -> None:
+        """Make the folder and those above it, the first apart: that may be a bucket's name."""
+        root = "/" if self._path.startswith("/") else ""
+        parts = self._path.strip("/").split("/")
+        for depth in range(2, len(parts) + 1):
+            with suppress(FileExistsError):
+                self._system.mkdir(root + "/".join(parts[:depth]), create_parents=False)
 
     def _list(self) -> list[str]:
         self._system.invalidate_cache()

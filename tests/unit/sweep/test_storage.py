@@ -42,6 +42,16 @@ def test_files_are_written_read_listed_and_removed(url: str) -> None:
     assert not folder.clear()
 
 
+def test_a_storage_with_real_folders_gets_them_but_the_first(tmp_path: Path) -> None:
+    folder = RemoteFolder(f"file://{tmp_path}/sweeps/s1/s1-0")
+    folder.write("a.state", b"content")
+    assert (tmp_path / "sweeps" / "s1" / "s1-0" / "a.state").read_bytes() == b"content"
+    missing = f"no-such-root-{uuid.uuid4().hex}"
+    with pytest.raises(StorageFailed, match=f"/{missing}/states/a"):
+        RemoteFolder(f"file:///{missing}/states").write("a", b"")
+    assert not Path(f"/{missing}").exists()
+
+
 class FlakySystem(MemoryFileSystem):
     """A storage whose calls fail as many times as told."""
 
