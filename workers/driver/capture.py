@@ -30,7 +30,7 @@ Stream = Literal["stdout", "stderr"]
 
 HEAD_BYTES = 256 * 1024
 TAIL_BYTES = 256 * 1024
-MAX_PIECE_BYTES = 64 * 1024
+MAX_PIECE_BYTES = 32 * 1024
 MAX_TOLD_PIECES = 4_000
 """How many pieces a work tells while it trains; what it prints then is told at its end."""
 
@@ -116,7 +116,7 @@ class Capture:
                 os.write(2, f"{text.rstrip()}\n".encode(errors="replace"))
 
     def collect(self, *, last: bool = False) -> Output:
-        """What was printed since the call before, `MAX_PIECE_BYTES` at most.
+        """What was printed since the call before, `MAX_PIECE_BYTES` of each stream at most.
 
         Args:
             last: whether nothing more is printed, so that half a line is told too.
@@ -125,11 +125,9 @@ class Capture:
         if problem is not None:
             return Output((Piece("stderr", problem, datetime.now(UTC)),))
         pieces: list[Piece] = []
-        room = MAX_PIECE_BYTES
         for file in self._files:
-            if self._pieces < MAX_TOLD_PIECES and (text := file.read(room, whole=last)):
-                pieces.append(Piece(file.stream, text[0], datetime.now(UTC)))
-                room -= text[1]
+            if self._pieces < MAX_TOLD_PIECES and (text := file.read(whole=last)):
+                pieces.append(Piece(file.stream, text, datetime.now(UTC)))
                 self._pieces += 1
         told = tuple(file.told for file in self._files) or (0, 0)
         more = any(file.size > file.told for file in self._files)
@@ -170,13 +168,13 @@ class _File:
         """How many bytes have been printed."""
         return os.fstat(self._file).st_size
 
-    def read(self, most: int, *, whole: bool) -> tuple[str, int] | None:
-        """The next text of the head and how many bytes it was."""
-        data = os.pread(self._file, max(0, min(most, HEAD_BYTES - self.told)), self.told)
-        ends_here = whole and self.told + len(data) == self.size
-        text, taken = cut(data, whole=ends_here or self.told + len(data) == HEAD_BYTES)
+    def read(self, *, whole: bool) -> str:
+        """The next text of the head."""
+        most = max(0, min(MAX_PIECE_BYTES, HEAD_BYTES - self.told))
+        data = os.pread(self._file, most, self.told)
+        text, taken = cut(data, whole=whole and self.told + len(data) == self.size)
         self.told += taken
-        return (text, taken) if taken else None
+        return text
 
     def trim(self) -> None:
         """Give back what lies between the head and the tail."""
@@ -225,11 +223,15 @@ def _left_in(path: Path, stream: Stream, told: int) -> list[Piece]:
         after_head = max(told, min(size, HEAD_BYTES))
         tail_from = max(after_head, size - TAIL_BYTES)
         file.seek(told)
-        texts = _texts(file.read(after_head - told))
-        if tail_from > after_head:
-            texts.append(f"\n[{tail_from - after_head:,} bytes are left out here]\n")
-        file.seek(tail_from)
-        texts += _texts(file.read(TAIL_BYTES))
+        if tail_from == after_head:
+            texts = _texts(file.read(size - told))
+        else:
+            texts = _texts(file.read(after_head - told))
+            file.seek(tail_from)
+            tail = file.read(size - tail_from)
+            half = tail.find(b"\n") + 1  # of a line whose start is not kept
+            left_out = tail_from + half - after_head
+            texts += [f"\n[{left_out:,} bytes are left out here]\n", *_texts(tail[half:])]
     return [Piece(stream, text, time_) for text in texts]
 
 

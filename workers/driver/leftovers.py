@@ -10,7 +10,6 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
-from typing import Any
 
 import ray
 from ray.exceptions import RayError
@@ -40,18 +39,18 @@ class Leftovers:
         """Nothing: Tune pickles its parts into an experiment state that nobody reads."""
         return object, ()
 
-    def fetch_after_end(self, work: LiveWork, actor: Any) -> None:
+    def fetch_after_end(self, work: LiveWork) -> None:
         """Fetch the rest of a work of which no trial goes on."""
-        if work.log.more and actor is not None:
-            self._submit(work, _id_of(actor), died=False)
+        if work.log.more and work.actor is not None:
+            self._submit(work, work.actor, died=False)
         else:
             self._sweep.on_over(work)
 
-    def fetch_after_failure(self, work: LiveWork, actor: Any, error: str) -> None:
+    def fetch_after_failure(self, work: LiveWork, error: str) -> None:
         """Fetch the rest of a work that raised or whose process died."""
         told = work.log.ended and not work.log.more
-        if actor is not None and not told and ProcessBusy.__name__ not in error:
-            self._submit(work, _id_of(actor), died=True)
+        if work.actor is not None and not told and ProcessBusy.__name__ not in error:
+            self._submit(work, work.actor, died=True)
 
     def wait(self) -> None:
         """Wait a bounded time for what is being fetched."""
@@ -95,10 +94,6 @@ def _read(actor_id: str, capture: str, told: tuple[int, int]) -> Sequence[Piece]
         why = str(error).strip().partition("\n")[0]
         text = f"[the node of this process is lost; what it printed last is not known: {why}]\n"
         return (Piece("stderr", text, datetime.now(UTC)),)
-
-
-def _id_of(actor: Any) -> str:
-    return str(actor._actor_id.hex())  # Ray has no public name for it
 
 
 def _node_of(actor_id: str) -> str | None:

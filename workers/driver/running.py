@@ -41,6 +41,8 @@ class LiveWork:
         """Where it trains, by Ray's id, once that is known."""
         self.members = {member.task.index: member.attempt for member in plan.members}
         self.log = WorkLog(plan)
+        self.actor: str | None = None
+        """Ray's id of the process; None until it was started."""
 
 
 class RunningSweep:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import TrialScheduler
@@ -92,13 +93,18 @@ class GroupedASHA(TrialScheduler):  # type: ignore[misc]
         self._works[trial.trial_id] = LiveWork(WorkPlan.model_validate_json(trial.config[PLAN]))
         trial.update_resources(factory_of(self._sweep.request, self._sweep.shunned))
 
+    def on_start(self, trial: Trial) -> None:
+        """Remember in which process a work is; a Tune trial that failed no longer tells."""
+        actor = trial.temporary_state.ray_actor
+        self._works[trial.trial_id].actor = actor._actor_id.hex()  # Ray has no public name for it
+
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Pass the update on, and the answer back; STOP when no trial of it goes on."""
         work = self._works[trial.trial_id]
         work.node = result[NODE]
         answer = self._sweep.on_update(work, result[UPDATE])
         if not work.members:
-            self._leftovers.fetch_after_end(work, trial.temporary_state.ray_actor)
+            self._leftovers.fetch_after_end(work)
             return str(TrialScheduler.STOP)
         if work.pack is not None:
             result[ACTOR].answer.remote(answer.model_dump_json())
@@ -113,7 +119,7 @@ class GroupedASHA(TrialScheduler):  # type: ignore[misc]
             error, text = _error_of(trial), _error_text(trial)
             work.node = work.node or node_of(error)
             self._sweep.on_failure(work, text, with_node=was_cut_off(error))
-            self._leftovers.fetch_after_failure(work, trial.temporary_state.ray_actor, text)
+            self._leftovers.fetch_after_failure(work, text)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """The core has decided already; forget the work."""
@@ -164,25 +170,36 @@ class _AfterEachStep(TrialProgressCallback):  # type: ignore[misc]
             raise _SweepOver
 
 
+class _Starts(Callback):  # type: ignore[misc]
+    def __init__(self, scheduler: GroupedASHA) -> None:
+        self._scheduler = scheduler
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        self._scheduler.on_start(trial)
+
+
 def run_on_tune(sweep: RunningSweep, *, settle: Callable[[], None]) -> None:
     """Run the sweep to its end on the Ray cluster that this process is connected to.
 
     Args:
         sweep: What to run.
-        settle: Called before a failure is told of; returns when Ray's word can be taken.
+        settle: Called before a failure is told of; returns when Ray can be believed.
     """
     for name, value in _TUNE_SETTINGS.items():
         os.environ.setdefault(name, value)
     assignment = sweep.assignment
     watch(sweep)
     leftovers, ended = Leftovers(sweep), EndedTrials()
+    scheduler = GroupedASHA(sweep, leftovers, ended, settle=settle)
     with tempfile.TemporaryDirectory(prefix="sweep-tune-") as folder, suppress(_SweepOver):
         tune.run(
             TrialActor,
             name=assignment.sweep_id,
             search_alg=CoreSearcher(sweep),
-            scheduler=GroupedASHA(sweep, leftovers, ended, settle=settle),
-            callbacks=[_AfterEachStep(sweep, ended)],
+            scheduler=scheduler,
+            callbacks=[_Starts(scheduler), _AfterEachStep(sweep, ended)],
             num_samples=-1,
             resources_per_trial=factory_of(sweep.request, sweep.shunned),
             storage_path=folder,
