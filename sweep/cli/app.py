@@ -210,7 +210,7 @@ def logs(
         int | None, typer.Option(min=1, max=10_000, help="Only so many lines from the end.")
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the trial has ended.")
+        bool, typer.Option("-f", "--follow", help="Go on until the trial has ended.")
     ] = False,
     json: Json = False,
 ) -> None:
