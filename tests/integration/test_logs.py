@@ -73,7 +73,8 @@ def test_a_pack_s_log_is_each_member_s(
     trials = list(client.trials(sweep.id))
     said = [text(client, trial) for trial in trials]
     assert said[0] == said[1]
-    assert said[0].count("a member was made") == 2
+    assert set(said[0].splitlines()) == {"a member was made"}
+    assert len({trial.pack for trial in trials}) == 1
     monkeypatch.setenv("SWEEP_URL", client.url)
     shown = CliRunner().invoke(app, ["logs", trials[1].id, "--follow"])
     assert shown.exit_code == 0, shown.output

@@ -14,12 +14,16 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from sweep.wire import MAX_BATCH_MESSAGES, Message, Reports
+from sweep.wire import MAX_BATCH_MESSAGES, LogWritten, Message, Reports
 
 logger = logging.getLogger(__name__)
 
 MAX_BATCH_ROWS = 10_000
+MAX_BATCH_CHARS = 1 << 20
+"""Of what trials printed."""
 MAX_MEMORY_MESSAGES = 10_000
+MAX_MEMORY_CHARS = 16 << 20
+"""Of what trials printed."""
 MAX_SPOOL_BYTES = 1 << 30
 
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Message)
@@ -36,6 +40,7 @@ class Outbox:
         max_spool_bytes: int = MAX_SPOOL_BYTES,
     ) -> None:
         self._memory: deque[Message] = deque()
+        self._chars = 0
         self._spool = _Spool(spool, max_spool_bytes)
         self._max_memory = max_memory
         self._changed = threading.Condition()
@@ -62,7 +67,7 @@ class Outbox:
         yield taken
         with self._changed:
             for _ in taken:
-                self._memory.popleft()
+                self._chars -= _chars(self._memory.popleft())
             self._refill()
             self._changed.notify_all()
 
@@ -79,8 +84,8 @@ class Outbox:
             self._changed.notify_all()
 
     def _take(self, message: Message) -> bool:
-        if len(self._memory) < self._max_memory and self._spool.empty:
-            self._memory.append(message)
+        if self._has_room and self._spool.empty:
+            self._keep(message)
             return True
         try:
             return self._spool.append(message)
@@ -90,20 +95,34 @@ class Outbox:
 
     def _peek(self) -> tuple[Message, ...]:
         taken: list[Message] = []
-        rows = 0
+        rows = chars = 0
         for message in self._memory:
             rows += len(message.rows) if isinstance(message, Reports) else 0
-            if taken and (len(taken) >= MAX_BATCH_MESSAGES or rows > MAX_BATCH_ROWS):
+            chars += _chars(message)
+            full = len(taken) >= MAX_BATCH_MESSAGES
+            if taken and (full or rows > MAX_BATCH_ROWS or chars > MAX_BATCH_CHARS):
                 break
             taken.append(message)
         return tuple(taken)
 
     def _refill(self) -> None:
-        while len(self._memory) < self._max_memory:
+        while self._has_room:
             message = self._spool.pop()
             if message is None:
                 return
-            self._memory.append(message)
+            self._keep(message)
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._memory) < self._max_memory and self._chars < MAX_MEMORY_CHARS
+
+    def _keep(self, message: Message) -> None:
+        self._memory.append(message)
+        self._chars += _chars(message)
+
+
+def _chars(message: Message) -> int:
+    return len(message.text) if isinstance(message, LogWritten) else 0
 
 
 class _Spool:

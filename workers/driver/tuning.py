@@ -95,8 +95,9 @@ class GroupedASHA(TrialScheduler):  # type: ignore[misc]
 
     def on_start(self, trial: Trial) -> None:
         """Remember in which process a work is; a Tune trial that failed no longer tells."""
-        actor = trial.temporary_state.ray_actor
-        self._works[trial.trial_id].actor = actor._actor_id.hex()  # Ray has no public name for it
+        actor, work = trial.temporary_state.ray_actor, self._works.get(trial.trial_id)
+        if work is not None and actor is not None:
+            work.actor = actor._actor_id.hex()  # Ray has no public name for it
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Pass the update on, and the answer back; STOP when no trial of it goes on."""

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sweep.wire import CheckpointSaved, Message, Reports
-from tests.unit.driver.builders import row
-from workers.driver.outbox import MAX_BATCH_ROWS, Outbox
+from sweep.wire import CheckpointSaved, LogWritten, Message, Reports
+from tests.unit.driver.builders import START, row
+from workers.driver.outbox import MAX_BATCH_CHARS, MAX_BATCH_ROWS, MAX_MEMORY_CHARS, Outbox
 
 
 def message(number: int) -> Message:
@@ -41,6 +41,26 @@ def test_what_memory_cannot_hold_goes_through_the_file_in_order(tmp_path: Path) 
     assert (tmp_path / "spool").stat().st_size == 0
     outbox.close()
     assert not (tmp_path / "spool").exists()
+
+
+def test_what_trials_print_is_bounded_in_memory_and_in_a_batch(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "spool")
+    text = "x" * 65_536
+    count = 2 * MAX_MEMORY_CHARS // len(text)
+    outbox.put(
+        [
+            LogWritten(work="0-1", seq=i, stream="stdout", text=text, time=START)
+            for i in range(count)
+        ]
+    )
+    in_file = (tmp_path / "spool").stat().st_size
+    assert in_file >= MAX_MEMORY_CHARS
+    seen: list[int] = []
+    while outbox.wait(0):
+        with outbox.batch() as taken:
+            assert len(taken) == MAX_BATCH_CHARS // len(text)
+            seen += [m.seq for m in taken if isinstance(m, LogWritten)]
+    assert seen == list(range(count))
 
 
 @pytest.mark.parametrize("kind", ["full", "unwritable"])
