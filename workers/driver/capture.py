@@ -131,6 +131,9 @@ class Capture:
                 self._pieces += 1
         told = tuple(file.told for file in self._files) or (0, 0)
         more = any(file.size > file.told for file in self._files)
+        if last and not more:  # the driver may end before this process is told to
+            for file in self._files:
+                file.remove()
         return Output(tuple(pieces), (told[0], told[1]), more)
 
     def end(self) -> None:
@@ -192,8 +195,12 @@ class _File:
         """Let the descriptor lead where it did before."""
         self._restore(self._before)
         if self.size == self.told:
-            self._path.unlink(missing_ok=True)
+            self.remove()
         os.close(self._file)
+
+    def remove(self) -> None:
+        """Take the file's name away; what it holds goes with the last who has it open."""
+        self._path.unlink(missing_ok=True)
 
     def _restore(self, target: int) -> None:
         os.dup2(target, self._number)
