@@ -17,6 +17,7 @@ from pydantic import (
     PositiveFloat,
     ValidationError,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
@@ -53,11 +54,22 @@ class Metric(_Model):
         return value >= self.target if self.mode == "max" else value <= self.target
 
 
+_RAYS_OWN = frozenset({"cpu", "gpu", "memory", "object_store_memory", "bundle"})
+_FINEST = 0.0001
+"""Ray counts resources in this unit."""
+
+
+def _amount(amount: float) -> float:
+    if 0 < amount < _FINEST:
+        raise ValueError(f"{amount} is too little: Ray counts down to {_FINEST}")
+    return amount
+
+
 class Resources(_Model):
     """What one trial reserves on a node."""
 
     cpu: float = Field(default=1, ge=0)
-    gpu: float = Field(default=0, ge=0)
+    gpu: float = Field(default=0, ge=0, description="Whole ones, or a fraction of one.")
     memory: float = Field(default=0, ge=0, description="GiB of main memory.")
     custom: Mapping[Annotated[str, Field(min_length=1, max_length=100)], PositiveFloat] = Field(
         default={}, max_length=20, description="Amounts of resources that your nodes offer by name."
@@ -66,8 +78,27 @@ class Resources(_Model):
         default=None,
         min_length=1,
         max_length=100,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
         description="Ray's name of the accelerator that the node must have, such as A100.",
     )
+
+    @field_validator("cpu", "gpu")
+    @classmethod
+    def _not_too_fine(cls, amount: float) -> float:
+        return _amount(amount)
+
+    @field_validator("custom")
+    @classmethod
+    def _not_rays_own(cls, custom: Mapping[str, float]) -> Mapping[str, float]:
+        for name, amount in custom.items():
+            _amount(amount)
+            if name.lower() in _RAYS_OWN or ":" in name or name != name.strip():
+                raise ValueError(
+                    f"{name!r} is no name of a custom resource: cpu, gpu, memory and "
+                    "accelerator_type have fields of their own, and Ray keeps "
+                    f"{', '.join(sorted(_RAYS_OWN))} and names with ':' or spaces around them"
+                )
+        return custom
 
     @model_validator(mode="after")
     def _whole_gpus(self) -> Self:

@@ -114,7 +114,7 @@ def list_sweeps(
         print_json(sweeps)
         return
     rows = [
-        [s.id, s.name, s.state, f"{done_count(s)} of {s.num_trials}", s.best and s.best.value]
+        [s.id, s.name, state_line(s), f"{done_count(s)} of {s.num_trials}", s.best and s.best.value]
         for s in sweeps
     ]
     make_console().print(table(["id", "name", "state", "trials ended", "best"], rows))
@@ -134,8 +134,7 @@ def show_sweep(context: typer.Context, sweep_id: SweepId, json: Json = False) ->
     rows: list[tuple[str, object]] = [
         ("id", sweep.id),
         ("name", sweep.name),
-        ("state", f"{sweep.state}: {sweep.reason}" if sweep.reason else sweep.state),
-        ("waiting", sweep.waiting),
+        ("state", state_line(sweep)),
         ("trials", f"{done_count(sweep)} of {sweep.num_trials} ended; {states_line(sweep)}"),
         ("best", f"{show(best.value)} (trial {best.trial_id}, step {best.step})" if best else None),
         ("trainable", sweep.spec.trainable),
@@ -145,6 +144,8 @@ def show_sweep(context: typer.Context, sweep_id: SweepId, json: Json = False) ->
     facts = table(["", ""], rows)
     facts.show_header = False
     console.print(facts)
+    for reason in sweep.excluded_nodes.values():
+        console.print(f"node excluded: {reason}", markup=False)
     for trial in failed:
         last = (trial.error or "").strip().splitlines()[-1:]
         console.print(f"trial {trial.index} failed: {' '.join(last)}", markup=False)

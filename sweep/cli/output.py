@@ -116,6 +116,12 @@ def states_line(sweep: SweepRecord) -> str:
     return ", ".join(f"{count} {state}" for state, count in sweep.trials.items() if count)
 
 
+def state_line(sweep: SweepRecord) -> str:
+    """A sweep's state, and why it is in it or why nothing of it trains."""
+    why = sweep.reason or sweep.waiting
+    return f"{sweep.state}: {why}" if why else str(sweep.state)
+
+
 def best_trials(client: Client, sweep: SweepRecord, *, limit: int) -> list[TrialRecord]:
     """The best trials, the best of each group where a spec has groups; best first."""
     trials = client.trials(sweep.id, sort=best_first(sweep)).page(limit=_RANKED).items

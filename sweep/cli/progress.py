@@ -5,9 +5,17 @@ from collections.abc import Callable
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from sweep.cli.output import best_first, done_count, leaderboard, show, states_line
+from sweep.cli.output import (
+    best_first,
+    done_count,
+    leaderboard,
+    show,
+    state_line,
+    states_line,
+)
 from sweep.client import Client
 from sweep.records import SweepRecord
 
@@ -23,7 +31,7 @@ def follow(client: Client, sweep_id: str, console: Console) -> SweepRecord:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[status]}"),
+        TextColumn("{task.fields[status]}", markup=False),
         console=console,
     )
     with progress:
@@ -50,7 +58,8 @@ def watch(client: Client, sweep_id: str, console: Console, *, rows: int) -> Swee
         def update(sweep: SweepRecord) -> None:
             trials = client.trials(sweep_id, sort=best_first(sweep)).page(limit=rows).items
             made = leaderboard(sweep, trials)
-            made.caption = f"{sweep.state}: {done_count(sweep)} of {sweep.num_trials} trials ended"
+            ended = f"{done_count(sweep)} of {sweep.num_trials} trials ended"
+            made.caption = escape(f"{ended}; {state_line(sweep)}")
             live.update(made)
 
         return client.wait(sweep_id, on_update=update)
@@ -76,4 +85,5 @@ class _Lines:
 
 def _status(sweep: SweepRecord) -> str:
     best = "" if sweep.best is None else f"best {sweep.spec.metric.name} {show(sweep.best.value)}; "
-    return best + states_line(sweep)
+    waiting = "" if sweep.waiting is None else f"; {sweep.waiting}"
+    return best + states_line(sweep) + waiting

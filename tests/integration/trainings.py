@@ -37,6 +37,19 @@ def moody(params: dict[str, Any], run: Run) -> None:
     run.report(3, score=3.0)
 
 
+def marked(params: dict[str, Any], run: Run) -> None:
+    """Like `steady`; leaves a mark of the node that it begins on."""
+    Path(params["folder"], os.environ.get("TEST_NODE", "first")).touch()
+    steady(params, run)
+
+
+def choosy(params: dict[str, Any], run: Run) -> None:
+    """Like `steady`, on nodes whose environment does not call them bad."""
+    if "TEST_NODE" in os.environ:
+        raise OSError("the disk of this node is broken")
+    steady(params, run)
+
+
 def stubborn(params: dict[str, Any], run: Run) -> None:
     """Catches even the end of its trial, and takes its time over it."""
     try:

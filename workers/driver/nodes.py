@@ -86,7 +86,8 @@ def waiting_text(
     """
     usable = [node for node in nodes if node.id not in excluded]
     if any(places_on(node, request) for node in usable):
-        return f"waiting for {_words(request)}: all in use" if stuck else None
+        wait = f"waiting for {_words(request)}: all in use, or a process is starting"
+        return wait if stuck else None
     shut = [n.address for n in nodes if n.id in excluded and places_on(n, request)]
     if shut:
         text = f"waiting for {_words(request)}: the nodes that have it are excluded for this sweep"
