@@ -21,6 +21,7 @@ from sweep.cli.output import (
     print_error,
     print_json,
     show,
+    state_line,
     states_line,
     table,
 )
@@ -114,7 +115,13 @@ def list_sweeps(
         print_json(sweeps)
         return
     rows = [
-        [s.id, s.name, state_line(s), f"{done_count(s)} of {s.num_trials}", s.best and s.best.value]
+        [
+            s.id,
+            s.name,
+            f"{s.state}: {s.waiting}" if s.waiting else s.state,
+            f"{done_count(s)} of {s.num_trials}",
+            s.best and s.best.value,
+        ]
         for s in sweeps
     ]
     make_console().print(table(["id", "name", "state", "trials ended", "best"], rows))

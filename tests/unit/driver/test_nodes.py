@@ -108,10 +108,8 @@ def test_a_node_that_joins_ends_the_wait() -> None:
 
 def test_full_nodes_are_said_once_nothing_has_trained_for_a_while() -> None:
     assert said(Resources(cpu=2), SMALL) is None
-    assert (
-        said(Resources(cpu=2), SMALL, stuck=True)
-        == "waiting for 2 CPUs: all in use, or a process is starting"
-    )
+    text = "waiting for 2 CPUs: all in use, or a process is starting"
+    assert said(Resources(cpu=2), SMALL, stuck=True) == text
 
 
 def test_nodes_that_would_do_but_are_excluded_are_named() -> None:
