@@ -240,19 +240,18 @@ class RunningSweep:
 
     def _waiting(self, glance: Glance, nodes: Sequence[Node]) -> str | None:
         """Why trials that wait are not trained."""
-        now = self._clock()
-        waits = glance.beginning or glance.waiting > 0
-        if glance.training or not waits:
+        request, excluded = self._core.breaker.request, self._core.breaker.excluded
+        waits = self._nodes is not None and (glance.beginning or glance.waiting > 0)
+        text = waiting_text(request, nodes, excluded=excluded, stuck=False) if waits else None
+        if text is not None or glance.training or not waits:
             self._idle_since = None
-        elif self._idle_since is None:
-            self._idle_since = now
-        if waits and self._core.yields_all:
+            return text or self.waiting_for
+        if self._core.yields_all:
             return _OUTRANKED
-        if not waits or self._nodes is None:
-            return self.waiting_for
-        breaker = self._core.breaker
-        stuck = self._idle_since is not None and now - self._idle_since >= _STUCK_AFTER
-        return waiting_text(breaker.request, nodes, excluded=breaker.excluded, stuck=stuck)
+        now = self._clock()
+        self._idle_since = self._idle_since or now
+        stuck = now - self._idle_since >= _STUCK_AFTER
+        return waiting_text(request, nodes, excluded=excluded, stuck=stuck)
 
     @property
     def done(self) -> bool:

@@ -160,7 +160,8 @@ def test_signs_tell_the_cluster_the_places_and_why_nothing_trains() -> None:
     signs = driver.sweep.signs()
     assert signs.waiting == "waiting for 1 CPU: the cluster has none"
     assert (signs.cluster, signs.places) == ({"GPU": 1.0}, 3)
-    driver.sweep.see((GOOD,))
+    driver.clock.seconds = 30
+    driver.sweep.see((GOOD,))  # the wait for a place begins with it
     assert driver.sweep.signs().waiting is None
     work = driver.hand_out()
     driver.clock.seconds = 60
