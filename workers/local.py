@@ -87,9 +87,10 @@ def _run(sweep: RunningSweep, ledger: Ledger, options: Options, progress: TextIO
     while not sweep.done:
         plan = sweep.plan_next()
         if plan is None:
-            if sweep.retry_in is None:
+            wait = sweep.retry_in
+            if wait is None:
                 raise RuntimeError("trials are left and none can go on")
-            time.sleep(sweep.retry_in.total_seconds())
+            time.sleep(wait.total_seconds())
             continue
         live = LiveWork(plan)
         work = start(plan, device=options.device, node=SWEEP_ID, threads=options.threads)

@@ -19,7 +19,7 @@ _LOOK_EVERY_S = 2.0
 _NODE_ID = "ray.io/node-id"
 """The label that every Ray node has."""
 
-_NODE_DIED = "its node has died"
+_NODE_DIED = "The actor died because its node has died"
 """How Ray words an actor's death with its node; it has no type for it."""
 
 
@@ -36,18 +36,23 @@ def read_nodes() -> tuple[Node, ...]:
     )
 
 
-def watch(sweep: RunningSweep, read: Callable[[], Sequence[Node]] = read_nodes) -> None:
+def watch(
+    sweep: RunningSweep,
+    read: Callable[[], Sequence[Node]] = read_nodes,
+    every_s: float = _LOOK_EVERY_S,
+) -> None:
     """Show the sweep the cluster's nodes now, and go on doing so in a thread.
 
     Args:
         sweep: the sweep.
         read: tells which nodes there are.
+        every_s: the seconds between two looks.
     """
     sweep.see(read())
 
     def look_forever() -> None:
         while True:
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(every_s)
             try:
                 sweep.see(read())
             except (RayError, RuntimeError, OSError) as error:

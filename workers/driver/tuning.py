@@ -87,11 +87,16 @@ class GroupedASHA(TrialScheduler):  # type: ignore[misc]
         self._ended = ended
         self._works: dict[str, LiveWork] = {}
         self._leftovers = leftovers
+        self._shunned = sweep.shunned
+        self._factory = factory_of(sweep.request, self._shunned)
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Remember which work a Tune trial is."""
         self._works[trial.trial_id] = LiveWork(WorkPlan.model_validate_json(trial.config[PLAN]))
-        trial.update_resources(factory_of(self._sweep.request, self._sweep.shunned))
+        shunned = self._sweep.shunned
+        if shunned != self._shunned:
+            self._shunned, self._factory = shunned, factory_of(self._sweep.request, shunned)
+        trial.update_resources(self._factory)
 
     def on_start(self, trial: Trial) -> None:
         """Remember in which process a work is; a Tune trial that failed no longer tells."""
