@@ -27,6 +27,9 @@ class Breaker:
     Only failures that point to the node count: those of trials that have no trial in
     common with the streak's other failures (a trial, or a pack's member, that fails
     again and again says nothing about its node), and that did not fail on another node.
+    A node is excluded only while another that could train has had no failure since its
+    last success; and none is any more once a trial that led to an exclusion has failed
+    on another node too, for then the trials are bad, not the nodes.
 
     Args:
         request: what a trial reserves, by Ray's names.
@@ -38,6 +41,10 @@ class Breaker:
         self.excluded = dict(excluded)
         self.nodes: tuple[Node, ...] = ()
         self._streaks: dict[str, list[frozenset[int]]] = {}
+        self._witnesses: set[int] = set()
+        """Trials whose failures led to an exclusion."""
+        self._refuted = False
+        """Whether one of them failed on another node too."""
 
     def failed(self, node: str | None, trials: frozenset[int], error: str) -> Exclusion | None:
         """Take in that an attempt failed on a node; whether the node is excluded for it.
@@ -47,14 +54,17 @@ class Breaker:
             trials: the trial, or the members of its pack.
             error: what it failed with.
         """
-        if node is None or node in self.excluded or self._failed_elsewhere(node, trials):
+        if node is None or node in self.excluded:
+            return None
+        self._refuted |= bool(trials & self._witnesses)
+        if self._failed_elsewhere(node, trials):
             return None
         streak = self._streaks.setdefault(node, [])
         if any(trials & other for other in streak):
             return None
         streak.append(trials)
         del streak[:-BAD_AFTER]
-        if len(streak) < BAD_AFTER or not self._others(node):
+        if len(streak) < BAD_AFTER or self._refuted or not self._others(node):
             return None
         return self._exclude(node, error)
 
@@ -72,14 +82,18 @@ class Breaker:
         return found
 
     def _others(self, node: str) -> bool:
-        """Whether another node could train in its stead."""
+        """Whether another node, one where all is well, could train in its stead."""
         return any(
-            other.id != node and other.id not in self.excluded and places_on(other, self.request)
+            other.id != node
+            and other.id not in self.excluded
+            and not self._streaks.get(other.id)
+            and places_on(other, self.request)
             for other in self.nodes
         )
 
     def _exclude(self, node: str, error: str) -> Exclusion:
         streak = self._streaks.pop(node)
+        self._witnesses.update(*streak)
         lines: Sequence[str] = error.strip().splitlines() or ["no error was told"]
         address = next((n.address for n in self.nodes if n.id == node), node)
         reason = (

@@ -63,9 +63,23 @@ def test_a_trial_that_fails_elsewhere_too_is_no_sign_against_either_node() -> No
     fail(breaker, A, 2)
     assert fail(breaker, B, 1) is None
     assert fail(breaker, A, 3) is None
-    assert fail(breaker, B, 4) is None
-    assert fail(breaker, B, 5) is None
-    assert fail(breaker, A, 6) is not None
+    assert fail(breaker, A, 4) is not None
+
+
+def test_while_every_node_fails_the_trials_are_bad_not_the_nodes() -> None:
+    breaker = make_breaker()
+    assert [fail(breaker, (A, B)[i % 2], i) for i in range(10)] == [None] * 10
+    breaker.succeeded(B.id)
+    assert fail(breaker, A, 10) is not None
+
+
+def test_no_node_more_is_excluded_once_a_witness_failed_elsewhere_too() -> None:
+    breaker = make_breaker(A, B, Node("3", "10.0.0.3", {"CPU": 4.0}))
+    for trial in range(3):
+        fail(breaker, A, trial)
+    assert list(breaker.excluded) == [A.id]
+    assert [fail(breaker, B, trial) for trial in range(2, 9)] == [None] * 7
+    assert list(breaker.excluded) == [A.id]
 
 
 def test_the_last_node_that_could_train_is_never_excluded() -> None:
