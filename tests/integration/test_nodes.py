@@ -119,7 +119,8 @@ def test_a_request_that_no_node_can_hold_is_said_until_one_joins(
 def test_a_node_on_which_trials_fail_in_a_row_is_excluded_for_the_sweep(
     client: Client, second: SecondNode
 ) -> None:
-    sweep = client.submit(spec("choosy", parameters=parameters(12, 0.05), max_failures=2))
+    wanted = {"parameters": parameters(12, 0.05), "reuse_actors": True}
+    sweep = client.submit(spec("choosy", **wanted))
     ended = check_whole(client, sweep)
     ((node, reason),) = ended.excluded_nodes.items()
     assert reason.endswith(
@@ -134,7 +135,8 @@ def test_a_node_that_is_killed_costs_no_trial_and_no_report(
 ) -> None:
     folder = tmp_path / "marks"
     folder.mkdir()
-    sweep = client.submit(spec("marked", parameters=parameters(10, 0.15, folder=str(folder))))
+    wanted = {"parameters": parameters(16, 0.15, folder=str(folder)), "reuse_actors": True}
+    sweep = client.submit(spec("marked", **wanted))
 
     def both_train() -> bool:
         trials = client.sweep(sweep.id).trials
