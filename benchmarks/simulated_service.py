@@ -107,12 +107,13 @@ class Simulation:
 
     def _create(self) -> None:
         scenario = self._scenario
-        large = (scenario.trials - scenario.queued * SMALL_SWEEP) // scenario.running
+        left = scenario.trials - scenario.queued * SMALL_SWEEP
+        large, rest = divmod(left, scenario.running)
         for i in range(scenario.running + scenario.queued):
             is_large = i < scenario.running
             spec = spec_of(
                 f"simulated-{i}",
-                trials=large if is_large else SMALL_SWEEP,
+                trials=large + (i < rest) if is_large else SMALL_SWEEP,
                 workers=scenario.workers // scenario.running,
                 priority=int(is_large),
                 max_t=MAX_T if is_large else RUNGS[0],
