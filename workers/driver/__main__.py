@@ -19,6 +19,7 @@ from sweep.errors import Fenced, ServiceUnavailable, Unauthorized
 from sweep.trainables import find, registered
 from sweep.wire import EXIT_NO_RAY
 from workers.driver import environment
+from workers.driver.beating import lease_kept
 from workers.driver.breaker import Breaker
 from workers.driver.cluster import RayAway, connect
 from workers.driver.core import SweepCore
@@ -51,17 +52,18 @@ def _load(service: DriverService, outbox: Outbox) -> RunningSweep:
     assignment = retrying(service.assignment)
     spec = assignment.spec
     now = _now()
-    core = SweepCore(
-        spec,
-        retrying(service.tasks),
-        retrying(service.rungs),
-        max_concurrent=assignment.max_concurrent,
-        now=now,
-        meter=Meter(assignment.used, gpus=assignment.resources.gpu, now=now),
-        pause_grace=timedelta(seconds=assignment.pause_grace_s),
-        waiting=Waiting(*packing_of(spec, find(spec.trainable, registered()))),
-        breaker=Breaker(request_of(assignment.resources), assignment.excluded_nodes),
-    )
+    with lease_kept(service, assignment):
+        core = SweepCore(
+            spec,
+            retrying(service.tasks),
+            retrying(service.rungs),
+            max_concurrent=assignment.max_concurrent,
+            now=now,
+            meter=Meter(assignment.used, gpus=assignment.resources.gpu, now=now),
+            pause_grace=timedelta(seconds=assignment.pause_grace_s),
+            waiting=Waiting(*packing_of(spec, find(spec.trainable, registered()))),
+            breaker=Breaker(request_of(assignment.resources), assignment.excluded_nodes),
+        )
     return RunningSweep(core, assignment, clock=_now, emit=outbox.put)
 
 

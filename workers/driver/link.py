@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from sweep.errors import Fenced, ServiceUnavailable, Unauthorized
 from sweep.wire import Ack, Heartbeat
+from workers.driver.beating import BEATS_PER_LEASE
 from workers.driver.outbox import Outbox
 from workers.driver.running import RunningSweep
 from workers.driver.service import DriverService
@@ -21,7 +22,6 @@ EXIT_FAILED = 5
 _GIVE_UP_AFTER_S = 900.0
 _BATCH_EVERY_S = 0.2
 _RETRY_EVERY_S = 1.0
-_BEATS_PER_LEASE = 15
 
 
 class Link:
@@ -66,7 +66,7 @@ class Link:
                     time.sleep(_RETRY_EVERY_S)
 
     def _beat_forever(self) -> None:
-        every = self._sweep.assignment.lease_s / _BEATS_PER_LEASE
+        every = self._sweep.assignment.lease_s / BEATS_PER_LEASE
         while True:
             self._attempt(self._beat)
             time.sleep(every)
