@@ -5,7 +5,7 @@ import platform
 import sys
 from importlib import import_module
 
-NAMES = ("footprint", "noop", "packs_inner", "packs", "interactions", "simulation")
+NAMES = ("footprint", "noop", "packs_inner", "packs", "interactions", "simulation", "memory")
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from sweep.states import FINAL_SWEEP_STATES, FINAL_TRIAL_STATES, SweepState
 TRIALS = 4_000
 WARM_UP = 0.2
 _EVERY_S = 0.5
+_PATIENCE_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] = ()) -> None:
 
 
 def _sampled_sweep(environment: dict[str, str], trials: int) -> list[Sample]:
-    with serving(environment) as url, Client(url) as client:
+    with serving(environment) as url, Client(url, timeout=_PATIENCE_S) as client:
         sweep = client.submit(
             {
                 "name": "memory",
