@@ -13,7 +13,6 @@ from sweep.spec import Budget, SweepSpec
 from sweep.states import FINAL_TRIAL_STATES, SweepState, TrialState
 from sweep.wire import (
     Message,
-    NodeExcluded,
     ReportRow,
     RungEntry,
     SweepFinished,
@@ -23,9 +22,9 @@ from workers.driver.book import Attempt, Book, Glance, Work, outcome_of
 from workers.driver.breaker import Breaker
 from workers.driver.limits import Meter, Yielding
 from workers.driver.live import TrialUpdate, Verdict
+from workers.driver.losses import Losses
 from workers.driver.moves import Moves
 from workers.driver.packing import Waiting
-from workers.driver.retries import LOSSES_FORGIVEN, wait_after
 from workers.driver.stopping import Decision, Outcome, make_rule
 
 
@@ -52,6 +51,9 @@ class SweepCore:
         self._meter = meter or Meter(Usage(), gpus=0, now=now)
         self.breaker = Breaker({}, {}) if breaker is None else breaker
         self._moves = Moves(spec, self._rule, self._book, self._meter, self.breaker)
+        self._losses = Losses(
+            self._rule, self._book, self._moves, self.breaker, max_failures=spec.max_failures
+        )
         self._yielding = Yielding(pause_grace)
         self._spent: str | None = None
         self.max_concurrent = max_concurrent
@@ -233,21 +235,7 @@ class SweepCore:
 
     def on_failure(self, index: int, attempt: int, error: str, now: datetime) -> None:
         """Take in that a trial raised or its process died."""
-        current = self._book.running.get(index)
-        if current is None or current.number != attempt:
-            return
-        task, text = current.task, current.error or error
-        if self._on_bad_node(current.node, [index], text, now):
-            self._put_back([index], "bad node", text, now)
-            return
-        if not current.started:
-            self._moves.start(current, task.checkpoint_step, None, now)
-        failures = task.failures + 1
-        if current.retryable and failures <= self._spec.max_failures:
-            self._moves.move(index, TrialState.PENDING, "retry", now, error=text, failed=True)
-            self._moves.requeue(index, failures=failures, due=now + wait_after(failures))
-        else:
-            self._moves.end(index, TrialState.FAILED, "error", "dropped", now, error=text)
+        self._losses.failed(index, attempt, error, now)
 
     def on_lost(
         self,
@@ -260,10 +248,6 @@ class SweepCore:
     ) -> None:
         """Take in that the process of a trial alone, or of a pack, raised or died.
 
-        Nobody knows which member of a pack is to blame, so none is: they go on in packs
-        of half the size, until one that fails alone is. Whoever lost their node with
-        their process go on as they are.
-
         Args:
             members: each trial's index and attempt.
             error: what is known of it.
@@ -271,19 +255,7 @@ class SweepCore:
             node: where they trained, by Ray's id.
             with_node: whether the node was lost too, or cut off.
         """
-        running = self._book.running
-        left = [i for i, attempt in members if i in running and running[i].number == attempt]
-        for index in left:
-            running[index].node = node or running[index].node
-        if with_node and self._book.forgive_loss(left, most=LOSSES_FORGIVEN):
-            self._put_back(left, "node lost", error, now)
-        elif len(members) == 1:
-            self.on_failure(*members[0], error, now)
-        elif self._on_bad_node(node, left, error, now):
-            self._put_back(left, "bad node", error, now)
-        else:
-            self._book.pending.split((self._book.tasks[i] for i in left), len(members) // 2)
-            self._put_back(left, "pack lost", error, now)
+        self._losses.lost(members, error, now, node=node, with_node=with_node)
 
     def on_capacity(self, index: int, capacity: int) -> None:
         """Take in how many trials like this one a process has room for."""
@@ -291,11 +263,7 @@ class SweepCore:
 
     def on_refusal(self, index: int, attempt: int) -> None:
         """Take in that a process did not take a trial: it waits again, as if never handed out."""
-        current = self._book.running.get(index)
-        if current is None or current.number != attempt:
-            return
-        del self._book.running[index]
-        self._moves.push(index)
+        self._losses.refused(index, attempt)
 
     # What comes out
 
@@ -371,39 +339,6 @@ class SweepCore:
         self._moves.messages.append(SweepFinished(state=state, reason=reason, time=now))
 
     # Inside
-
-    def _on_bad_node(
-        self, node: str | None, members: Sequence[int], error: str, now: datetime
-    ) -> bool:
-        """Whether a failure is its node's fault; tells it when that has just shown.
-
-        Failures that led to it are taken off the trials that may still be tried again.
-        """
-        bad = self.breaker.failed(node, frozenset(members), error)
-        if bad is not None:
-            tasks = self._book.tasks
-            forgiven = [i for i in bad.trials if tasks[i].state not in FINAL_TRIAL_STATES]
-            for index in forgiven:
-                self._moves.replace(index, failures=max(0, tasks[index].failures - 1))
-            self._moves.messages.append(
-                NodeExcluded(node=bad.node, reason=bad.reason, forgiven=tuple(forgiven), time=now)
-            )
-        return node in self.breaker.excluded
-
-    def _put_back(self, members: Iterable[int], reason: str, error: str, now: datetime) -> None:
-        """Trials that lost their process are not to blame: they go on from their saved states."""
-        for index in members:
-            current = self._book.running[index]
-            if not current.started:
-                self.on_refusal(index, current.number)
-                continue
-            task = current.task
-            rung = self._rule.waiting_at(task)
-            if rung is not None and task.checkpoint_step >= rung:
-                self._moves.hold(index, now)
-                continue
-            self._moves.move(index, TrialState.PENDING, reason, now, error=error)
-            self._moves.requeue(index, failures=task.failures, due=None)
 
     def _enter(self, task: TrialTask) -> None:
         """Take a trial into the book; one past the budget is set aside."""
