@@ -15,7 +15,7 @@ run: $(STAMP) ## Start the service, run the quickstart sweep, show its results, 
 	@exec $(BIN)/sweep up --run studies/arithmetic-quickstart.yaml
 
 test: $(STAMP) ## Run every test.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup
 
 check: $(STAMP) ## Lint, formatting, types, imports between packages.
 	$(BIN)/ruff format --check .
