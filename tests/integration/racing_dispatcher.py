@@ -60,6 +60,9 @@ class RecordingLauncher:
             self._drive(launch)
         return [Exit(launch.sweep_id, launch.epoch, "exit 0") for launch in alive]
 
+    def kill(self, sweep_id: str, epoch: int) -> None:
+        """See `Launcher`: one that hung is gone already."""
+
     def stop(self) -> None:
         """See `Launcher`."""
         self._alive.clear()

@@ -1,9 +1,10 @@
 """A work's log as the driver tells it."""
 
+from itertools import count
 from typing import Any
 
 from sweep.wire import Assignment, LogWritten, Message
-from tests.unit.driver.builders import START, make_spec, make_tasks, update
+from tests.unit.driver.builders import START, at, make_spec, make_tasks, update
 from workers.driver.capture import Output, Piece
 from workers.driver.core import SweepCore
 from workers.driver.live import WorkUpdate
@@ -27,7 +28,8 @@ def running() -> tuple[RunningSweep, list[Message]]:
         }
     )
     told: list[Message] = []
-    return RunningSweep(core, assignment, clock=lambda: START, emit=told.extend), told
+    clock = count()
+    return RunningSweep(core, assignment, clock=lambda: at(next(clock)), emit=told.extend), told
 
 
 def begin(sweep: RunningSweep) -> LiveWork:
