@@ -235,6 +235,8 @@ class SweepFinished(_Wire):
     kind: Literal["finished"] = "finished"
     state: SweepState
     reason: Text | None = None
+    used: Usage | None = None
+    """What the sweep has used by now."""
     time: Time
 
 

@@ -24,6 +24,12 @@ def running(client: Client, sweep: SweepRecord) -> int:
     return client.sweep(sweep.id).trials[TrialState.RUNNING]
 
 
+def made_room(client: Client, sweep: SweepRecord) -> int:
+    yielded = client.trials(sweep.id, filter="reason == 'yielded'").page(limit=20).items
+    assert {trial.state for trial in yielded} <= {TrialState.PAUSED}
+    return len(yielded)
+
+
 def check_whole(client: Client, sweep: SweepRecord, steps: int) -> None:
     """Every trial completed, with every step of an unbroken training once."""
     assert client.wait(sweep.id, poll=0.2).state is SweepState.COMPLETED
@@ -83,10 +89,8 @@ def test_a_sweep_of_higher_priority_takes_the_places_of_a_lower_one(
     low = submit(client, trials=10, steps=80)
     wait_for(lambda: running(client, low) == 8, "a full cluster")
     high = submit(client, trials=6, steps=20, priority=1)
-    wait_for(lambda: running(client, high) == 6, "six places for the higher sweep")
-    assert client.sweep(low.id).places == 2
-    yielded = client.trials(low.id, filter="reason == 'yielded'").page(limit=20).items
-    assert {trial.state for trial in yielded} == {TrialState.PAUSED}
+    wait_for(lambda: client.sweep(low.id).places == 2, "two places for the lower sweep")
+    wait_for(lambda: made_room(client, low) >= 1, "a trial that made room")
     check_whole(client, high, 20)
     check_whole(client, low, 80)
     assert client.sweep(low.id).epoch == 1
@@ -97,8 +101,9 @@ def test_equal_sweeps_share_the_cluster_by_weight(service: ServiceProcess) -> No
     first = submit(client, trials=10, steps=100)
     wait_for(lambda: running(client, first) == 8, "a full cluster")
     second = submit(client, trials=10, steps=20, weight=3)
-    wait_for(lambda: running(client, second) == 6, "three quarters of the cluster")
-    assert client.sweep(first.id).places == 2
+    wait_for(lambda: client.sweep(first.id).places == 2, "a quarter of the cluster")
+    assert client.sweep(second.id).places == 6
+    wait_for(lambda: made_room(client, first) >= 1, "a trial that made room")
     check_whole(client, second, 20)
     check_whole(client, first, 100)
 

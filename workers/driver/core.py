@@ -336,7 +336,9 @@ class SweepCore:
             state, reason = SweepState.COMPLETED, f"{failed} of {len(ends)} trials failed"
         else:
             state, reason = SweepState.COMPLETED, None
-        self._moves.messages.append(SweepFinished(state=state, reason=reason, time=now))
+        self._moves.messages.append(
+            SweepFinished(state=state, reason=reason, used=self._meter.used, time=now)
+        )
 
     # Inside
 

@@ -147,6 +147,9 @@ def _write(
         )
     if changes.finished is not None:
         done = changes.finished
+        if done.used is not None:
+            spent = update(sweeps).where(sweeps.c.pk == sweep.pk)
+            connection.execute(spent.values(used=done.used.model_dump()))
         actor = audit.DRIVER
         if done.state is SweepState.PAUSED:
             sweep_rows.set_aside(connection, sweep, actor=actor, now=done.time)
