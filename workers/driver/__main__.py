@@ -68,7 +68,7 @@ def _load(service: DriverService, outbox: Outbox) -> RunningSweep:
 
 
 def _run(service: DriverService, told: environment.Told) -> None:
-    outbox = Outbox(told.spool)
+    outbox = Outbox(told.spool, max_memory=told.memory_messages)
     sweep = _load(service, outbox)
     over, left = threading.Event(), threading.Event()
     link = Link(service, sweep, outbox, on_over=over.set)

@@ -2,10 +2,11 @@
 
 import json
 import os
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
+MEMORY_MESSAGES = 10_000
 _JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 
@@ -18,6 +19,8 @@ class Told:
     token: str
     spool: Path
     """A file that is this process's own."""
+    memory_messages: int = MEMORY_MESSAGES
+    """How many messages wait in memory before more go to the file."""
 
 
 def read(environment: MutableMapping[str, str]) -> Told:
@@ -25,6 +28,10 @@ def read(environment: MutableMapping[str, str]) -> Told:
 
     SWEEP_DRIVER_URL: one URL or several with commas between. SWEEP_DRIVER_TOKEN, or
     SWEEP_DRIVER_TOKEN_FILE, a file that is read and deleted. SWEEP_DRIVER_SPOOL: a folder.
+    SWEEP_DRIVER_MEMORY_MESSAGES, which may be missing: a number from 1 up.
+
+    Raises:
+        ValueError: when that is no such number.
     """
     file = environment.get("SWEEP_DRIVER_TOKEN_FILE")
     token = environment["SWEEP_DRIVER_TOKEN"] if file is None else _take(Path(file))
@@ -33,7 +40,15 @@ def read(environment: MutableMapping[str, str]) -> Told:
         urls=environment["SWEEP_DRIVER_URL"],
         token=token,
         spool=Path(environment["SWEEP_DRIVER_SPOOL"]).resolve() / f"{os.getpid()}.jsonl",
+        memory_messages=_number(environment, "SWEEP_DRIVER_MEMORY_MESSAGES", MEMORY_MESSAGES),
     )
+
+
+def _number(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"{name} is {text!r}: set it to a whole number from 1 up, or not at all")
+    return int(text)
 
 
 def _take(file: Path) -> str:

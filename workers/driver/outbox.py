@@ -15,13 +15,13 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from sweep.wire import MAX_BATCH_MESSAGES, LogWritten, Message, Reports
+from workers.driver.environment import MEMORY_MESSAGES
 
 logger = logging.getLogger(__name__)
 
 MAX_BATCH_ROWS = 10_000
 MAX_BATCH_CHARS = 1 << 20
 """Of what trials printed."""
-MAX_MEMORY_MESSAGES = 10_000
 MAX_MEMORY_CHARS = 16 << 20
 """Of what trials printed."""
 MAX_SPOOL_BYTES = 1 << 30
@@ -36,7 +36,7 @@ class Outbox:
         self,
         spool: Path,
         *,
-        max_memory: int = MAX_MEMORY_MESSAGES,
+        max_memory: int = MEMORY_MESSAGES,
         max_spool_bytes: int = MAX_SPOOL_BYTES,
     ) -> None:
         self._memory: deque[Message] = deque()
