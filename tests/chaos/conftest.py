@@ -1,0 +1,63 @@
+"""One deployment for all faults, and the table of what they cost."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.pool import NullPool
+
+from tests.chaos.deployment import Deployment
+from tests.chaos.runs import Ends, Outcome, check_whole, submit
+
+_OUTCOMES = pytest.StashKey[list[Outcome]]()
+
+Note = Callable[[Outcome], None]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_OUTCOMES] = []
+
+
+@pytest.fixture
+def note(request: pytest.FixtureRequest) -> Note:
+    """Adds a line to the table."""
+    return request.config.stash[_OUTCOMES].append
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """The whole service, for all tests of this folder."""
+    started = Deployment(tmp_path_factory.mktemp("chaos"))
+    try:
+        started.start()
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.fixture(scope="session")
+def engine(deployment: Deployment) -> Iterator[Engine]:
+    """The deployment's database, with a connection a query: it comes and goes."""
+    made = create_engine(deployment.postgres.url, poolclass=NullPool)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture(scope="session")
+def calm(deployment: Deployment) -> Ends:
+    """How the trials of a sweep without faults end."""
+    return check_whole(deployment, submit(deployment.client, "no faults"))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    outcomes = config.stash[_OUTCOMES]
+    if not outcomes:
+        return
+    width = max(len(outcome.fault) for outcome in outcomes)
+    terminalreporter.section("faults")
+    terminalreporter.write_line(f"{'fault':<{width}}  recovery  lost rows")
+    for outcome in outcomes:
+        took = "-" if outcome.recovery_s is None else f"{outcome.recovery_s:.1f} s"
+        terminalreporter.write_line(f"{outcome.fault:<{width}}  {took:>8}  {outcome.lost_rows:>9}")
