@@ -8,6 +8,7 @@ import errno
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -75,16 +76,18 @@ class LocalLauncher:
 
     def kill(self, sweep_id: str, epoch: int) -> None:
         """See `Launcher`."""
-        process = self._find(sweep_id, epoch)
-        if process is None:
+        record = self._read(sweep_id, epoch)
+        if record is None or record.host != socket.gethostname():
             return
         logger.warning("ending driver %d of sweep %s: its lease ran out", epoch, sweep_id)
         try:
-            for one in (process, *process.children(recursive=True)):
-                one.kill()
+            process = psutil.Process(record.pid)
+            if process.create_time() == record.created:
+                for one in (process, *process.children(recursive=True)):
+                    one.kill()
         except psutil.Error as error:
             logger.warning("driver %d of sweep %s: %s", epoch, sweep_id, error)
-        self._record_of(sweep_id, epoch).unlink(missing_ok=True)
+        self._clear(sweep_id, epoch)
 
     def stop(self) -> None:
         """End the drivers: their trials run on a cluster that may end with the service."""
@@ -107,7 +110,7 @@ class LocalLauncher:
                     **self._environment(),
                     "SWEEP_DRIVER_URL": self._url,
                     "SWEEP_DRIVER_TOKEN": launch.token,
-                    "SWEEP_DRIVER_SPOOL": str(self._folder / "spool"),
+                    "SWEEP_DRIVER_SPOOL": str(self._spool_of(launch.sweep_id, launch.epoch)),
                 },
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -135,19 +138,23 @@ class LocalLauncher:
         except (psutil.Error, OSError) as error:
             logger.warning("driver %d of sweep %s is not written down: %s", epoch, sweep_id, error)
 
-    def _find(self, sweep_id: str, epoch: int) -> psutil.Process | None:
+    def _spool_of(self, sweep_id: str, epoch: int) -> Path:
+        return self._folder / "spool" / f"{sweep_id}-{epoch}"
+
+    def _read(self, sweep_id: str, epoch: int) -> _Record | None:
         try:
-            record = _Record(**json.loads(self._record_of(sweep_id, epoch).read_text()))
-            if record.host != socket.gethostname():
-                return None
-            process = psutil.Process(record.pid)
-            return process if process.create_time() == record.created else None
-        except (OSError, ValueError, TypeError, psutil.Error):
+            return _Record(**json.loads(self._record_of(sweep_id, epoch).read_text()))
+        except (OSError, ValueError, TypeError):
             return None
 
     def _forget(self, sweep_id: str, epoch: int) -> None:
         del self._children[sweep_id, epoch]
+        self._clear(sweep_id, epoch)
+
+    def _clear(self, sweep_id: str, epoch: int) -> None:
+        """Remove what a driver that is over leaves: its successor trains again what it spooled."""
         self._record_of(sweep_id, epoch).unlink(missing_ok=True)
+        shutil.rmtree(self._spool_of(sweep_id, epoch), ignore_errors=True)
 
 
 def _tail(log: Path) -> str:

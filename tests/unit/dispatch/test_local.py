@@ -114,6 +114,22 @@ def test_a_frozen_driver_is_ended_also_by_a_dispatcher_that_came_later(
     second.kill("s", 7)
 
 
+def test_what_a_driver_had_spooled_goes_with_it(make: Make, tmp_path: Path) -> None:
+    spooling = 'mkdir -p "$SWEEP_DRIVER_SPOOL"; echo x > "$SWEEP_DRIVER_SPOOL/1.jsonl"; echo $$; '
+    spool = tmp_path / "home" / "spool"
+    first, second = make(f"{spooling} kill -9 $$"), make(f"{spooling} exec sleep 600")
+    first.launch(Launch("s", 1, "t"))
+    wait_for(lambda: log(tmp_path).read_text(), "the driver's start", timeout=30)
+    assert (spool / "s-1" / "1.jsonl").exists()
+    exits(first)
+    second.launch(Launch("s", 2, "t"))
+    wait_for(lambda: log(tmp_path, 2).read_text(), "the driver's start", timeout=30)
+    assert [folder.name for folder in spool.iterdir()] == ["s-2"]
+    make("exit 0").kill("s", 2)
+    assert list(spool.iterdir()) == []
+    exits(second)
+
+
 @pytest.mark.parametrize("change", [{"created": 1.0}, {"host": "another"}, {"pid": 2**22 + 1}])
 def test_a_process_that_is_not_the_driver_is_left_alone(
     make: Make, tmp_path: Path, change: dict[str, object]
