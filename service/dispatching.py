@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
 from service.dispatch.core import Limits
@@ -12,6 +12,7 @@ from service.dispatch.launcher import Launcher
 from service.dispatch.local import LocalLauncher
 from service.dispatch.loop import Dispatcher
 from service.dispatch.ray_jobs import RayJobLauncher, RayJobsApi
+from service.dispatch.reach import ApiServers
 from service.ray_auth import ray_environment, ray_token
 from service.ray_head import RayHead, RayResources
 from service.ray_keeper import kept_alive
@@ -79,6 +80,7 @@ class Dispatching:
                 self._head.start()
                 stack.enter_context(kept_alive(self._head))
             launcher = self._launcher()
+            api = stack.enter_context(closing(ApiServers(self._url.split(","))))
             limits = Limits(
                 max_running=self._settings.max_running_sweeps, leases_hold_until=now() + lease
             )
@@ -89,6 +91,7 @@ class Dispatching:
                 lease=lease,
                 clock=now,
                 first_lease=max(lease, timedelta(seconds=self._settings.start_s)),
+                api_answers=api.answer,
             )
             self._dispatcher.run(self._stop)
             launcher.stop()

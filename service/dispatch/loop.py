@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from service.auth import new_driver_token
-from service.dispatch.core import EndSweep, Limits, SetPlaces, StartDriver, decide
+from service.dispatch.core import Action, EndSweep, Limits, SetPlaces, StartDriver, decide
 from service.dispatch.launcher import Exit, Launch, Launcher, LauncherAway
 from service.dispatch.pulse import Pulse
 from service.store.interface import Store, SweepOnDuty
@@ -29,6 +29,7 @@ class Dispatcher:
         lease: timedelta,
         clock: Callable[[], datetime],
         first_lease: timedelta | None = None,
+        api_answers: Callable[[], bool] = lambda: True,
     ) -> None:
         """Put together a dispatcher.
 
@@ -40,6 +41,7 @@ class Dispatcher:
             clock: The time, in UTC.
             first_lease: How long a new driver may be silent before its first word, the
                 time for its start included; `lease` when not given.
+            api_answers: Whether drivers can be heard and told now.
         """
         self._store = store
         self._launcher = launcher
@@ -47,6 +49,7 @@ class Dispatcher:
         self._lease = lease
         self._first_lease = first_lease or lease
         self._clock = clock
+        self._api_answers = api_answers
         self._pause = _Pause(limits)
         self.pulse = Pulse(clock)
         """How the loop is doing, for health checks."""
@@ -58,7 +61,7 @@ class Dispatcher:
         now = self._clock()
         sweeps = self._store.on_duty()
         by_id = {sweep.id: sweep for sweep in sweeps}
-        for action in decide(sweeps, now=now, limits=self._limits):
+        for action in self._due(decide(sweeps, now=now, limits=self._limits)):
             self.pulse.moved()
             match action:
                 case SetPlaces():
@@ -80,8 +83,20 @@ class Dispatcher:
             else:
                 self.pulse.store_back()
 
+    def _due(self, actions: list[Action]) -> list[Action]:
+        """The actions that may be taken: while no API server answers, no driver is judged.
+
+        None can be heard then, so a lease that ran out shows nothing, and a successor
+        could not even read its sweep.
+        """
+        judges = any(not isinstance(action, SetPlaces) for action in actions)
+        if not judges or self._api_answers():
+            return actions
+        self._hold_leases()
+        return [action for action in actions if isinstance(action, SetPlaces)]
+
     def _hold_leases(self) -> None:
-        """Give drivers that the store cannot hear a lease's time to be heard once it is back."""
+        """Give drivers that cannot be heard now a lease's time to be heard later."""
         self._limits = replace(self._limits, leases_hold_until=self._clock() + self._lease)
 
     def _take(self, gone: Exit) -> None:

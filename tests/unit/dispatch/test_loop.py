@@ -249,3 +249,31 @@ def test_after_the_store_was_away_drivers_get_a_lease_to_be_heard(
     assert launcher.killed == [("a", 1)]
     clock.pass_by(91)
     assert "the loop has stood still" in (dispatcher.pulse.trouble() or "")
+
+
+def test_while_no_api_server_answers_no_driver_is_judged_and_none_is_started(store: Store) -> None:
+    launcher, clock, answers = FakeLauncher(), Clock(), [True]
+    dispatcher = Dispatcher(
+        store,
+        launcher,
+        limits=Limits(max_running=2),
+        lease=LEASE,
+        clock=clock,
+        api_answers=lambda: answers[0],
+    )
+    create(store, "a")
+    dispatcher.step()
+    answers[0] = False
+    create(store, "b")
+    for _ in range(6):
+        clock.pass_by(LEASE.total_seconds())
+        dispatcher.step()
+    assert [(launch.sweep_id, launch.epoch) for launch in launcher.launched] == [("a", 1)]
+    answers[0] = True
+    clock.pass_by(LEASE.total_seconds() / 2)
+    dispatcher.step()
+    assert [(launch.sweep_id, launch.epoch) for launch in launcher.launched[1:]] == [("b", 1)]
+    assert launcher.killed == []
+    clock.pass_by(LEASE.total_seconds())
+    dispatcher.step()
+    assert ("a", 2) in [(launch.sweep_id, launch.epoch) for launch in launcher.launched]
