@@ -125,11 +125,11 @@ class Deployment:
 
     def spooled(self) -> int:
         """The bytes that lie in spool files."""
-        return sum(_size(file) for file in self.spool.glob("*.jsonl"))
+        return sum(_size(file) for file in self.spool.glob("*/*.jsonl"))
 
     def drivers(self) -> list[psutil.Process]:
         """The drivers' processes."""
-        found = processes_with("SWEEP_DRIVER_SPOOL", str(self.spool))
+        found = processes_with("SWEEP_HOME", str(self.home))
         return [process for process, command in found if "-m workers.driver" in command]
 
     def trial_actors(self) -> list[psutil.Process]:
@@ -149,6 +149,14 @@ class Deployment:
     def _of_ray(self) -> list[tuple[psutil.Process, str]]:
         head = processes_with("SWEEP_RAY_HEAD", str((self.home / "ray.json").resolve()))
         return [*head, *processes_with(_NODE_MARK, str(self._folder))]
+
+
+def runs(process: psutil.Process) -> bool:
+    """Whether it lives; one that ended and that nobody has waited for yet does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def freeze(process: psutil.Process) -> None:

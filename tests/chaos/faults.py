@@ -6,7 +6,7 @@ from typing import ClassVar
 import httpx
 import psutil
 
-from tests.chaos.deployment import LEASE_S, Deployment, freeze, thaw
+from tests.chaos.deployment import LEASE_S, Deployment, freeze, runs, thaw
 from tests.integration.service_process import wait_for
 
 
@@ -18,15 +18,19 @@ class Fault:
     def __init__(self, at: Deployment, sweep_id: str) -> None:
         self._at = at
         self._sweep_id = sweep_id
-        self._struck_at = 0.0
+        self.struck_at = 0.0
 
     def strike(self) -> None:
         """Do it, as soon as there is something to do it to."""
-        self._struck_at = time.monotonic()
         self._strike()
+        self.struck_at = time.monotonic()
 
     def _strike(self) -> None:
         raise NotImplementedError
+
+    def felt(self) -> bool:
+        """Whether what it stops has stopped: what is heard from then on is of what goes on."""
+        return True
 
     def passed(self) -> bool:
         """Whether it has lasted long enough to be undone."""
@@ -35,10 +39,13 @@ class Fault:
     def undo(self) -> None:
         """What a supervisor, or time, does in the end; nothing for most."""
 
+    def check(self) -> None:
+        """What else must hold when the sweep trains again."""
+
     @property
     def lasts_s(self) -> float:
         """The seconds since it was struck."""
-        return time.monotonic() - self._struck_at
+        return time.monotonic() - self.struck_at
 
     def _driver(self) -> psutil.Process:
         """The sweep's driver, once there is one."""
@@ -60,8 +67,12 @@ class NodeKilled(Fault):
 
     def _strike(self) -> None:
         wait_for(self._at.node_raylets, "the second node")
-        self._raylet = self._at.node_raylets()[0]
-        self._raylet.kill()
+        (raylet,) = self._at.node_raylets()
+        self._workers = raylet.children(recursive=True)
+        raylet.kill()
+
+    def felt(self) -> bool:
+        return not any(map(runs, self._workers))
 
     def undo(self) -> None:
         wait_for(self._at.node_raylets, "the second node, started again by its supervisor")
@@ -72,7 +83,11 @@ class RayHeadKilled(Fault):
 
     def _strike(self) -> None:
         wait_for(self._at.head_gcs, "the Ray head")
+        self._driver_before = self._driver()
         self._at.head_gcs()[0].kill()
+
+    def felt(self) -> bool:
+        return not runs(self._driver_before)
 
 
 class DriverKilled(Fault):
@@ -102,7 +117,7 @@ class DriverFrozen(Fault):
             json=_late_report(),
         )
         assert (late.status_code, late.json()["code"]) == (409, "fenced")
-        wait_for(lambda: not self._frozen.is_running(), "the end of the frozen driver")
+        wait_for(lambda: not runs(self._frozen), "the end of the frozen driver")
 
 
 class ApiKilled(Fault):
@@ -142,6 +157,7 @@ class ServiceAway(Fault):
     name = "the service is away for two leases; the driver spools"
 
     def _strike(self) -> None:
+        self._epoch = self._at.client.sweep(self._sweep_id).epoch
         self._at.api.kill()
 
     def passed(self) -> bool:
@@ -150,6 +166,9 @@ class ServiceAway(Fault):
     def undo(self) -> None:
         assert self._at.spooled() > 0
         self._at.api.start()
+
+    def check(self) -> None:
+        assert self._at.client.sweep(self._sweep_id).epoch == self._epoch  # it lived on
 
 
 def _late_report() -> dict[str, object]:

@@ -32,13 +32,14 @@ def test_a_sweep_outlives_it(
     fault = kind(deployment, sweep.id)
     recovery = Recovery(engine, sweep.id)
     fault.strike()
-    began = time.monotonic()
+    wait_for(fault.felt, "what the fault stops to stop")
     recovery.begin(datetime.now(UTC))
     wait_for(fault.passed, "the fault's length")
     fault.undo()
     wait_for(recovery.all, "reports of all trials that had trained")
-    took = time.monotonic() - began
+    took = time.monotonic() - fault.struck_at
     deployment.wait_until_well()
+    fault.check()
     ends = check_whole(deployment, sweep)
     note(Outcome(fault.name, took, lost_rows(engine, sweep.id)))
     assert ends == calm
