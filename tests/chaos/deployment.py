@@ -26,7 +26,7 @@ from tests.integration.service_process import wait_for
 LEASE_S = 7
 CPUS = 2
 """That each of the two nodes offers."""
-MEMORY_MESSAGES = 40
+MEMORY_MESSAGES = 10
 """Few, so that drivers soon spool."""
 _NODE_MARK = "CHAOS_NODE"
 _RESTARTING = 'while :; do "$@"; sleep 1; done'
@@ -127,9 +127,9 @@ class Deployment:
         """The bytes that lie in spool files."""
         return sum(_size(file) for file in self.spool.glob("*/*.jsonl"))
 
-    def drivers(self) -> list[psutil.Process]:
-        """The drivers' processes."""
-        found = processes_with("SWEEP_HOME", str(self.home))
+    def drivers(self, sweep_id: str = "") -> list[psutil.Process]:
+        """The drivers' processes: a sweep's, or all."""
+        found = processes_with("SWEEP_DRIVER_SPOOL", f"{self.spool}/{sweep_id}")
         return [process for process, command in found if "-m workers.driver" in command]
 
     def trial_actors(self) -> list[psutil.Process]:

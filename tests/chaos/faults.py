@@ -1,12 +1,17 @@
 """What is done to the deployment, when it may be undone, and how."""
 
+import subprocess
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import ClassVar
 
 import httpx
 import psutil
 
 from tests.chaos.deployment import LEASE_S, Deployment, freeze, runs, thaw
+from tests.chaos.runs import PACE_S, STEPS, Recovery
 from tests.integration.service_process import wait_for
 
 
@@ -42,6 +47,9 @@ class Fault:
     def check(self) -> None:
         """What else must hold when the sweep trains again."""
 
+    def clean(self) -> None:
+        """Remove what would be in the way of other tests, whatever has happened."""
+
     @property
     def lasts_s(self) -> float:
         """The seconds since it was struck."""
@@ -49,9 +57,8 @@ class Fault:
 
     def _driver(self) -> psutil.Process:
         """The sweep's driver, once there is one."""
-        wait_for(lambda: len(self._at.drivers()) == 1, "the sweep's driver")
-        (driver,) = self._at.drivers()
-        return driver
+        wait_for(lambda: self._at.drivers(self._sweep_id), "the sweep's driver")
+        return self._at.drivers(self._sweep_id)[-1]
 
 
 class TrialKilled(Fault):
@@ -67,7 +74,7 @@ class NodeKilled(Fault):
 
     def _strike(self) -> None:
         wait_for(self._at.node_raylets, "the second node")
-        (raylet,) = self._at.node_raylets()
+        raylet = self._at.node_raylets()[0]
         self._workers = raylet.children(recursive=True)
         raylet.kill()
 
@@ -88,6 +95,9 @@ class RayHeadKilled(Fault):
 
     def felt(self) -> bool:
         return not runs(self._driver_before)
+
+    def undo(self) -> None:
+        wait_for(self._at.head_gcs, "the Ray head, started again by the service")
 
 
 class DriverKilled(Fault):
@@ -169,6 +179,85 @@ class ServiceAway(Fault):
 
     def check(self) -> None:
         assert self._at.client.sweep(self._sweep_id).epoch == self._epoch  # it lived on
+
+
+class SpoolDiskFull(Fault):
+    """The service is away, and the disk holds one page of what the driver spools."""
+
+    name = "the service is away and the spool's disk is full"
+
+    def _strike(self) -> None:
+        self._held_at: datetime | None = None
+        self._at.spool.mkdir(exist_ok=True)
+        mount(self._at.spool)
+        self._at.api.kill()
+
+    def passed(self) -> bool:
+        """A while after the driver has said it: trials that trained then are over."""
+        if self._held_at is None:
+            if "cannot write the spool file, so training is held" in self._driver_log():
+                self._held_at = datetime.now(UTC)
+            return False
+        return datetime.now(UTC) - self._held_at > timedelta(seconds=2 * STEPS * PACE_S)
+
+    def undo(self) -> None:
+        self._undone_at = datetime.now(UTC)
+        self._at.api.start()
+
+    def check(self) -> None:
+        held_at = self._held_at
+        assert held_at is not None
+        assert "No space left on device" in self._driver_log()
+        for trial in self._at.client.trials(self._sweep_id):
+            began = trial.started_at
+            assert began is None or not held_at < began < self._undone_at, trial.id
+
+    def clean(self) -> None:
+        unmount(self._at.spool)
+
+    def _driver_log(self) -> str:
+        return "".join(
+            log.read_text() for log in self._at.home.glob(f"drivers/{self._sweep_id}-*.log")
+        )
+
+
+def seconds_to_recover(fault: Fault, heard: Recovery, done: Callable[[], bool]) -> float:
+    """Strike, undo, and wait until the sweep trains again; from the strike until then."""
+    fault.strike()
+    wait_for(fault.felt, "what the fault stops to stop")
+    heard.begin(datetime.now(UTC))
+    wait_for(fault.passed, "the fault's length")
+    fault.undo()
+    wait_for(done, "reports of after the fault")
+    return time.monotonic() - fault.struck_at
+
+
+def mount(folder: Path) -> None:
+    """Put a disk of one page over a folder.
+
+    Raises:
+        subprocess.CalledProcessError: where that is not allowed.
+    """
+    command = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(folder)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+def unmount(folder: Path) -> None:
+    """Take it off again, if it is there."""
+    if folder.is_mount():
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def no_small_disk(folder: Path) -> str | None:
+    """Why no disk can be put over a folder here, or None."""
+    try:
+        mount(folder)
+    except OSError as error:
+        return f"no disk can be made here: {error}"
+    except subprocess.CalledProcessError as error:
+        return f"only root may mount a disk, and not everywhere: {error.stderr.strip()}"
+    unmount(folder)
+    return None
 
 
 def _late_report() -> dict[str, object]:

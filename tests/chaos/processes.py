@@ -94,11 +94,11 @@ class Postgres:
         return True
 
 
-def processes_with(variable: str, value: str) -> Iterator[tuple[psutil.Process, str]]:
-    """The live processes that have a variable in their environment, with their command lines."""
+def processes_with(variable: str, start: str) -> Iterator[tuple[psutil.Process, str]]:
+    """The live processes with a variable whose value starts so, and their command lines."""
     for process in psutil.process_iter():
         try:
-            marked = process.environ().get(variable) == value
+            marked = process.environ().get(variable, "").startswith(start)
             if marked and process.status() != psutil.STATUS_ZOMBIE:
                 yield process, " ".join(process.cmdline())
         except (psutil.Error, OSError):

@@ -75,18 +75,17 @@ class Recovery:
         self._since = since
 
     def some(self) -> bool:
-        """Whether one of them has, or any trial of the sweep."""
-        return bool(self._heard())
+        """Whether any trial of the sweep has."""
+        return bool(self._pks(self._heard))
 
     def all(self) -> bool:
-        """Whether all of them have."""
-        return self._training <= self._heard()
+        """Whether all of them have, or had ended."""
+        return self._training <= self._pks(self._heard | trials.c.state.in_(_FINAL))
 
-    def _heard(self) -> set[int]:
+    @property
+    def _heard(self) -> Any:
         newer = select(reports.c.trial_pk).where(reports.c.time > self._since).distinct()
-        return self._pks(
-            (trials.c.ended_at > self._since) | trials.c.state.in_(_FINAL) | trials.c.pk.in_(newer)
-        )
+        return (trials.c.ended_at > self._since) | trials.c.pk.in_(newer)
 
     def _pks(self, condition: Any) -> set[int]:
         query = select(trials.c.pk).join(sweeps).where(sweeps.c.id == self._sweep_id, condition)
@@ -122,10 +121,15 @@ def check_whole(at: Deployment, sweep: SweepRecord) -> Ends:
         stored = [(report.step, report.values["score"]) for report in client.reports(trial.id)]
         expected = values(trial.parameters["x"], STEPS)
         assert stored == list(enumerate(expected, start=1)), trial.id
+    check_nothing_left(at)
+    return {trial.index: _end_of(trial) for trial in found}
+
+
+def check_nothing_left(at: Deployment) -> None:
+    """No driver, no process of a trial's, nothing spooled."""
     wait_for(lambda: not at.drivers(), "the driver's end")
     wait_for(lambda: not at.trial_actors(), "the end of the trials' processes")
     wait_for(lambda: not list(at.spool.glob("*")), "the end of what drivers spooled")
-    return {trial.index: _end_of(trial) for trial in found}
 
 
 def _end_of(trial: TrialRecord) -> tuple[object, ...]:
