@@ -136,6 +136,10 @@ class Deployment:
         """The processes of trials, on both nodes."""
         return [p for p, command in self._of_ray() if "TrialActor" in command]
 
+    def training_actors(self) -> list[psutil.Process]:
+        """Those that train now: Ray puts the method that runs into a process's title."""
+        return [p for p, command in self._of_ray() if "TrialActor.train" in command]
+
     def node_raylets(self) -> list[psutil.Process]:
         """The raylet of the second node, if it lives."""
         found = processes_with(_NODE_MARK, str(self._folder))

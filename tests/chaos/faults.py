@@ -57,24 +57,21 @@ class Fault:
 
     def _driver(self) -> psutil.Process:
         """The sweep's driver, once there is one."""
-        wait_for(lambda: self._at.drivers(self._sweep_id), "the sweep's driver")
-        return self._at.drivers(self._sweep_id)[-1]
+        return one_of(lambda: self._at.drivers(self._sweep_id), "the sweep's driver")
 
 
 class TrialKilled(Fault):
     name = "a trial's process is killed"
 
     def _strike(self) -> None:
-        wait_for(self._at.trial_actors, "a trial's process")
-        self._at.trial_actors()[0].kill()
+        one_of(self._at.training_actors, "a trial's process").kill()
 
 
 class NodeKilled(Fault):
     name = "a worker node is killed, and joins again"
 
     def _strike(self) -> None:
-        wait_for(self._at.node_raylets, "the second node")
-        raylet = self._at.node_raylets()[0]
+        raylet = one_of(self._at.node_raylets, "the second node")
         self._workers = raylet.children(recursive=True)
         raylet.kill()
 
@@ -89,9 +86,8 @@ class RayHeadKilled(Fault):
     name = "the Ray head is killed"
 
     def _strike(self) -> None:
-        wait_for(self._at.head_gcs, "the Ray head")
         self._driver_before = self._driver()
-        self._at.head_gcs()[0].kill()
+        one_of(self._at.head_gcs, "the Ray head").kill()
 
     def felt(self) -> bool:
         return not runs(self._driver_before)
@@ -219,6 +215,18 @@ class SpoolDiskFull(Fault):
         return "".join(
             log.read_text() for log in self._at.home.glob(f"drivers/{self._sweep_id}-*.log")
         )
+
+
+def one_of(find: Callable[[], list[psutil.Process]], what: str) -> psutil.Process:
+    """The first of the processes that are found, once there is one."""
+    found: list[psutil.Process] = []
+
+    def seek() -> bool:
+        found.extend(find())
+        return bool(found)
+
+    wait_for(seek, what)
+    return found[0]
 
 
 def seconds_to_recover(fault: Fault, heard: Recovery, done: Callable[[], bool]) -> float:
