@@ -1,6 +1,7 @@
 """One deployment for all faults, and the table of what they cost."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import astuple
 
 import pytest
 from sqlalchemy import Engine, create_engine
@@ -9,19 +10,15 @@ from sqlalchemy.pool import NullPool
 from tests.chaos.deployment import Deployment
 from tests.chaos.runs import Ends, Outcome, check_whole, submit
 
-_OUTCOMES = pytest.StashKey[list[Outcome]]()
+_FAULT = "fault"
 
 Note = Callable[[Outcome], None]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_OUTCOMES] = []
-
-
 @pytest.fixture
-def note(request: pytest.FixtureRequest) -> Note:
-    """Adds a line to the table."""
-    return request.config.stash[_OUTCOMES].append
+def note(record_property: Callable[[str, object], None]) -> Note:
+    """Adds a line to the table; as a property, it reaches the process that prints it."""
+    return lambda outcome: record_property(_FAULT, list(astuple(outcome)))
 
 
 @pytest.fixture(scope="session")
@@ -49,10 +46,15 @@ def calm(deployment: Deployment) -> Ends:
     return check_whole(deployment, submit(deployment.client, "no faults"))
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    outcomes = config.stash[_OUTCOMES]
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    outcomes = [
+        Outcome(*value)
+        for result in ("passed", "failed")
+        for report in terminalreporter.getreports(result)
+        if report.when == "call"
+        for name, value in report.user_properties
+        if name == _FAULT
+    ]
     if not outcomes:
         return
     width = max(len(outcome.fault) for outcome in outcomes)
