@@ -4,7 +4,7 @@ import json
 import signal
 import socket
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -97,16 +97,20 @@ class Deployment:
 
     def stop(self) -> None:
         """Stop all of it; nothing is left whatever has happened."""
-        self.client.close()
-        self._http.close()
-        if self._node is not None:
-            self._node.kill()
-        _end([process for process, _ in processes_with(_NODE_MARK, str(self._folder))])
-        self.dispatcher.stop()
-        self.api.stop()
-        self.postgres.stop()
+        with ExitStack() as stack:
+            stack.callback(self.postgres.stop)
+            stack.callback(self._end_what_is_left)
+            stack.callback(self.api.stop)
+            stack.callback(self.dispatcher.stop)
+            if self._node is not None:
+                stack.callback(self._node.stop)
+            self.client.close()
+            self._http.close()
+
+    def _end_what_is_left(self) -> None:
+        node = processes_with(_NODE_MARK, str(self._folder))
         head = processes_with("SWEEP_RAY_HEAD", str((self.home / "ray.json").resolve()))
-        _end([*self.drivers(), *(process for process, _ in head)])
+        _end([*self.drivers(), *(process for process, _ in (*node, *head))])
 
     def wait_until_well(self) -> None:
         """Until the API and the dispatcher say so."""

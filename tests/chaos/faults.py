@@ -64,7 +64,16 @@ class TrialKilled(Fault):
     name = "a trial's process is killed"
 
     def _strike(self) -> None:
+        self._attempts_before = self._attempts()
         one_of(self._at.training_actors, "a trial's process").kill()
+
+    def check(self) -> None:
+        wait_for(lambda: self._attempts() > self._attempts_before, "another attempt at a trial")
+
+    def _attempts(self) -> int:
+        """At trials that were tried before, beyond their first."""
+        trials = self._at.client.trials(self._sweep_id)
+        return sum(trial.attempts - 1 for trial in trials if trial.attempts)
 
 
 class NodeKilled(Fault):

@@ -13,7 +13,7 @@ from sweep.client import Client
 from sweep.records import SweepRecord, TrialRecord
 from sweep.states import FINAL_SWEEP_STATES, FINAL_TRIAL_STATES, SweepState, TrialState
 from tests.chaos.deployment import Deployment
-from tests.chaos.trainings import values
+from tests.chaos.trainings import SAVE_EVERY, values
 from tests.integration.service_process import wait_for
 
 TRIALS = 12
@@ -53,9 +53,11 @@ def submit(client: Client, name: str) -> SweepRecord:
 
 
 def in_the_middle(client: Client, sweep_id: str) -> bool:
-    """Whether some trials of a sweep have ended and some are running."""
-    counts = client.sweep(sweep_id).trials
-    return counts[TrialState.COMPLETED] >= 2 and counts[TrialState.RUNNING] > 0
+    """Whether some trials have ended and several train, each past its first saved state."""
+    if client.sweep(sweep_id).trials[TrialState.COMPLETED] < 2:
+        return False
+    training = [trial.step or 0 for trial in client.trials(sweep_id, filter="state == 'running'")]
+    return len(training) >= 2 and min(training) >= SAVE_EVERY
 
 
 class Recovery:

@@ -12,7 +12,7 @@ from sweep.records import SweepRecord
 from sweep.states import TrialState
 from tests.chaos.conftest import Note
 from tests.chaos.deployment import Deployment
-from tests.chaos.faults import REPEATABLE, seconds_to_recover
+from tests.chaos.faults import REPEATABLE, Fault, seconds_to_recover
 from tests.chaos.runs import TRIALS, Ends, Outcome, Recovery, check_whole, lost_rows, submit
 from tests.integration.service_process import wait_for
 
@@ -31,13 +31,11 @@ def test_sweeps_outlive_faults_at_random(
     chaos = random.Random(SEED)
     sweeps: list[SweepRecord] = []
     took = []
-    for number in range(FAULTS):
-        sweep = with_much_to_do(deployment, sweeps, number)
-        kind = chaos.choice(REPEATABLE)
+    for number, kind in enumerate(drawn(chaos)):
+        sweep = in_training(deployment, engine, sweeps, number)
         pause = chaos.uniform(0, LONGEST_PAUSE_S)
         print(f"{number}: {kind.__name__} {pause:.1f} s after a report of {sweep.id}", flush=True)
-        wait_for_a_report(engine, sweep)
-        time.sleep(pause)
+        time.sleep(pause)  # a moment at random, which nothing else stands for
         recovery = Recovery(engine, sweep.id)
         took.append(seconds_to_recover(kind(deployment, sweep.id), recovery, recovery.some))
         deployment.wait_until_well()
@@ -48,17 +46,30 @@ def test_sweeps_outlive_faults_at_random(
     assert ends == [calm] * len(sweeps)
 
 
-def with_much_to_do(deployment: Deployment, sweeps: list[SweepRecord], number: int) -> SweepRecord:
-    """The sweep that was submitted last, or a further one when that is half over."""
-    if sweeps:
-        counts = deployment.client.sweep(sweeps[-1].id).trials
-        if counts[TrialState.COMPLETED] <= TRIALS // 3:
-            return sweeps[-1]
-    sweeps.append(submit(deployment.client, f"random {number}"))
+def drawn(chaos: random.Random) -> list[type[Fault]]:
+    """Each kind at least twice, in any order."""
+    kinds = [*REPEATABLE, *REPEATABLE]
+    kinds += chaos.choices(REPEATABLE, k=FAULTS - len(kinds))
+    chaos.shuffle(kinds)
+    return kinds
+
+
+def in_training(
+    at: Deployment, engine: Engine, sweeps: list[SweepRecord], number: int
+) -> SweepRecord:
+    """A sweep that has just reported and has much left to do: the last one, or a further one."""
+    while not sweeps or not trains(at, engine, sweeps[-1]):
+        sweeps.append(submit(at.client, f"random {number}"))
     return sweeps[-1]
 
 
-def wait_for_a_report(engine: Engine, sweep: SweepRecord) -> None:
+def trains(at: Deployment, engine: Engine, sweep: SweepRecord) -> bool:
+    """Wait for the sweep's next report, or its end; whether it then has much left to do."""
     recovery = Recovery(engine, sweep.id)
     recovery.begin(datetime.now(UTC))
-    wait_for(recovery.some, "a report")
+    wait_for(lambda: recovery.some() or completed(at, sweep) == TRIALS, "a report")
+    return completed(at, sweep) <= TRIALS // 3  # what was told before that report is stored too
+
+
+def completed(at: Deployment, sweep: SweepRecord) -> int:
+    return at.client.sweep(sweep.id).trials[TrialState.COMPLETED]
