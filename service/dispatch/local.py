@@ -72,6 +72,7 @@ class LocalLauncher:
             if code is not None:
                 exits.append(self._exit(*key, code))
                 self._forget(*key)
+        self._clear_orphans()
         return exits
 
     def kill(self, sweep_id: str, epoch: int) -> None:
@@ -151,10 +152,27 @@ class LocalLauncher:
         del self._children[sweep_id, epoch]
         self._clear(sweep_id, epoch)
 
+    def _clear_orphans(self) -> None:
+        """Remove what is left of drivers that a dispatcher before this one started."""
+        for file in (self._folder / "drivers").glob("*-*.json"):
+            sweep_id, _, epoch = file.stem.rpartition("-")
+            if (sweep_id, int(epoch)) in self._children:
+                continue
+            record = self._read(sweep_id, int(epoch))
+            if record and record.host == socket.gethostname() and not _runs(record):
+                self._clear(sweep_id, int(epoch))
+
     def _clear(self, sweep_id: str, epoch: int) -> None:
         """Remove what a driver that is over leaves: its successor trains again what it spooled."""
         self._record_of(sweep_id, epoch).unlink(missing_ok=True)
         shutil.rmtree(self._spool_of(sweep_id, epoch), ignore_errors=True)
+
+
+def _runs(record: _Record) -> bool:
+    try:
+        return psutil.Process(record.pid).create_time() == record.created
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _tail(log: Path) -> str:

@@ -125,9 +125,28 @@ def test_what_a_driver_had_spooled_goes_with_it(make: Make, tmp_path: Path) -> N
     second.launch(Launch("s", 2, "t"))
     wait_for(lambda: log(tmp_path, 2).read_text(), "the driver's start", timeout=30)
     assert [folder.name for folder in spool.iterdir()] == ["s-2"]
-    make("exit 0").kill("s", 2)
+    later = make("exit 0")
+    assert later.ended() == []
+    assert [folder.name for folder in spool.iterdir()] == ["s-2"]
+    later.kill("s", 2)
     assert list(spool.iterdir()) == []
     exits(second)
+
+
+def test_what_a_driver_leaves_whose_dispatcher_is_gone_is_removed_by_the_next(
+    make: Make, tmp_path: Path
+) -> None:
+    first, later = make('mkdir -p "$SWEEP_DRIVER_SPOOL"; echo $$; exec sleep 600'), make("exit 0")
+    first.launch(Launch("s", 1, "t"))
+    wait_for(lambda: log(tmp_path).read_text(), "the driver's start", timeout=30)
+    driver = psutil.Process(int(log(tmp_path).read_text()))
+    later.ended()
+    assert log(tmp_path).with_suffix(".json").exists()
+    driver.kill()
+    driver.wait()
+    assert later.ended() == []
+    assert not log(tmp_path).with_suffix(".json").exists()
+    assert list((tmp_path / "home" / "spool").iterdir()) == []
 
 
 @pytest.mark.parametrize("change", [{"created": 1.0}, {"host": "another"}, {"pid": 2**22 + 1}])
