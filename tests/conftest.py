@@ -12,10 +12,14 @@ from tests.fixtures import RayCluster, start_postgres
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what needs Ray in one process: there it shares a cluster, beside all other tests."""
+    """Keep the tests of a folder that need Ray in one process, where they share a cluster."""
     for item in items:
         if item.get_closest_marker("ray"):
-            item.add_marker(pytest.mark.xdist_group("ray"))
+            item.add_marker(pytest.mark.xdist_group("faults" if _strikes(item) else "ray"))
+
+
+def _strikes(item: pytest.Item) -> bool:
+    return item.path.parent.name in ("chaos", "cluster")
 
 
 @pytest.fixture(scope="session")

@@ -75,21 +75,6 @@ def late_report() -> dict[str, Any]:
     return {"messages": [message], "known": {"trials": 12}}
 
 
-def test_a_killed_server_is_started_again_and_its_drivers_catch_up(
-    service: ServiceProcess,
-) -> None:
-    client = service.start()
-    sweep = submit(client)
-    wait_for(lambda: in_the_middle(client, sweep), "some ended and some running trials")
-    (driver,) = service.drivers(sweep.id)
-    service.kill()
-    assert driver.is_running()
-    client = service.start()
-    check_whole(client, sweep)
-    assert client.sweep(sweep.id).epoch == 1
-    assert set(attempts(client, sweep).values()) == {1}
-
-
 def test_server_and_driver_killed_together(service: ServiceProcess) -> None:
     client = service.start()
     sweep = submit(client)

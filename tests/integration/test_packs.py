@@ -102,17 +102,6 @@ def saved(service: ServiceProcess, sweep: SweepRecord) -> bool:
     return sum(any(folder.glob("*.state")) for folder in folders) == 8
 
 
-def test_a_killed_driver_s_packs_go_on_from_their_states(service: ServiceProcess) -> None:
-    client = service.start()
-    sweep = client.submit(long_one())
-    wait_for(lambda: saved(service, sweep), "saved states")
-    (driver,) = service.drivers(sweep.id)
-    driver.kill()
-    trials = check_whole(client, sweep)
-    assert client.sweep(sweep.id).epoch == 2
-    assert {trial.attempts for trial in trials} == {2}
-
-
 def test_a_killed_pack_goes_on_in_halves_from_its_states(service: ServiceProcess) -> None:
     client = service.start()
     sweep = client.submit({**long_one(), "pack": 8})
