@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help run test check bench studies-quick install
+.PHONY: help run test test-long check bench studies-quick install
 
 help: ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,8 +14,11 @@ help: ## Show this.
 run: $(STAMP) ## Start the service, run the quickstart sweep, show its results, go on serving.
 	@exec $(BIN)/sweep up --run studies/arithmetic-quickstart.yaml
 
-test: $(STAMP) ## Run every test.
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup
+test: $(STAMP) ## Run every test but the long ones.
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --no-loadscope-reorder -m 'not long'
+
+test-long: $(STAMP) ## Strike twenty faults at random; about ten minutes.
+	$(BIN)/python -m pytest -m long
 
 check: $(STAMP) ## Lint, formatting, types, imports between packages.
 	$(BIN)/ruff format --check .

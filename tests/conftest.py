@@ -2,24 +2,28 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from service.store.interface import Store
 from service.store.open import migrate, open_store
 from tests.fixtures import RayCluster, start_postgres
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a folder that need Ray in one process, where they share a cluster."""
-    for item in items:
-        if item.get_closest_marker("ray"):
-            item.add_marker(pytest.mark.xdist_group("faults" if _strikes(item) else "ray"))
+class FolderScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Keeps the tests that share a Ray cluster in one process, and every other file whole."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = nodeid.split("/")[1]
+        return folder if folder in ("chaos", "integration") else nodeid.partition("::")[0]
 
 
-def _strikes(item: pytest.Item) -> bool:
-    return item.path.parent.name in ("chaos", "cluster")
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FolderScheduling:
+    """Called where tests run in several processes."""
+    return FolderScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from tests.chaos.faults import REPEATABLE, Fault, seconds_to_recover
 from tests.chaos.runs import TRIALS, Ends, Outcome, Recovery, check_whole, lost_rows, submit
 from tests.integration.service_process import wait_for
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.long]
 
 FAULTS = 20
 SEED = int(os.environ.get("CHAOS_SEED") or 20)
