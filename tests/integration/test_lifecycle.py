@@ -86,26 +86,26 @@ def test_a_sweep_of_higher_priority_takes_the_places_of_a_lower_one(
 ) -> None:
     """On eight CPUs: trials of the lower sweep make room at their saved states."""
     client = service.start()
-    low = submit(client, trials=10, steps=80)
+    low = submit(client, trials=8, steps=250)
     wait_for(lambda: running(client, low) == 8, "a full cluster")
     high = submit(client, trials=6, steps=20, priority=1)
     wait_for(lambda: client.sweep(low.id).places == 2, "two places for the lower sweep")
     wait_for(lambda: made_room(client, low) >= 1, "a trial that made room")
     check_whole(client, high, 20)
-    check_whole(client, low, 80)
+    check_whole(client, low, 250)
     assert client.sweep(low.id).epoch == 1
 
 
 def test_equal_sweeps_share_the_cluster_by_weight(service: ServiceProcess) -> None:
     client = service.start()
-    first = submit(client, trials=10, steps=100)
+    first = submit(client, trials=8, steps=250)
     wait_for(lambda: running(client, first) == 8, "a full cluster")
     second = submit(client, trials=10, steps=20, weight=3)
     wait_for(lambda: client.sweep(first.id).places == 2, "a quarter of the cluster")
     assert client.sweep(second.id).places == 6
     wait_for(lambda: made_room(client, first) >= 1, "a trial that made room")
     check_whole(client, second, 20)
-    check_whole(client, first, 100)
+    check_whole(client, first, 250)
 
 
 def test_a_budget_ends_a_sweep_cleanly(service: ServiceProcess) -> None:
