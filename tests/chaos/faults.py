@@ -218,7 +218,10 @@ class SpoolDiskFull(Fault):
             assert began is None or not held_at < began < self._undone_at, trial.id
 
     def clean(self) -> None:
+        """Take the disk off, and remove what it hid from whoever removed the driver's folder."""
         unmount(self._at.spool)
+        for hidden in self._at.spool.iterdir():
+            shutil.rmtree(hidden)
 
     def _driver_log(self) -> str:
         return "".join(

@@ -15,9 +15,11 @@ from ray.tune.experiment import Trial
 
 from sweep.rows import planned_row, to_task
 from sweep.space import Space
-from sweep.spec import parse_spec
+from sweep.spec import Resources, parse_spec
 from sweep.wire import Assignment
+from workers.driver.breaker import Breaker
 from workers.driver.core import SweepCore
+from workers.driver.nodes import request_of
 from workers.driver.running import RunningSweep
 from workers.driver.tuning import run_on_tune
 
@@ -59,17 +61,17 @@ def main() -> None:
         epoch=1,
         spec=spec,
         code="workers.trainables.noop_train:train",
-        cpu=1,
-        gpu=0,
+        resources=Resources(),
         reuse_actors=True,
         max_concurrent=2,
         lease_s=30,
         checkpoint_root=str(Path.cwd()),
     )
-    core = SweepCore(spec, tasks, (), max_concurrent=2, now=now())
+    breaker = Breaker(request_of(assignment.resources), {})
+    core = SweepCore(spec, tasks, (), max_concurrent=2, now=now(), breaker=breaker)
     sweep = CountingSweep(core, assignment, clock=now, emit=lambda messages: None)
     ray.init(namespace="kept", log_to_driver=False, logging_level="ERROR")
-    run_on_tune(sweep)
+    run_on_tune(sweep, settle=lambda: None)
     sys.stdout.write(f"LEFT {sweep.most_ended} DONE {sweep.done}\n")
     sys.stdout.flush()
     os._exit(0)  # as a driver ends: without Tune's tidying up
