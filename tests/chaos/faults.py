@@ -1,5 +1,6 @@
 """What is done to the deployment, when it may be undone, and how."""
 
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
