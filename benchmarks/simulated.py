@@ -145,7 +145,7 @@ class SimulatedWorkers:
         began = self.timer()
         verdict = self.core.on_updates([(index, member.attempt, update)], now)[index]
         if update.error is not None:
-            self.core.on_failure(index, member.attempt, update.error, now)
+            self.core.losses.failed(index, member.attempt, update.error, now)
         messages = self.core.take_messages()
         self.cost.seconds += self.timer() - began
         self.cost.reports += len(update.rows)

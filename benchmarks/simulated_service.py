@@ -9,7 +9,7 @@ from datetime import timedelta
 from benchmarks.simulated import MAX_T, RUNGS, Agenda, CoreCost, SimulatedWorkers, Timer, spec_of
 from service.auth import hash_secret
 from service.dispatch.core import Limits
-from service.dispatch.launcher import Exit, Launch
+from service.dispatch.launcher import Exit, Launch, Launcher
 from service.dispatch.loop import Dispatcher
 from service.store.interface import NewSweep, Store
 from sweep.space import Space
@@ -139,7 +139,7 @@ class Simulation:
             alive[0].workers.gone = True
 
 
-class _Launcher:
+class _Launcher(Launcher):
     """Hands launches to the simulation."""
 
     def __init__(self) -> None:
@@ -152,6 +152,9 @@ class _Launcher:
     def ended(self) -> Sequence[Exit]:
         exits, self.exits = self.exits, []
         return exits
+
+    def kill(self, sweep_id: str, epoch: int) -> None:
+        """Nothing: drivers here die whole, and none is frozen."""
 
     def stop(self) -> None:
         self._launched.clear()

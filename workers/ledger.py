@@ -1,13 +1,14 @@
 """A sweep's trials in memory, where there is no service to keep them in SQL."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from sweep.applying import apply, trials_named
 from sweep.records import TrialRecord
 from sweep.rows import TrialRow, to_record, to_task
 from sweep.spec import SweepSpec
-from sweep.states import FINAL_TRIAL_STATES
-from sweep.wire import Batch, Known, Message, ReportRow, TrialTask
+from sweep.states import FINAL_TRIAL_STATES, TrialState
+from sweep.wire import Batch, Known, Message, ReportRow, SweepFinished, TrialTask
 
 
 class Ledger:
@@ -25,6 +26,8 @@ class Ledger:
         self.rows = dict(rows)
         self.steps = 0
         """The trial-steps that were reported."""
+        self.reason: str | None = None
+        """Why the sweep ended as it did, once it has."""
         self._reports: dict[int, list[ReportRow]] = {}
         """Those of trials that may still go on from an earlier state."""
         self._next_index = max(self.rows) + 1
@@ -55,6 +58,18 @@ class Ledger:
             self._next_index = row.index + 1
             self._restarted.add(row.parent if row.parent is not None else -1)
         self._added += changes.added
+        if changes.finished is not None:
+            self._finish(changes.finished)
+
+    def _finish(self, end: SweepFinished) -> None:
+        """Cancel what the sweep's end leaves, as SQL would."""
+        self.reason = end.reason
+        for index, row in self.rows.items():
+            if row.state not in FINAL_TRIAL_STATES:
+                reason = end.reason or "sweep ended"
+                self.rows[index] = replace(
+                    row, state=TrialState.CANCELLED, reason=reason, ended_at=end.time
+                )
 
     def _reports_up_to(self, index: int, step: int) -> list[ReportRow]:
         kept = [report for report in self._reports.get(index, ()) if report.step <= step]

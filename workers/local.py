@@ -24,6 +24,7 @@ import torch
 from sweep.errors import SpecError, SweepError
 from sweep.exporting import metric_names, published_csv, trials_csv
 from sweep.loading import load_yaml
+from sweep.records import Usage
 from sweep.rows import TrialRow, planned_row, to_task
 from sweep.space import MAX_TRIALS
 from sweep.states import FINAL_TRIAL_STATES, TrialState, WantedState
@@ -31,6 +32,7 @@ from sweep.submission import Submission, read_submission
 from sweep.trainables import ENTRY_POINT_GROUP, Trainable, registered
 from sweep.wire import Ack, Assignment
 from workers.driver.core import SweepCore
+from workers.driver.limits import Meter
 from workers.driver.packing import Waiting, packing_of
 from workers.driver.running import LiveWork, RunningSweep
 from workers.driver.work import start
@@ -69,7 +71,7 @@ def run(submission: Submission, options: Options, progress: TextIO | None = None
         tempfile.TemporaryDirectory(prefix="sweep-local-") as folder,
         suppress(KeyboardInterrupt),  # what is done is worth having
     ):
-        _run(_running(ledger, trainable, folder), ledger, options, progress)
+        _run(_running(ledger, trainable, folder, options), ledger, options, progress)
     return ledger
 
 
@@ -80,6 +82,7 @@ def _run(sweep: RunningSweep, ledger: Ledger, options: Options, progress: TextIO
         ack = Ack(
             wanted=WantedState.RUN,
             max_concurrent=ledger.spec.max_concurrent,
+            budget=ledger.spec.budget,
             trials=ledger.added(),
         )
         sweep.take(ack)
@@ -110,7 +113,7 @@ def _run(sweep: RunningSweep, ledger: Ledger, options: Options, progress: TextIO
         shown.show(last=True)
 
 
-def _running(ledger: Ledger, trainable: Trainable, folder: str) -> RunningSweep:
+def _running(ledger: Ledger, trainable: Trainable, folder: str, options: Options) -> RunningSweep:
     spec = ledger.spec
     resources = spec.resources or trainable.default_resources
 
@@ -124,6 +127,7 @@ def _running(ledger: Ledger, trainable: Trainable, folder: str) -> RunningSweep:
         max_concurrent=spec.max_concurrent,
         now=now(),
         waiting=Waiting(*packing_of(spec, trainable)),
+        meter=Meter(Usage(), gpus=float(options.device.startswith("cuda")), now=now()),
     )
     assignment = Assignment(
         sweep_id=SWEEP_ID,
@@ -264,7 +268,9 @@ def main() -> int:
         print(f"wrote {arguments.out}", file=sys.stderr)
     failed = [row for row in ledger.rows.values() if row.state is TrialState.FAILED]
     if failed:
-        print(f"{len(failed)} trials failed; the first: {failed[0].error}", file=sys.stderr)
+        print(f"the first failure: {failed[0].error}", file=sys.stderr)
+    if ledger.reason is not None:
+        print(ledger.reason, file=sys.stderr)
     if any(row.state not in FINAL_TRIAL_STATES for row in ledger.rows.values()):
         print("interrupted: the results are those until then", file=sys.stderr)
         return 130

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.chaos.runs import PACE_S, STEPS, Recovery
 from tests.integration.service_process import wait_for
 
 
-class Fault:
+class Fault(ABC):
     """One fault, struck once; most need nobody to undo them."""
 
     name: ClassVar[str]
@@ -31,8 +32,9 @@ class Fault:
         self._strike()
         self.struck_at = time.monotonic()
 
+    @abstractmethod
     def _strike(self) -> None:
-        raise NotImplementedError
+        """Do it."""
 
     def felt(self) -> bool:
         """Whether what it stops has stopped: what is heard from then on is of what goes on."""
@@ -42,13 +44,13 @@ class Fault:
         """Whether it has lasted long enough to be undone."""
         return True
 
-    def undo(self) -> None:
+    def undo(self) -> None:  # noqa: B027 - most have nothing to do
         """What a supervisor, or time, does in the end; nothing for most."""
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027 - most have nothing to do
         """What else must hold when the sweep trains again."""
 
-    def clean(self) -> None:
+    def clean(self) -> None:  # noqa: B027 - most have nothing to do
         """Remove what would be in the way of other tests, whatever has happened."""
 
     @property

@@ -194,7 +194,7 @@ def test_priority_goes_first_and_no_more_than_the_limit_run(
     try:
         client = service.start()
         parameters = {"x": {"grid": [1]}, "steps": 3, "pace": 0.05}
-        first = client.submit(spec("steady", parameters=parameters))
+        first = client.submit(spec("steady", parameters=parameters, priority=1))
         wait_for(lambda: client.sweep(first.id).state is not SweepState.QUEUED, "a start")
         low = client.submit(spec("steady", parameters=parameters))
         high = client.submit(spec("steady", parameters=parameters, priority=1))

@@ -96,6 +96,25 @@ def test_members_stopped_by_asha_leave_and_others_take_their_place() -> None:
         assert row.reports == (row.step or 0) / 5
 
 
+def test_a_budget_ends_the_sweep_and_cancels_what_is_left() -> None:
+    submission = read_submission(
+        line_spec(pack="off", budget={"trial_steps": 70}), trainables=registered(), max_trials=10
+    )
+    ledger = run(submission, Options())
+    rows = list(ledger.rows.values())
+    assert ledger.reason is not None
+    assert ledger.reason.startswith("budget: ")
+    assert 70 <= ledger.steps < 70 + 60
+    ended = [(row.state, row.reason) for row in rows]
+    assert ended[0] == (TrialState.COMPLETED, "max_t")
+    assert ended[-1] == (TrialState.CANCELLED, ledger.reason)
+
+
+def test_a_budget_of_trials_leaves_the_others_untrained() -> None:
+    rows = trials(line_spec(pack="off", budget={"trials": 3}))
+    assert [row.state for row in rows] == [TrialState.COMPLETED] * 3 + [TrialState.CANCELLED] * 7
+
+
 @pytest.mark.parametrize(
     ("trouble", "attempts", "words"),
     [

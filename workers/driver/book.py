@@ -90,6 +90,11 @@ class Book:
         """What is handed out, in the order in which it was."""
         return list(dict.fromkeys(attempt.work for attempt in self.running.values()))
 
+    @property
+    def training(self) -> int:
+        """How many works have begun: others that are handed out wait for a place."""
+        return len({attempt.work for attempt in self.running.values() if attempt.started})
+
     def glance(self) -> Glance:
         """How much runs and waits."""
         works, begun = set(), 0

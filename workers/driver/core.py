@@ -51,7 +51,7 @@ class SweepCore:
         self._meter = meter or Meter(Usage(), gpus=0, now=now)
         self.breaker = Breaker({}, {}) if breaker is None else breaker
         self._moves = Moves(spec, self._rule, self._book, self._meter, self.breaker)
-        self._losses = Losses(
+        self.losses = Losses(
             self._rule, self._book, self._moves, self.breaker, max_failures=spec.max_failures
         )
         self._yielding = Yielding(pause_grace)
@@ -99,11 +99,10 @@ class SweepCore:
 
     def tick(self, now: datetime) -> None:
         """Let time pass: count what is used, and end what is over."""
-        self._meter.tick(now, works=len(self._book.works))
+        self._meter.tick(now, works=self._book.training)
         if self._spent is None and not self.cancelled:
             self._spent = self._meter.spent(self._budget)
             if self._spent is not None:
-                self._book.pending.clear()
                 for index in list(self._book.running):
                     self._moves.end(index, TrialState.STOPPED, "budget", "stopped", now)
                 self._book.pending.clear()
@@ -210,7 +209,7 @@ class SweepCore:
             current.error, current.retryable = update.error, update.retryable
             if current.pack is None:
                 return "go"  # the process raises next, so that it is not used again
-            self.on_failure(index, current.number, update.error, now)
+            self.losses.failed(index, current.number, update.error, now)
             return "stop"
         if update.finished:
             self._finish(current, now)
@@ -233,37 +232,9 @@ class SweepCore:
             return "stop"
         return "go" if current.pack is None else "save"
 
-    def on_failure(self, index: int, attempt: int, error: str, now: datetime) -> None:
-        """Take in that a trial raised or its process died."""
-        self._losses.failed(index, attempt, error, now)
-
-    def on_lost(
-        self,
-        members: Sequence[tuple[int, int]],
-        error: str,
-        now: datetime,
-        *,
-        node: str | None = None,
-        with_node: bool = False,
-    ) -> None:
-        """Take in that the process of a trial alone, or of a pack, raised or died.
-
-        Args:
-            members: each trial's index and attempt.
-            error: what is known of it.
-            now: the time.
-            node: where they trained, by Ray's id.
-            with_node: whether the node was lost too, or cut off.
-        """
-        self._losses.lost(members, error, now, node=node, with_node=with_node)
-
     def on_capacity(self, index: int, capacity: int) -> None:
         """Take in how many trials like this one a process has room for."""
         self._book.pending.learn(self._book.tasks[index], capacity)
-
-    def on_refusal(self, index: int, attempt: int) -> None:
-        """Take in that a process did not take a trial: it waits again, as if never handed out."""
-        self._losses.refused(index, attempt)
 
     # What comes out
 

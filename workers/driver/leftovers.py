@@ -17,6 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from workers.driver.capture import Piece, leftover
 from workers.driver.live import ProcessBusy
+from workers.driver.placing import node_of_actor
 from workers.driver.running import LiveWork, RunningSweep
 
 logger = logging.getLogger(__name__)
@@ -83,23 +84,14 @@ class Leftovers:
 def _read(actor_id: str, capture: str, told: tuple[int, int]) -> Sequence[Piece]:
     """What is left, or a line that says why that is not known."""
     try:
-        node = _node_of(actor_id)
+        node = node_of_actor(actor_id)
         if node is None:
             return ()
         here = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
         task = ray.remote(leftover).options(num_cpus=0, scheduling_strategy=here, max_retries=1)
         pieces: Sequence[Piece] = ray.get(task.remote(capture, told), timeout=_READ_WITHIN_S)
         return pieces
-    except (RayError, OSError) as error:
+    except (RayError, RuntimeError, OSError) as error:
         why = str(error).strip().partition("\n")[0]
         text = f"[the node of this process is lost; what it printed last is not known: {why}]\n"
         return (Piece("stderr", text, datetime.now(UTC)),)
-
-
-def _node_of(actor_id: str) -> str | None:
-    """Ray's id of the node on which an actor runs or ran; None when it never started."""
-    from ray._private import state  # the public state API asks the dashboard, which may be off
-
-    address = state.actors(actor_id).get("Address", {})
-    node = address.get("NodeID") or None
-    return None if node is None or set(node) <= {"f"} else str(node)

@@ -84,12 +84,20 @@ def was_cut_off(error: object) -> bool:
 def node_of(error: object) -> str | None:
     """Where the actor was that an error is about, by Ray's id of the node, if Ray knows."""
     actor = getattr(error, "actor_id", None)
-    if actor is None:
-        return None
-    from ray._private.state import actors  # Ray has no public way that needs no dashboard
-
     try:
-        known: Mapping[str, Any] = actors(actor)
+        return None if actor is None else node_of_actor(actor)
     except (RayError, RuntimeError, OSError):
         return None
-    return known.get("Address", {}).get("NodeID") or None
+
+
+def node_of_actor(actor_id: str) -> str | None:
+    """Ray's id of the node on which an actor runs or ran; None when it never started.
+
+    Raises:
+        RayError, RuntimeError, OSError: when Ray is away.
+    """
+    from ray._private import state  # the public state API asks the dashboard, which may be off
+
+    address: Mapping[str, Any] = state.actors(actor_id).get("Address", {})
+    node = address.get("NodeID") or None
+    return None if node is None or set(node) <= {"f"} else str(node)

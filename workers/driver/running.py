@@ -101,13 +101,13 @@ class RunningSweep:
             shunned = work.node in core.breaker.excluded
             if shunned and not core.has_begun(work.members):
                 for index, attempt in work.members.items():
-                    core.on_refusal(index, attempt)
+                    core.losses.refused(index, attempt)
                 work.members.clear()
             for index in update.returned:
                 if update.capacity is not None:
                     core.on_capacity(index, update.capacity)
                 if index in work.members:
-                    core.on_refusal(index, work.members.pop(index))
+                    core.losses.refused(index, work.members.pop(index))
             told = [(i, work.members[i], u) for i, u in update.trials if i in work.members]
             verdicts = core.on_updates(told, now, work.node)
             for index, verdict in verdicts.items():
@@ -136,9 +136,9 @@ class RunningSweep:
             members, now = list(work.members.items()), self._clock()
             if ProcessBusy.__name__ in error:
                 for index, attempt in members:
-                    self._core.on_refusal(index, attempt)
+                    self._core.losses.refused(index, attempt)
             elif members:
-                self._core.on_lost(members, error, now, node=work.node, with_node=with_node)
+                self._core.losses.lost(members, error, now, node=work.node, with_node=with_node)
             self._log += self._logbook.messages(work.log.work, work.log.release())
 
     def on_leftover(self, work: LiveWork, pieces: Sequence[Piece]) -> None:

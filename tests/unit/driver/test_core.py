@@ -87,12 +87,12 @@ def test_a_failure_is_retried_up_to_max_failures_and_keeps_its_traceback() -> No
     core = make_core(make_spec(parameters={"x": {"grid": [1]}}, max_failures=1))
     next_task(core)
     assert on_update(core, 0, 1, update(row(1, 0.1), error="Traceback: boom"))
-    core.on_failure(0, 1, "TrialError", START)
+    core.losses.failed(0, 1, "TrialError", START)
     assert next_task(core, at(0.9)) is None
     assert not core.done
     task, attempt = next_task(core, at(1))
     assert (task.index, attempt, task.failures) == (0, 2, 1)
-    core.on_failure(0, 2, "the process died", START)
+    core.losses.failed(0, 2, "the process died", START)
     assert core.done
     core.finish(START)
     moves = [m for m in core.take_messages() if m.kind in ("moved", "finished")]
@@ -107,14 +107,14 @@ def test_a_failure_that_would_repeat_is_not_retried() -> None:
     core = make_core(make_spec(parameters={"x": {"grid": [1]}}))
     next_task(core)
     on_update(core, 0, 1, update(error="ImportError: no", retryable=False))
-    core.on_failure(0, 1, "TrialError", START)
+    core.losses.failed(0, 1, "TrialError", START)
     assert core.done
 
 
 def test_a_trial_that_its_process_did_not_take_is_tried_again_without_blame() -> None:
     core = make_core(make_spec(parameters={"x": {"grid": [1]}}, max_failures=0))
     next_task(core)
-    core.on_refusal(0, 1)
+    core.losses.refused(0, 1)
     handed = next_task(core)
     assert handed is not None
     assert (handed[1], handed[0].failures) == (1, 0)
@@ -260,7 +260,7 @@ def test_a_successor_asks_again_for_a_second_training_that_was_lost() -> None:
 def test_an_update_of_an_attempt_that_is_over_changes_nothing() -> None:
     core = make_core()
     next_task(core)
-    core.on_failure(0, 1, "died", START)
+    core.losses.failed(0, 1, "died", START)
     core.take_messages()
     assert not on_update(core, 0, 1, update(row(1, 1.0)))
     assert core.take_messages() == []
@@ -271,7 +271,7 @@ def test_a_stop_reaches_a_trial_that_waits_to_be_tried_again() -> None:
     core = make_core(make_spec(early_stopping=HALVING))
     start_all(core)
     assert on_update(core, 0, 1, update(row(5, 0.1)))
-    core.on_failure(0, 1, "the process died", START)
+    core.losses.failed(0, 1, "the process died", START)
     on_update(core, 1, 1, update(row(5, 0.9)))
     on_update(core, 2, 1, update(row(5, 0.2)))
     moves = [(m.trial, m.state) for m in core.take_messages() if m.kind == "moved"]
@@ -316,7 +316,7 @@ def test_an_attempt_that_never_began_takes_no_report_away() -> None:
     task = recovered(task, state=TrialState.PENDING, checkpoint="state", checkpoint_step=7)
     core = make_core(spec, [task])
     next_task(core)
-    core.on_failure(0, 1, "the process died", START)
+    core.losses.failed(0, 1, "the process died", START)
     (started,) = [m for m in core.take_messages() if m.kind == "started"]
     assert started.from_step == 7
 
@@ -328,7 +328,7 @@ def test_a_state_that_could_not_be_read_is_not_gone_on_from_again() -> None:
     core = make_core(spec, [task])
     _, attempt = next_task(core)
     on_update(core, 0, attempt, update(row(1, 0.5), from_step=0))
-    core.on_failure(0, attempt, "the process died", START)
+    core.losses.failed(0, attempt, "the process died", START)
     work = core.next_work(at(1))
     assert work is not None
     again, _ = work.members[0]

@@ -112,6 +112,20 @@ def test_a_successor_goes_on_with_trials_that_had_made_room() -> None:
     assert [task.index for task, _ in start_all(make_core(spec, tasks))] == [0, 1, 2]
 
 
+def test_gpu_hours_are_those_of_works_that_have_begun() -> None:
+    spec = make_spec(budget={"gpu_hours": 1})
+    meter = Meter(Usage(), gpus=0.5, now=START)
+    core = SweepCore(spec, make_tasks(spec), (), max_concurrent=None, now=START, meter=meter)
+    start_all(core)
+    core.tick(at(3600))
+    assert core.used.gpu_seconds == 0
+    for index in range(2):
+        on_update(core, index, 1, update(row(1, 0.5)))
+    core.tick(at(7200))
+    assert core.used.gpu_seconds == 3600
+    assert core.done
+
+
 def test_a_budget_of_steps_ends_the_sweep_where_it_is_reached() -> None:
     core = make_core(make_spec(budget={"trial_steps": 5}))
     next_task(core)
@@ -143,7 +157,8 @@ def test_a_budget_of_hours_goes_on_from_what_drivers_before_used() -> None:
         now=START,
         meter=Meter(Usage(seconds=3000, gpu_seconds=600), gpus=2, now=START),
     )
-    start_all(core)
+    for index, _ in enumerate(start_all(core)):
+        on_update(core, index, 1, update(row(1, 0.5)))
     core.tick(at(100))
     assert (core.used.seconds, core.used.gpu_seconds, core.done) == (3100, 1200, False)
     core.tick(at(200))
@@ -175,7 +190,7 @@ def test_trials_past_the_budget_are_not_waited_for_at_a_rung() -> None:
 def test_a_failed_trial_that_is_to_be_tried_again_runs_again() -> None:
     core = make_core(make_spec(max_failures=0))
     start_all(core)
-    core.on_failure(0, 1, "boom", START)
+    core.losses.failed(0, 1, "boom", START)
     again = recovered(make_tasks(make_spec())[0], attempts=1)
     core.add([again, again])
     handed = next_task(core)

@@ -113,7 +113,7 @@ def test_a_pack_that_dies_goes_on_in_halves_until_one_alone_is_to_blame() -> Non
         inside = members(work)
         tried.append([index for index, _ in inside])
         if any(index == 5 for index, _ in inside):
-            core.on_lost(inside, "the process died", START)
+            core.losses.lost(inside, "the process died", START)
         else:
             news = [(i, a, update(row(1, 0.5), finished=True)) for i, a in inside]
             core.on_updates(news, START)
@@ -199,7 +199,7 @@ def test_trials_returned_for_want_of_room_come_again_in_packs_that_fit() -> None
     core.next_work(START)
     core.on_capacity(2, 2)
     for index in range(2, 6):
-        core.on_refusal(index, 1)
+        core.losses.refused(index, 1)
     assert members(core.next_work(START)) == [(2, 1), (3, 1)]
     assert members(core.next_work(START)) == [(4, 1), (5, 1)]
 
