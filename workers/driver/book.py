@@ -1,6 +1,6 @@
 """Where every trial of a running sweep stands: the state that the core keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -64,13 +64,54 @@ class Attempt:
         return self.task.index if self.pack is None else self.pack
 
 
+class Running(Mapping[int, Attempt]):
+    """The trials that were handed out, by index, and the works that they make."""
+
+    def __init__(self) -> None:
+        self._attempts: dict[int, Attempt] = {}
+        self._sizes: dict[str | int, int] = {}
+
+    def __getitem__(self, index: int) -> Attempt:
+        return self._attempts[index]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._attempts)
+
+    def __len__(self) -> int:
+        return len(self._attempts)
+
+    @property
+    def works(self) -> Collection[str | int]:
+        """What is handed out, in the order in which it was."""
+        return self._sizes.keys()
+
+    def add(self, attempt: Attempt) -> None:
+        """A trial was handed out."""
+        self._attempts[attempt.task.index] = attempt
+        self._sizes[attempt.work] = self._sizes.get(attempt.work, 0) + 1
+
+    def discard(self, index: int) -> None:
+        """A trial's process has let go of it, if one had it."""
+        attempt = self._attempts.pop(index, None)
+        if attempt is None:
+            return
+        self._sizes[attempt.work] -= 1
+        if not self._sizes[attempt.work]:
+            del self._sizes[attempt.work]
+
+    def clear(self) -> None:
+        """Every process lets go of its trials."""
+        self._attempts.clear()
+        self._sizes.clear()
+
+
 @dataclass
 class Book:
     """Where every trial stands."""
 
     pending: Waiting
     tasks: dict[int, TrialTask] = field(default_factory=dict)
-    running: dict[int, Attempt] = field(default_factory=dict)
+    running: Running = field(default_factory=Running)
     paused: set[int] = field(default_factory=set)
     retries: Retries = field(default_factory=Retries)
     losses: dict[int, int] = field(default_factory=dict)
@@ -86,23 +127,15 @@ class Book:
     """Trials past the budget."""
 
     @property
-    def works(self) -> list[str | int]:
-        """What is handed out, in the order in which it was."""
-        return list(dict.fromkeys(attempt.work for attempt in self.running.values()))
-
-    @property
     def training(self) -> int:
         """How many works have begun: others that are handed out wait for a place."""
         return len({attempt.work for attempt in self.running.values() if attempt.started})
 
     def glance(self) -> Glance:
         """How much runs and waits."""
-        works, begun = set(), 0
-        for index, attempt in self.running.items():
-            works.add(index if attempt.pack is None else attempt.pack)
-            begun += attempt.started
+        begun = sum(attempt.started for attempt in self.running.values())
         return Glance(
-            works=len(works),
+            works=len(self.running.works),
             waiting=self.pending.works + len(self.retries),
             training=begun > 0,
             beginning=begun < len(self.running),

@@ -272,6 +272,11 @@ class SweepCore:
         return len(self._book.tasks)
 
     @property
+    def works(self) -> int:
+        """How many works are handed out."""
+        return len(self._book.running.works)
+
+    @property
     def running(self) -> int:
         """How many trials are handed out."""
         return len(self._book.running)

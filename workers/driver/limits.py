@@ -1,6 +1,7 @@
 """What bounds a running sweep: its budget, its places, a pause. Pure; time is passed in."""
 
 from datetime import datetime, timedelta
+from itertools import islice
 
 from sweep.records import Usage
 from sweep.spec import Budget
@@ -92,13 +93,16 @@ class Yielding:
         """Whether one more work may start."""
         if self.pausing:
             return False
-        return self.places is None or len(book.works) < self.places
+        return self.places is None or len(book.running.works) < self.places
 
     def works(self, book: Book) -> frozenset[str | int]:
         """The works that are to make room."""
+        works = book.running.works
         if self.pausing:
-            return frozenset(book.works)
-        return frozenset() if self.places is None else frozenset(book.works[self.places :])
+            return frozenset(works)
+        if self.places is None or len(works) <= self.places:
+            return frozenset()
+        return frozenset(islice(works, self.places, None))
 
     @property
     def reason(self) -> str:

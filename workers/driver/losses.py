@@ -89,7 +89,7 @@ class Losses:
         current = self._book.running.get(index)
         if current is None or current.number != attempt:
             return
-        del self._book.running[index]
+        self._book.running.discard(index)
         self._moves.push(index)
 
     def _on_bad_node(

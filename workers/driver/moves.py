@@ -64,13 +64,15 @@ class Moves:
     def hand_out(self, task: TrialTask, pack: str | None) -> tuple[TrialTask, int]:
         """Note that a trial goes to a process; the number of this attempt."""
         task = self._book.tasks[task.index]
-        self._book.running[task.index] = Attempt(
-            task,
-            task.attempts + 1,
-            pack,
-            last=task.rung_value,
-            metric_seen=task.checkpoint is not None,
-            step=task.checkpoint_step,
+        self._book.running.add(
+            Attempt(
+                task,
+                task.attempts + 1,
+                pack,
+                last=task.rung_value,
+                metric_seen=task.checkpoint is not None,
+                step=task.checkpoint_step,
+            )
         )
         return task, task.attempts + 1
 
@@ -149,7 +151,7 @@ class Moves:
         current = self._book.running[index]
         self.move(index, state, reason, now)
         self.replace(index, rung_value=current.last)
-        del self._book.running[index]
+        self._book.running.discard(index)
         self.push(index)
 
     def hold(self, index: int, now: datetime) -> None:
@@ -157,12 +159,13 @@ class Moves:
         current = self._book.running[index]
         self.move(index, TrialState.PAUSED, "rung", now)
         self.replace(index, rung_value=current.last)
-        del self._book.running[index]
+        self._book.running.discard(index)
         self._book.paused.add(index)
 
     def requeue(self, index: int, *, failures: int, due: datetime | None) -> None:
         """Have a trial wait again, until `due` if given, after an attempt that did not end it."""
-        attempts = self._book.running.pop(index).number
+        attempts = self._book.running[index].number
+        self._book.running.discard(index)
         self.replace(index, attempts=attempts, failures=failures)
         if due is None:
             self.push(index)
@@ -197,7 +200,7 @@ class Moves:
         if current is not None and state is not TrialState.FAILED:
             self._breaker.succeeded(current.node)
         self.move(index, state, reason, now, error=error, failed=state is TrialState.FAILED)
-        self._book.running.pop(index, None)
+        self._book.running.discard(index)
         task = self._book.tasks[index]
         self.apply(self.leave(task, outcome, value), now)
         self.ask_restart(task.group)

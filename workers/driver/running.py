@@ -81,9 +81,7 @@ class RunningSweep:
         """The next work to hand to Tune: as many as fit, and some for Ray to queue."""
         with self._lock:
             places = self._places
-            if places is not None and self._core.glance().works >= places + max(
-                places, QUEUED_AT_LEAST
-            ):
+            if places is not None and self._core.works >= places + max(places, QUEUED_AT_LEAST):
                 return None
             work = self._core.next_work(self._clock())
         if work is None:
