@@ -262,9 +262,9 @@ class SweepCore:
         return self._meter.used
 
     @property
-    def yields_all(self) -> bool:
-        """Whether others take all of its places."""
-        return self._yielding.places == 0
+    def share(self) -> int | None:
+        """How many works may train at once while others share the cluster; None: any number."""
+        return self._yielding.places
 
     @property
     def known_trials(self) -> int:

@@ -38,6 +38,7 @@ def read_nodes() -> tuple[Node, ...]:
 
 def watch(
     sweep: RunningSweep,
+    show: Callable[[int, Mapping[str, float], Sequence[str]], None],
     read: Callable[[], Sequence[Node]] = read_nodes,
     every_s: float = _LOOK_EVERY_S,
 ) -> None:
@@ -45,6 +46,7 @@ def watch(
 
     Args:
         sweep: the sweep.
+        show: is told how many places more it could use, what each reserves, and the nodes.
         read: tells which nodes there are.
         every_s: the seconds between two looks.
     """
@@ -54,7 +56,9 @@ def watch(
         while True:
             time.sleep(every_s)
             try:
-                sweep.see(read())
+                nodes = read()
+                sweep.see(nodes)
+                show(sweep.wants_more, sweep.request, [node.id for node in nodes])
             except (RayError, RuntimeError, OSError) as error:
                 logger.warning("Ray does not tell its nodes: %s", error)
 
@@ -70,8 +74,12 @@ def factory_of(request: Mapping[str, float], shunned: Sequence[str]) -> Placemen
     """
     if not shunned:
         return PlacementGroupFactory([dict(request)])
-    selector = {_NODE_ID: f"!in({','.join(shunned)})"}
-    return PlacementGroupFactory([dict(request)], bundle_label_selector=[selector])
+    return PlacementGroupFactory([dict(request)], bundle_label_selector=[away_from(shunned)])
+
+
+def away_from(nodes: Sequence[str]) -> dict[str, str]:
+    """A selector of every node but some, by Ray's id."""
+    return {_NODE_ID: f"!in({','.join(nodes)})"}
 
 
 def was_cut_off(error: object) -> bool:

@@ -199,6 +199,18 @@ class RunningSweep:
             self._core.spread_over(max(1, self._places))
 
     @property
+    def wants_more(self) -> int:
+        """How many works more than its share an autoscaler may be shown that it could train."""
+        with self._lock:
+            core, glance = self._core, self._core.glance()
+            if core.share is None or core.done:
+                return 0
+            wanted = glance.works + glance.waiting
+            if core.max_concurrent is not None:
+                wanted = min(wanted, core.max_concurrent)
+            return min(QUEUED_AT_LEAST, max(0, wanted - core.share))
+
+    @property
     def request(self) -> Mapping[str, float]:
         """What each of its works reserves, by Ray's names."""
         return self._core.breaker.request
@@ -244,7 +256,7 @@ class RunningSweep:
         if text is not None or glance.training or not waits:
             self._idle_since = None
             return text or self.waiting_for
-        if self._core.yields_all:
+        if self._core.share == 0:
             return _OUTRANKED
         now = self._clock()
         self._idle_since = self._idle_since or now

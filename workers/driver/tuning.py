@@ -21,6 +21,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from workers.driver.actor import ACTOR, NODE, PLAN, UPDATE, TrialActor
+from workers.driver.demand import Demand
 from workers.driver.forgetting import EndedTrials
 from workers.driver.leftovers import Leftovers
 from workers.driver.live import MAX_ERROR_CHARS, WorkPlan
@@ -196,7 +197,7 @@ def run_on_tune(sweep: RunningSweep, *, settle: Callable[[], None]) -> None:
     for name, value in _TUNE_SETTINGS.items():
         os.environ.setdefault(name, value)
     assignment = sweep.assignment
-    watch(sweep)
+    watch(sweep, Demand().show)
     leftovers, ended = Leftovers(sweep), EndedTrials()
     scheduler = GroupedASHA(sweep, leftovers, ended, settle=settle)
     with tempfile.TemporaryDirectory(prefix="sweep-tune-") as folder, suppress(_SweepOver):

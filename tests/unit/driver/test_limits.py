@@ -55,7 +55,7 @@ def test_nothing_starts_where_others_have_all_places() -> None:
     core = make_core()
     limited(core, places=0)
     assert next_task(core) is None
-    assert core.yields_all
+    assert core.share == 0
     assert not core.done
 
 

@@ -66,6 +66,8 @@ def test_the_watch_goes_on_when_ray_does_not_answer() -> None:
         return answer
 
     driver = Driver(1)
-    watch(driver.sweep, read, every_s=0.001)
+    shown: list[tuple[object, ...]] = []
+    watch(driver.sweep, lambda *told: shown.append(told), read, every_s=0.001)
     assert seen.wait(30)
+    assert shown[0] == (0, {"CPU": 1.0}, [GOOD.id])
     assert driver.sweep.signs().cluster == GOOD.resources
