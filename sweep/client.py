@@ -21,7 +21,14 @@ from pydantic import BaseModel, TypeAdapter
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from sweep import errors
-from sweep.errors import FieldProblem, NotFound, ServiceUnavailable, SpecError, SweepError
+from sweep.errors import (
+    FieldProblem,
+    NotFound,
+    QueryError,
+    ServiceUnavailable,
+    SpecError,
+    SweepError,
+)
 from sweep.loading import load_yaml
 from sweep.records import (
     DryRun,
@@ -421,5 +428,8 @@ def _error(answer: httpx.Response) -> SweepError:
     if problem.code == SpecError.code:
         fields = [FieldProblem(p.get("path", ""), p.get("message", "")) for p in problem.problems]
         return SpecError(fields or problem.detail)
+    if problem.code == QueryError.code:
+        part = problem.problems[0].get("path") if problem.problems else None
+        return QueryError(problem.detail, problem.column, part=part)
     known = _BY_CODE.get(problem.code)
     return known(problem.detail) if known is not None else SweepError(problem.detail)

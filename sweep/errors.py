@@ -73,9 +73,12 @@ class QueryError(SweepError):
     code = "invalid-query"
     status = 422
 
-    def __init__(self, message: str, column: int | None = None) -> None:
+    def __init__(self, message: str, column: int | None = None, *, part: str | None = None) -> None:
         super().__init__(message)
         self.column = column
+        """Where in the text, from 1."""
+        self.part = part
+        """Which text: filter, sort or fields."""
 
 
 class NotFound(SweepError):

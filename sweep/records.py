@@ -27,6 +27,8 @@ class Page(_Record, Generic[Item]):
 
     items: tuple[Item, ...]
     next_cursor: str | None = None
+    count: int | None = None
+    """How many there are on all pages, where that was asked for."""
 
 
 class Best(_Record):
@@ -208,6 +210,16 @@ class EventRecord(_Record):
     detail: Mapping[str, Any] = {}
 
 
+class QueryField(_Record):
+    """A field that a filter, a sort or a projection may name."""
+
+    name: str
+    type: Literal["number", "text", "boolean", "time", "list"]
+    source: Literal["column", "parameter", "metric"]
+    values: tuple[str, ...] = ()
+    """Some of the texts that it has."""
+
+
 class TrainableRecord(_Record):
     """A trainable that specs may name."""
 
@@ -276,3 +288,5 @@ class Problem(_Record):
     instance: str | None = None
     problems: tuple[Mapping[str, str], ...] = ()
     """Every bad field: its path and what is wrong with it."""
+    column: int | None = None
+    """Where in a filter, sort or projection the error is, from 1; there when it is known."""

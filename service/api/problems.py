@@ -42,6 +42,7 @@ def problem_response(
     code: str,
     detail: str,
     problems: tuple[FieldProblem, ...] = (),
+    column: int | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
     """A response that carries a problem document, of bounded size however much is wrong."""
@@ -52,10 +53,10 @@ def problem_response(
         detail=detail if len(detail) <= _MAX_DETAIL else f"{detail[:_MAX_DETAIL]}…",
         instance=request.url.path,
         problems=tuple({"path": p.path, "message": p.message} for p in problems[:_MAX_PROBLEMS]),
+        column=column,
     )
-    return JSONResponse(
-        problem.model_dump(mode="json"), status_code=status, media_type=MEDIA_TYPE, headers=headers
-    )
+    body = problem.model_dump(mode="json", exclude={"column"} if column is None else None)
+    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def install(app: FastAPI) -> None:
@@ -80,14 +81,28 @@ def _sweep_error(request: Request, error: Exception) -> JSONResponse:
             detail=detail,
             problems=tuple(p for p in error.problems if p.path),
         )
-    if isinstance(error, QueryError) and error.column is not None:
-        detail = f"{detail} (column {error.column})"
+    if isinstance(error, QueryError):
+        return _query_error(request, error)
     return problem_response(
         request,
         status=error.status,
         code=error.code,
         detail=detail,
         headers=headers,
+    )
+
+
+def _query_error(request: Request, error: QueryError) -> JSONResponse:
+    detail = error.message
+    if error.column is not None:
+        detail = f"{detail} (column {error.column})"
+    return problem_response(
+        request,
+        status=error.status,
+        code=error.code,
+        detail=detail,
+        problems=(FieldProblem(error.part, error.message),) if error.part else (),
+        column=error.column,
     )
 
 

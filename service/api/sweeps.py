@@ -1,5 +1,6 @@
 """Sweeps."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Path, Query, Response
@@ -7,9 +8,12 @@ from fastapi.responses import StreamingResponse
 
 from service.api.bodies import SPEC_BODY, read_document
 from service.api.context import Cursor, In, Limit, User, problems
-from service.query.parse import parse_filter
+from service.api.queries import Count, FieldsText, FilterText, SortText
+from service.query.ast import All, Compare, Field, Filter
+from service.query.fields import SWEEPS
+from service.query.parse import parse_fields, parse_filter, parse_sort
 from service.saved_states import remove_states
-from service.store.interface import NewSweep, TrialQuery
+from service.store.interface import NewSweep, SweepQuery, TrialQuery
 from sweep.exporting import metric_names, published_csv, trials_csv
 from sweep.records import DryRun, EventRecord, Page, RungRecord, SweepRecord
 from sweep.states import SweepState
@@ -21,13 +25,6 @@ router = APIRouter(prefix="/v1", tags=["sweeps"])
 
 Document = Annotated[Any, Depends(read_document)]
 SweepId = Annotated[str, Path(max_length=40, pattern=r"^[a-z0-9]+$")]
-FilterText = Annotated[
-    str | None,
-    Query(
-        max_length=2_000,
-        description="For example: state == 'completed' and parameters.lr >= 1e-3 and best > 0.9",
-    ),
-]
 
 
 @router.post(
@@ -63,16 +60,48 @@ def create_sweep(
     return record
 
 
-@router.get("/sweeps", operation_id="list_sweeps", responses=problems(422))
+@router.get(
+    "/sweeps",
+    operation_id="list_sweeps",
+    response_model=Page[SweepRecord] | Page[Mapping[str, Any]],
+    responses=problems(422),
+)
 def list_sweeps(
     context: In,
     user: User,
     state: SweepState | None = None,
+    filter: FilterText = None,
+    sort: SortText = None,
+    fields: FieldsText = None,
+    count: Count = False,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> Page[SweepRecord]:
-    """Sweeps, newest first."""
-    return context.store.list_sweeps(state=state, limit=limit, cursor=cursor)
+) -> Page[SweepRecord] | Page[Mapping[str, Any]]:
+    """Sweeps, filtered and sorted, or some of their fields; newest first without a sort."""
+    query = SweepQuery(
+        filter=_sweep_filter(state, filter),
+        sort=parse_sort(sort, SWEEPS) if sort else (),
+        limit=limit,
+        cursor=cursor,
+        now=context.clock(),
+    )
+    page: Page[Any]
+    if fields:
+        page = context.store.project_sweeps(query, parse_fields(fields, SWEEPS))
+    else:
+        page = context.store.list_sweeps(query)
+    if not count:
+        return page
+    return page.model_copy(update={"count": context.store.count_sweeps(query)})
+
+
+def _sweep_filter(state: SweepState | None, text: str | None) -> Filter | None:
+    parts: list[Filter] = []
+    if state is not None:
+        parts.append(Compare(Field("column", ("state",)), "==", state.value))
+    if text:
+        parts.append(parse_filter(text, SWEEPS))
+    return All(tuple(parts)) if parts else None
 
 
 @router.get("/sweeps/{sweep_id}", operation_id="get_sweep", responses=problems(404))

@@ -1,41 +1,54 @@
 """Trials and their reports."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
 from service.api.context import Cursor, In, Limit, User, problems
-from service.api.sweeps import FilterText
-from service.query.parse import parse_filter, parse_sort
+from service.api.queries import Count, FieldsText, FilterText, SortText
+from service.query.parse import parse_fields, parse_filter, parse_sort
 from service.store.interface import TrialQuery
 from sweep.records import Page, ReportRecord, TrialRecord
 
 router = APIRouter(prefix="/v1", tags=["trials"])
 
-SortText = Annotated[
-    str | None,
-    Query(max_length=2_000, description="Fields, `-` before one for descending: -best,index"),
-]
+Projected = Mapping[str, Any]
 
 
-@router.get("/sweeps/{sweep_id}/trials", operation_id="list_trials", responses=problems(404, 422))
+@router.get(
+    "/sweeps/{sweep_id}/trials",
+    operation_id="list_trials",
+    response_model=Page[TrialRecord] | Page[Projected],
+    responses=problems(404, 422),
+)
 def list_trials(
     context: In,
     user: User,
     sweep_id: str,
     filter: FilterText = None,
     sort: SortText = None,
+    fields: FieldsText = None,
+    count: Count = False,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> Page[TrialRecord]:
-    """A sweep's trials, filtered and sorted; by index when no sort is given."""
+) -> Page[TrialRecord] | Page[Projected]:
+    """A sweep's trials, filtered and sorted, or some of their fields; by index without a sort."""
     query = TrialQuery(
         filter=parse_filter(filter) if filter else None,
         sort=parse_sort(sort) if sort else (),
         limit=limit,
         cursor=cursor,
+        now=context.clock(),
     )
-    return context.store.list_trials(sweep_id, query)
+    page: Page[Any]
+    if fields:
+        page = context.store.project_trials(sweep_id, query, parse_fields(fields))
+    else:
+        page = context.store.list_trials(sweep_id, query)
+    if not count:
+        return page
+    return page.model_copy(update={"count": context.store.count_trials(sweep_id, query)})
 
 
 @router.get("/trials/{trial_id}", operation_id="get_trial", responses=problems(404))

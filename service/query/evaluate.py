@@ -1,92 +1,188 @@
-"""Filters and sorts evaluated in plain Python, over one trial at a time."""
+"""Filters and sorts evaluated in plain Python, over one row at a time."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import Any as Anything
+from typing import Protocol
 
-from service.query.ast import All, Any, Compare, Constant, Field, Filter, In, Not, SortKey
-from service.query.fields import COLUMNS
-from sweep.rows import TrialRow
+from service.query.ast import (
+    All,
+    Any,
+    Compare,
+    Constant,
+    Field,
+    Filter,
+    Has,
+    In,
+    Moment,
+    Not,
+    SortKey,
+    Test,
+)
+from sweep.records import SweepRecord
+from sweep.rows import TrialRow, trial_id
 
-SortValue = tuple[float | None, str | None]
-"""A field's value as a number and as text; one of them, or both, None."""
+SortValue = tuple[float | None, str | datetime | None]
+"""A field's value as a number and as text or time; one of them, or both, None."""
+
+_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
 
-def matches(filter_: Filter, row: TrialRow) -> bool:
-    """Whether a trial passes a filter."""
+class Subject(Protocol):
+    """A row that is asked."""
+
+    now: datetime
+
+    def value_of(self, field: Field) -> Anything:
+        """The field's value; None when it is missing."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrialSubject:
+    """A trial, with its reports by step for the fields that ask for a step."""
+
+    row: TrialRow
+    now: datetime
+    sweep_id: str = ""
+    reports: Mapping[int, Mapping[str, float | None]] = field(default_factory=dict)
+
+    def value_of(self, field: Field) -> Anything:
+        """See `Subject`."""
+        row = self.row
+        match field.source:
+            case "column":
+                name = field.path[0]
+                if name == "duration":
+                    return _duration(row.started_at, row.ended_at, self.now)
+                return trial_id(self.sweep_id, row.index) if name == "id" else getattr(row, name)
+            case "at":
+                return self.reports.get(field.step or 0, {}).get(field.path[0])
+            case "parameter":
+                return _inside(row.parameters, field.path)
+        sources: dict[str, Mapping[str, Anything]]
+        sources = {"last": row.last, "min": row.minimum, "max": row.maximum}
+        return _inside(sources[field.source], field.path)
+
+
+@dataclass(frozen=True)
+class SweepSubject:
+    """A sweep."""
+
+    record: SweepRecord
+    now: datetime
+
+    def value_of(self, field: Field) -> Anything:
+        """See `Subject`."""
+        record, name = self.record, field.path[0]
+        match name:
+            case "trainable":
+                return record.spec.trainable
+            case "metric":
+                return record.spec.metric.name
+            case "mode":
+                return record.spec.metric.mode
+            case "best":
+                return None if record.best is None else record.best.value
+            case "duration":
+                return _duration(record.started_at, record.ended_at, self.now)
+        return getattr(record, name)
+
+
+def matches(filter_: Filter, subject: Subject) -> bool:
+    """Whether a row passes a filter."""
     match filter_:
         case Compare():
-            return _compare(value_of(filter_.field, row), filter_)
+            return _compare(subject, filter_)
+        case Test():
+            value = subject.value_of(filter_.field)
+            return isinstance(value, str) and _test(value, filter_)
         case In():
-            value = value_of(filter_.field, row)
-            return any(_equal(value, constant) for constant in filter_.values)
+            value = subject.value_of(filter_.field)
+            return any(_equal(value, constant, subject.now) for constant in filter_.values)
+        case Has():
+            value = subject.value_of(filter_.field)
+            return isinstance(value, tuple | list) and filter_.value in value
         case Not():
-            return not matches(filter_.operand, row)
+            return not matches(filter_.operand, subject)
         case All():
-            return all(matches(operand, row) for operand in filter_.operands)
+            return all(matches(operand, subject) for operand in filter_.operands)
         case Any():
-            return any(matches(operand, row) for operand in filter_.operands)
+            return any(matches(operand, subject) for operand in filter_.operands)
 
 
-def value_of(field: Field, row: TrialRow) -> Anything:
-    """The field's value; None when it is missing or is no scalar."""
-    if field.source == "column":
-        return getattr(row, field.path[0])
-    sources = {
-        "parameter": row.parameters,
-        "last": row.last,
-        "min": row.minimum,
-        "max": row.maximum,
-    }
-    value: Anything = sources[field.source]
-    for part in field.path:
+def sort_value(key: SortKey, subject: Subject) -> SortValue:
+    """The field's value on its two scales."""
+    value = subject.value_of(key.field)
+    match _kind(value):
+        case "text":
+            return None, str(value)
+        case "time":
+            return None, value
+        case "number":
+            return float(value), None
+    return None, None
+
+
+def _duration(start: datetime | None, end: datetime | None, now: datetime) -> float | None:
+    return None if start is None else ((end or now) - start).total_seconds()
+
+
+def _inside(mapping: Mapping[str, Anything], path: tuple[str, ...]) -> Anything:
+    value: Anything = mapping
+    for part in path:
         value = value.get(part) if isinstance(value, Mapping) else None
     return value
 
 
-def sort_value(key: SortKey, row: TrialRow) -> SortValue:
-    """The field's value on its two scales."""
-    value = value_of(key.field, row)
-    if key.field.source == "column" and COLUMNS[key.field.path[0]] == "text":
-        return None, None if value is None else str(value)
-    if isinstance(value, str):
-        return None, value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value), None
-    return None, None
-
-
-def _compare(value: Anything, comparison: Compare) -> bool:
-    constant = comparison.value
-    match comparison.comparator:
-        case "==":
-            return _equal(value, constant)
-        case "!=":
-            if constant is None:
-                return value is not None
-            return _kind(value) == _kind(constant) and not _equal(value, constant)
-        case "contains":
-            return isinstance(value, str) and str(constant) in value
-    if _kind(value) != _kind(constant):
+def _compare(subject: Subject, comparison: Compare) -> bool:
+    value, constant = subject.value_of(comparison.field), _fixed(comparison.value, subject.now)
+    if comparison.comparator == "==":
+        return _equal(value, constant, subject.now)
+    if comparison.comparator == "!=" and constant is None:
+        return value is not None
+    if _kind(value) != _kind(constant) or constant is None:
         return False
-    left: Anything = value if isinstance(value, str) else float(value)
+    left: Anything = value
     right: Anything = constant
     match comparison.comparator:
+        case "!=":
+            return bool(left != right)
         case "<":
             return bool(left < right)
         case "<=":
             return bool(left <= right)
         case ">":
             return bool(left > right)
-        case _:
-            return bool(left >= right)
+    return bool(left >= right)
 
 
-def _equal(value: Anything, constant: Constant) -> bool:
+def _test(value: str, test: Test) -> bool:
+    match test.test:
+        case "contains":
+            return test.value in value
+        case "icontains":
+            return test.value.translate(_LOWER) in value.translate(_LOWER)
+        case "startswith":
+            return value.startswith(test.value)
+        case "endswith":
+            return value.endswith(test.value)
+    return fnmatchcase(value, test.value.replace("[", "[[]"))
+
+
+def _equal(value: Anything, constant: Constant, now: datetime) -> bool:
     if constant is None:
         return value is None
-    if _kind(value) != _kind(constant):
-        return False
-    return bool(float(value) == constant if _kind(value) == "number" else value == constant)
+    constant = _fixed(constant, now)
+    return _kind(value) == _kind(constant) and bool(value == constant)
+
+
+def _fixed(constant: Constant, now: datetime) -> Constant:
+    if isinstance(constant, Moment):
+        return now + timedelta(seconds=constant.offset_s)
+    return constant
 
 
 def _kind(value: Anything) -> str:
@@ -94,4 +190,6 @@ def _kind(value: Anything) -> str:
         return "boolean"
     if isinstance(value, int | float):
         return "number"
+    if isinstance(value, datetime):
+        return "time"
     return "text" if isinstance(value, str) else "other"

@@ -1,32 +1,96 @@
-"""The fields that a filter or a sort may name, and what type each column has."""
+"""The fields that queries may name, for each kind of row, and what type each has."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
-ColumnType = Literal["number", "text"]
+from service.query.ast import Field, Source
 
-COLUMNS: Mapping[str, ColumnType] = {
-    "index": "number",
-    "state": "text",
-    "reason": "text",
-    "group": "text",
-    "assignment": "number",
-    "replicate": "number",
-    "seed": "number",
-    "max_t": "number",
-    "origin": "text",
-    "attempts": "number",
-    "node": "text",
-    "pack": "text",
-    "step": "number",
-    "reports": "number",
-    "best": "number",
-    "best_step": "number",
-}
+FieldType = Literal["integer", "number", "text", "time", "list", "any"]
+"""`any`: a parameter, whose values may be numbers, texts or booleans."""
 
-MAPPINGS: Mapping[str, Literal["parameter", "last", "min", "max"]] = {
-    "parameters": "parameter",
-    "metrics": "last",
-    "min": "min",
-    "max": "max",
-}
+MOMENTARY = ("duration",)
+"""Columns whose value depends on what time it is."""
+
+
+@dataclass(frozen=True)
+class Entity:
+    """What a list is of, and the fields that it has."""
+
+    noun: str
+    columns: Mapping[str, FieldType]
+    mappings: Mapping[str, Source]
+    """First parts of nested fields, and where their values are."""
+
+    def type_of(self, field: Field) -> FieldType:
+        """The type of a field's values."""
+        if field.source == "column":
+            return self.columns[field.path[0]]
+        return "any" if field.source == "parameter" else "number"
+
+
+TRIALS = Entity(
+    "trial",
+    columns={
+        "id": "text",
+        "index": "integer",
+        "state": "text",
+        "reason": "text",
+        "error": "text",
+        "group": "text",
+        "assignment": "integer",
+        "replicate": "integer",
+        "seed": "integer",
+        "max_t": "integer",
+        "origin": "text",
+        "parent": "integer",
+        "attempts": "integer",
+        "failures": "integer",
+        "node": "text",
+        "pack": "text",
+        "step": "integer",
+        "reports": "integer",
+        "best": "number",
+        "best_step": "integer",
+        "duration": "number",
+        "checkpoint": "text",
+        "best_checkpoint": "text",
+        "created_at": "time",
+        "started_at": "time",
+        "ended_at": "time",
+    },
+    mappings={
+        "parameters": "parameter",
+        "metrics": "last",
+        "last": "last",
+        "min": "min",
+        "max": "max",
+    },
+)
+
+SWEEPS = Entity(
+    "sweep",
+    columns={
+        "id": "text",
+        "name": "text",
+        "state": "text",
+        "wanted": "text",
+        "reason": "text",
+        "waiting": "text",
+        "trainable": "text",
+        "metric": "text",
+        "mode": "text",
+        "tags": "list",
+        "priority": "integer",
+        "weight": "number",
+        "epoch": "integer",
+        "num_trials": "integer",
+        "best": "number",
+        "duration": "number",
+        "created_by": "text",
+        "created_at": "time",
+        "started_at": "time",
+        "ended_at": "time",
+    },
+    mappings={},
+)

@@ -22,8 +22,8 @@ def encode(position: Sequence[Any], *, question: object) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def decode(cursor: str, *, question: object, length: int) -> list[Any]:
-    """The position, of that length, that a cursor holds.
+def decode(cursor: str, *, question: object, length: int | None = None) -> list[Any]:
+    """The position, of that length or of one value or more, that a cursor holds.
 
     Raises:
         QueryError: when it is no cursor, or one of another question.
@@ -35,9 +35,11 @@ def decode(cursor: str, *, question: object, length: int) -> list[Any]:
         raise QueryError(f"the cursor {cursor!r:.100} is not one of this service's") from None
     if digest != _digest(question):
         raise QueryError("the cursor belongs to a list with another filter or sort")
-    if not isinstance(position, list) or len(position) != length or not _plain(position):
+    fits = isinstance(position, list) and len(position) == (length or max(len(position), 1))
+    if not fits or not _plain(position):
         raise QueryError(f"the cursor {cursor!r:.100} is not one of this service's")
-    return position
+    found: list[Any] = position
+    return found
 
 
 def decode_int(cursor: str | None, *, question: object, start: int) -> int:

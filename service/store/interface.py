@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
-from service.query.ast import Filter, SortKey
+from service.query.ast import Filter, Named, SortKey
 from sweep.editing import Edited
 from sweep.records import (
     EventRecord,
@@ -44,14 +44,26 @@ class NewSweep:
 
 
 @dataclass(frozen=True)
-class TrialQuery:
-    """Which trials of a sweep, in which order, from where on."""
+class RowQuery:
+    """Which rows, in which order, from where on."""
 
     filter: Filter | None = None
     sort: tuple[SortKey, ...] = ()
-    """Ties, and everything when empty, go by index ascending. Nulls come last."""
+    """Nulls come last."""
     limit: int = 100
     cursor: str | None = None
+    now: datetime | None = None
+    """What `now` in the filter is, and where the durations of what has not ended go to."""
+
+
+@dataclass(frozen=True)
+class TrialQuery(RowQuery):
+    """Which trials of a sweep. Ties, and all when no sort is given, go by index ascending."""
+
+
+@dataclass(frozen=True)
+class SweepQuery(RowQuery):
+    """Which sweeps. Ties, and all when no sort is given, go by age, the newest first."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +141,25 @@ class Store(Protocol):
         ...
 
     def list_sweeps(
-        self, *, state: SweepState | None = None, limit: int = 100, cursor: str | None = None
+        self,
+        query: SweepQuery | None = None,
+        *,
+        state: SweepState | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
     ) -> Page[SweepRecord]:
-        """Newest first. A cursor is opaque; a bad one raises `QueryError`."""
+        """Those that a query asks for, or all of a state, newest first.
+
+        A cursor is opaque; a bad one raises `QueryError`.
+        """
+        ...
+
+    def project_sweeps(self, query: SweepQuery, fields: Sequence[Named]) -> Page[Mapping[str, Any]]:
+        """As `list_sweeps`, but only those fields, under their names."""
+        ...
+
+    def count_sweeps(self, query: SweepQuery) -> int:
+        """How many match, on all pages."""
         ...
 
     def cancel_sweep(self, sweep_id: str, *, actor: str, now: datetime) -> SweepRecord:
@@ -196,8 +224,37 @@ class Store(Protocol):
         """Raises `NotFound` for the sweep, `QueryError` for a bad cursor."""
         ...
 
+    def project_trials(
+        self, sweep_id: str, query: TrialQuery, fields: Sequence[Named]
+    ) -> Page[Mapping[str, Any]]:
+        """As `list_trials`, but only those fields, under their names."""
+        ...
+
+    def count_trials(self, sweep_id: str, query: TrialQuery) -> int:
+        """How many match, on all pages. Raises `NotFound`."""
+        ...
+
     def stream_trials(self, sweep_id: str, query: TrialQuery) -> Iterator[TrialRecord]:
         """All trials that match, in constant memory; `limit` and `cursor` are ignored."""
+        ...
+
+    def stream_fields(
+        self, sweep_id: str, query: TrialQuery, fields: Sequence[Named]
+    ) -> Iterator[tuple[Any, ...]]:
+        """As `stream_trials`, but only the values of those fields, in their order.
+
+        A last metric that was not finite is that number, not null.
+        """
+        ...
+
+    def metric_names(self, sweep_id: str) -> Sequence[str]:
+        """The metrics that its trials have reported, in order. Raises `NotFound`."""
+        ...
+
+    def text_examples(
+        self, sweep_id: str | None, fields: Sequence[Named], *, limit: int
+    ) -> Mapping[str, Sequence[str]]:
+        """Some texts that each field has among a sweep's trials, or among all sweeps."""
         ...
 
     def get_trial(self, trial_id: str) -> TrialRecord:

@@ -1,204 +1,177 @@
-"""Filters and sorts as SQLAlchemy expressions over the trials table.
+"""Filters as SQLAlchemy expressions, and sorts as the keys of a page.
 
-A field of a JSON column has no type of its own, so it is read through a CASE that
-gives it on one scale (number, text, boolean) and NULL on the others. Comparisons of
-unlike types are false and never an error, and NULL never leaks out of a comparison,
-so that `not` is plain negation.
+Comparisons of unlike types are never true and never an error. A condition may be NULL where
+it is not true; `not` takes NULL for false, so that it is plain negation.
 """
 
 import json
 from collections.abc import Sequence
-from typing import Any as Anything
+from datetime import datetime, timedelta
 
-from sqlalchemy import (
-    ColumnElement,
-    Float,
-    Text,
-    and_,
-    case,
-    cast,
-    false,
-    func,
-    literal,
-    not_,
-    or_,
+from sqlalchemy import BigInteger, Float, Text, and_, false, func, literal, not_, or_, select
+
+from service.query.ast import (
+    All,
+    Any,
+    Compare,
+    Constant,
+    Field,
+    Filter,
+    Has,
+    In,
+    Moment,
+    Not,
+    SortKey,
+    Test,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
-
-from service.query.ast import All, Any, Compare, Constant, Field, Filter, In, Not, SortKey
-from service.query.fields import COLUMNS
-from service.store.tables import trials
-
-Expression = ColumnElement[Anything]
-
-_JSON_COLUMNS = {
-    "parameter": trials.c.parameters,
-    "last": trials.c.last,
-    "min": trials.c.minimum,
-    "max": trials.c.maximum,
-}
-
-
-class _Json:
-    """One value inside a JSON column, read on the scale that is asked for."""
-
-    def __init__(self, field: Field, dialect: str) -> None:
-        column = _JSON_COLUMNS[field.source]
-        self._sqlite = dialect == "sqlite"
-        if self._sqlite:
-            path = "$" + "".join(f'."{part}"' for part in field.path)
-            self._kind: Expression = func.json_type(column, path)
-            self._value: Expression = func.json_extract(column, path)
-        else:
-            steps = cast(literal(list(field.path), ARRAY(Text)), ARRAY(Text))
-            inner = func.jsonb_extract_path(column, *field.path)
-            self._kind = func.jsonb_typeof(inner)
-            self._value = column.op("#>>")(steps)
-
-    @property
-    def is_null(self) -> Expression:
-        return func.coalesce(self._kind, "null") == "null"
-
-    @property
-    def number(self) -> Expression:
-        kinds = ("integer", "real") if self._sqlite else ("number",)
-        return case((self._kind.in_(kinds), cast(self._value, Float(53))))
-
-    @property
-    def text(self) -> Expression:
-        kind = "text" if self._sqlite else "string"
-        return case((self._kind == kind, cast(self._value, Text)))
-
-    @property
-    def boolean(self) -> Expression:
-        """As the text 'true' or 'false'."""
-        if self._sqlite:
-            return case((self._kind.in_(("true", "false")), self._kind))
-        return case((self._kind == "boolean", cast(self._value, Text)))
-
-
-class _Column:
-    """A column of the table, with the same reading as a JSON value."""
-
-    def __init__(self, name: str) -> None:
-        self._column: Expression = trials.c[name]
-        self._type = COLUMNS[name]
-
-    @property
-    def is_null(self) -> Expression:
-        return self._column.is_(None)
-
-    @property
-    def number(self) -> Expression:
-        return self._column if self._type == "number" else cast(None, Float(53))
-
-    @property
-    def text(self) -> Expression:
-        return self._column if self._type == "text" else cast(None, Text)
-
-    @property
-    def boolean(self) -> Expression:
-        return cast(None, Text)
+from service.query.fields import TRIALS, Entity
+from service.store.sql.keyset import Key
+from service.store.sql.readings import Expression, Reader, Reading
+from service.store.tables import UtcDateTime
 
 
 class Compiler:
-    """Turns filters and sorts into expressions of one dialect."""
+    """Turns filters and sorts of one kind of row into expressions of one dialect.
 
-    def __init__(self, dialect: str) -> None:
-        self._dialect = dialect
+    Args:
+        dialect: the database's.
+        entity: what the rows are.
+        now: the time that `now` and the durations of what has not ended go by; NULL without it.
+    """
+
+    def __init__(
+        self, dialect: str, entity: Entity = TRIALS, *, now: datetime | None = None
+    ) -> None:
+        self._reader = Reader(entity, dialect, now=now)
+        self._sqlite = dialect == "sqlite"
+        self._now = now
+
+    def read(self, field: Field) -> Reading:
+        """A field's expressions."""
+        return self._reader.read(field)
 
     def condition(self, filter_: Filter) -> Expression:
-        """The filter as a condition that is never NULL."""
+        """The filter as a condition; NULL counts as false."""
         match filter_:
             case Compare():
                 return self._compare(filter_)
+            case Test():
+                return self._test(filter_)
             case In():
-                reading = self._read(filter_.field)
+                reading = self.read(filter_.field)
                 return or_(false(), *(self._equal(reading, c) for c in filter_.values))
+            case Has():
+                return self._has(filter_)
             case Not():
-                return not_(self.condition(filter_.operand))
+                return not_(func.coalesce(self.condition(filter_.operand), false()))
             case All():
                 return and_(*(self.condition(operand) for operand in filter_.operands))
             case Any():
                 return or_(*(self.condition(operand) for operand in filter_.operands))
 
-    def sort_columns(self, keys: Sequence[SortKey]) -> list[tuple[Expression, bool]]:
-        """The expressions to order by, and whether each descends; two for each key."""
-        columns = []
+    def sort_keys(self, keys: Sequence[SortKey]) -> list[Key]:
+        """What to order by: one key for each scale that a field may be on."""
+        found: list[Key] = []
         for key in keys:
-            reading = self._read(key.field)
-            columns.append((reading.number, key.descending))
-            columns.append((self._collated(reading.text), key.descending))
-        return columns
-
-    def _read(self, field: Field) -> "_Json | _Column":
-        if field.source == "column":
-            return _Column(field.path[0])
-        return _Json(field, self._dialect)
+            reading, down = self.read(key.field), key.descending
+            if reading.number is not None:
+                found.append(Key(reading.number, "number", down, nullable=reading.nullable))
+            if reading.text is not None:
+                text = self._collated(reading.text)
+                found.append(Key(text, "text", down, nullable=reading.nullable))
+            if reading.time is not None:
+                found.append(Key(reading.time, "time", down, nullable=reading.nullable))
+        return found
 
     def _compare(self, comparison: Compare) -> Expression:
-        reading, constant = self._read(comparison.field), comparison.value
+        reading, constant = self.read(comparison.field), comparison.value
         if comparison.comparator == "==":
             return self._equal(reading, constant)
-        if comparison.comparator == "!=" and constant is None:
+        if constant is None:
             return not_(reading.is_null)
-        side = self._side(reading, constant)
+        side, bound = self._side(reading, constant), self._bound(constant)
+        if side is None:
+            return false()
         match comparison.comparator:
-            case "contains":
-                found = func.instr if self._dialect == "sqlite" else func.strpos
-                condition: Expression = found(reading.text, constant) > 0
             case "!=":
-                condition = side != _bound(constant)
+                return side != bound
             case "<":
-                condition = side < _bound(constant)
+                return side < bound
             case "<=":
-                condition = side <= _bound(constant)
+                return side <= bound
             case ">":
-                condition = side > _bound(constant)
-            case _:
-                condition = side >= _bound(constant)
-        return func.coalesce(condition, false())
+                return side > bound
+        return side >= bound
 
-    def _equal(self, reading: "_Json | _Column", constant: Constant) -> Expression:
+    def _equal(self, reading: Reading, constant: Constant) -> Expression:
         if constant is None:
             return reading.is_null
-        return func.coalesce(self._side(reading, constant) == _bound(constant), false())
+        side = self._side(reading, constant)
+        return false() if side is None else side == self._bound(constant)
 
-    def _side(self, reading: "_Json | _Column", constant: Constant) -> Expression:
+    def _test(self, test: Test) -> Expression:
+        text = self.read(test.field).text
+        if text is None:
+            return false()
+        match test.test:
+            case "contains":
+                return self._found(text, test.value)
+            case "icontains":
+                return self._found(func.lower(self._collated(text)), _lower(test.value))
+            case "startswith":
+                return func.substr(text, 1, len(test.value)) == test.value
+            case "endswith":
+                start = func.length(text) - len(test.value)
+                return and_(start >= 0, func.substr(text, start + 1) == test.value)
+        if self._sqlite:
+            return text.op("GLOB", is_comparison=True)(test.value.replace("[", "[[]"))
+        return text.like(_like(test.value), escape="\\")
+
+    def _found(self, text: Expression, part: str) -> Expression:
+        find = func.instr if self._sqlite else func.strpos
+        return find(text, part) > 0
+
+    def _has(self, test: Has) -> Expression:
+        members = self.read(test.field).members
+        if members is None:
+            return false()
+        if not self._sqlite:
+            return members.contains([test.value])
+        each = func.json_each(members).table_valued("value")
+        return select(each.c.value).where(each.c.value == test.value).exists()
+
+    def _side(self, reading: Reading, constant: Constant) -> Expression | None:
         if isinstance(constant, bool):
             return reading.boolean
         if isinstance(constant, str):
-            return self._collated(reading.text)
+            return None if reading.text is None else self._collated(reading.text)
+        if isinstance(constant, datetime | Moment):
+            return reading.time
         return reading.number
+
+    def _bound(self, constant: Constant) -> Expression:
+        """The constant as a parameter of its own type, whatever it is compared with."""
+        if isinstance(constant, bool):
+            return literal(json.dumps(constant), Text())
+        if isinstance(constant, str):
+            return literal(constant, Text())
+        if isinstance(constant, Moment):
+            now = self._now
+            moment = None if now is None else now + timedelta(seconds=constant.offset_s)
+            return literal(moment, UtcDateTime())
+        if isinstance(constant, datetime):
+            return literal(constant, UtcDateTime())
+        return literal(constant, BigInteger() if isinstance(constant, int) else Float(53))
 
     def _collated(self, text: Expression) -> Expression:
         """Text ordered by code point, as Python orders it."""
-        return text.collate("C") if self._dialect == "postgresql" else text
+        return text if self._sqlite else text.collate("C")
 
 
-def _bound(constant: Constant) -> Anything:
-    if isinstance(constant, bool):
-        return json.dumps(constant)
-    return constant
+def _lower(text: str) -> str:
+    return "".join(char.lower() if char.isascii() else char for char in text)
 
 
-def after(columns: Sequence[tuple[Expression, bool]], position: Sequence[Anything]) -> Expression:
-    """The condition that a row comes after a position, where nulls come last."""
-    alternatives: list[Expression] = []
-    equal: list[Expression] = []
-    for (column, descending), value in zip(columns, position, strict=True):
-        if value is not None:
-            beyond = column < value if descending else column > value
-            alternatives.append(and_(*equal, or_(beyond, column.is_(None))))
-            equal.append(column == value)
-        else:
-            equal.append(column.is_(None))
-    return or_(false(), *alternatives)
-
-
-def order(columns: Sequence[tuple[Expression, bool]]) -> list[Expression]:
-    """The ORDER BY of those columns, nulls last."""
-    clauses: list[Expression] = []
-    for column, descending in columns:
-        clauses += [column.is_(None), column.desc() if descending else column.asc()]
-    return clauses
+def _like(pattern: str) -> str:
+    escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return escaped.replace("*", "%").replace("?", "_")

@@ -6,14 +6,26 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from service.query.ast import Compare, Field, Named
 from service.store.interface import (
     DriverIdentity,
     LogQuery,
     NewSweep,
     SweepOnDuty,
+    SweepQuery,
     TrialQuery,
 )
-from service.store.sql import audit, batches, drivers, lifecycle, logs, sweeps, tokens, trials
+from service.store.sql import (
+    audit,
+    batches,
+    drivers,
+    examples,
+    lifecycle,
+    logs,
+    sweeps,
+    tokens,
+    trials,
+)
 from service.store.sql.engine import transaction
 from service.store.sql.schema import check_schema
 from sweep.editing import Edited
@@ -30,6 +42,8 @@ from sweep.records import (
 from sweep.space import PlannedTrial
 from sweep.states import SweepState
 from sweep.wire import Ack, Batch, Heartbeat, RungPage, TaskPage
+
+_STATE = Field("column", ("state",))
 
 
 class SqlStore:
@@ -58,11 +72,29 @@ class SqlStore:
             return sweeps.get(connection, sweep_id)
 
     def list_sweeps(
-        self, *, state: SweepState | None = None, limit: int = 100, cursor: str | None = None
+        self,
+        query: SweepQuery | None = None,
+        *,
+        state: SweepState | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
     ) -> Page[SweepRecord]:
         """See `Store`."""
+        if query is None:
+            mine = None if state is None else Compare(_STATE, "==", state.value)
+            query = SweepQuery(filter=mine, limit=limit, cursor=cursor)
         with transaction(self._engine, writes=False) as connection:
-            return sweeps.list_page(connection, state=state, limit=limit, cursor=cursor)
+            return sweeps.list_page(connection, query)
+
+    def project_sweeps(self, query: SweepQuery, fields: Sequence[Named]) -> Page[Mapping[str, Any]]:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return sweeps.project(connection, query, fields)
+
+    def count_sweeps(self, query: SweepQuery) -> int:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return sweeps.count(connection, query)
 
     def cancel_sweep(self, sweep_id: str, *, actor: str, now: datetime) -> SweepRecord:
         """See `Store`."""
@@ -106,10 +138,41 @@ class SqlStore:
         with transaction(self._engine, writes=False) as connection:
             return trials.list_page(connection, sweep_id, query)
 
+    def project_trials(
+        self, sweep_id: str, query: TrialQuery, fields: Sequence[Named]
+    ) -> Page[Mapping[str, Any]]:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return trials.project(connection, sweep_id, query, fields)
+
+    def count_trials(self, sweep_id: str, query: TrialQuery) -> int:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return trials.count(connection, sweep_id, query)
+
     def stream_trials(self, sweep_id: str, query: TrialQuery) -> Iterator[TrialRecord]:
         """See `Store`."""
         with transaction(self._engine, writes=False) as connection:
             yield from trials.stream(connection, sweep_id, query)
+
+    def stream_fields(
+        self, sweep_id: str, query: TrialQuery, fields: Sequence[Named]
+    ) -> Iterator[tuple[Any, ...]]:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            yield from trials.stream_fields(connection, sweep_id, query, fields)
+
+    def metric_names(self, sweep_id: str) -> Sequence[str]:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return trials.metric_names(connection, sweep_id)
+
+    def text_examples(
+        self, sweep_id: str | None, fields: Sequence[Named], *, limit: int
+    ) -> Mapping[str, Sequence[str]]:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return examples.texts(connection, sweep_id, fields, limit=limit)
 
     def get_trial(self, trial_id: str) -> TrialRecord:
         """See `Store`."""

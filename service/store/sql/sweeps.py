@@ -1,16 +1,22 @@
 """Sweeps in SQL."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
+from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy import delete as sql_delete
 
-from service.store import cursors
-from service.store.interface import NewSweep
+from service.query.ast import Named
+from service.query.fields import SWEEPS
+from service.store.interface import NewSweep, SweepQuery
 from service.store.sql import audit, convert
+from service.store.sql.keyset import Key
+from service.store.sql.paging import Listing, named
+from service.store.sql.projection import Projection
 from service.store.tables import sweeps, trials
 from sweep.errors import Conflict, NotFound
 from sweep.records import Page, SweepRecord, Usage
@@ -93,18 +99,33 @@ def get(connection: Connection, sweep_id: str) -> SweepRecord:
     return _records(connection, [find(connection, sweep_id)])[0]
 
 
-def list_page(
-    connection: Connection, *, state: SweepState | None, limit: int, cursor: str | None
-) -> Page[SweepRecord]:
-    """Sweeps, newest first."""
-    question = ("sweeps", state)
-    start = cursors.decode_int(cursor, question=question, start=2**62)
-    query = select(sweeps).where(sweeps.c.pk < start).order_by(sweeps.c.pk.desc())
-    if state is not None:
-        query = query.where(sweeps.c.state == state.value)
-    rows = connection.execute(query.limit(limit + 1)).all()
-    more = cursors.encode([rows[limit - 1].pk], question=question) if len(rows) > limit else None
-    return Page(items=tuple(_records(connection, rows[:limit])), next_cursor=more)
+def list_page(connection: Connection, query: SweepQuery) -> Page[SweepRecord]:
+    """One page of sweeps."""
+    rows, more = _listing(connection, query).page(connection, select(sweeps))
+    return Page(items=tuple(_records(connection, rows)), next_cursor=more)
+
+
+def project(
+    connection: Connection, query: SweepQuery, fields: Sequence[Named]
+) -> Page[Mapping[str, Any]]:
+    """One page of some fields of sweeps."""
+    listing = _listing(connection, query)
+    projection = Projection(fields, listing.compiler)
+    rows, more = listing.page(connection, select(*projection.columns).select_from(sweeps))
+    items = tuple(named(projection.names, projection.values(row)) for row in rows)
+    return Page(items=items, next_cursor=more)
+
+
+def count(connection: Connection, query: SweepQuery) -> int:
+    """How many sweeps match."""
+    listing = _listing(connection, replace(query, cursor=None))
+    selected = listing.narrowed(select(func.count()).select_from(sweeps))
+    return int(connection.execute(selected).scalar_one())
+
+
+def _listing(connection: Connection, query: SweepQuery) -> Listing:
+    last_key = Key(sweeps.c.pk, "number", descending=True, nullable=False)
+    return Listing(query, SWEEPS, connection.dialect.name, last_key=last_key, scope="")
 
 
 def end(

@@ -1,13 +1,19 @@
 """Trials and their reports in SQL."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 
+from service.query.ast import Named
+from service.query.fields import TRIALS
 from service.store import cursors
 from service.store.interface import TrialQuery
 from service.store.sql import convert
-from service.store.sql.filters import Compiler, Expression, after, order
+from service.store.sql.keyset import Key
+from service.store.sql.paging import Listing, named
+from service.store.sql.projection import Projection
 from service.store.sql.sweeps import find
 from service.store.tables import reports, sweeps, trials
 from sweep.errors import NotFound
@@ -15,32 +21,67 @@ from sweep.records import Page, ReportRecord, TrialRecord
 from sweep.rows import split_trial_id, to_record
 
 _STREAM_CHUNK = 500
-
-Columns = list[tuple[Expression, bool]]
+_FIELDS_CHUNK = 2_000
 
 
 def list_page(connection: Connection, sweep_id: str, query: TrialQuery) -> Page[TrialRecord]:
     """One page of a sweep's trials."""
-    selected, columns = _select(connection, sweep_id, query)
-    question = ("trials", sweep_id, query.filter, query.sort)
-    if query.cursor is not None:
-        position = cursors.decode(query.cursor, question=question, length=len(columns))
-        selected = selected.where(after(columns, position))
-    rows = connection.execute(selected.limit(query.limit + 1)).all()
-    more = None
-    if len(rows) > query.limit:
-        last = rows[query.limit - 1]
-        more = cursors.encode(list(last[-len(columns) :]), question=question)
-    items = tuple(to_record(convert.trial_row(row), sweep_id) for row in rows[: query.limit])
+    sweep = find(connection, sweep_id)
+    listing = _listing(connection, sweep_id, query)
+    rows, more = listing.page(connection, _of(sweep, [trials]))
+    items = tuple(to_record(convert.trial_row(row), sweep_id) for row in rows)
     return Page(items=items, next_cursor=more)
+
+
+def project(
+    connection: Connection, sweep_id: str, query: TrialQuery, fields: Sequence[Named]
+) -> Page[Mapping[str, Any]]:
+    """One page of some fields of a sweep's trials."""
+    sweep = find(connection, sweep_id)
+    listing = _listing(connection, sweep_id, query)
+    projection = Projection(fields, listing.compiler)
+    rows, more = listing.page(connection, _of(sweep, projection.columns))
+    items = tuple(named(projection.names, projection.values(row)) for row in rows)
+    return Page(items=items, next_cursor=more)
+
+
+def count(connection: Connection, sweep_id: str, query: TrialQuery) -> int:
+    """How many of a sweep's trials match."""
+    sweep = find(connection, sweep_id)
+    listing = _listing(connection, sweep_id, replace(query, cursor=None))
+    return int(connection.execute(listing.narrowed(_of(sweep, [func.count()]))).scalar_one())
 
 
 def stream(connection: Connection, sweep_id: str, query: TrialQuery) -> Iterator[TrialRecord]:
     """Every trial that matches, a chunk at a time."""
-    selected, _ = _select(connection, sweep_id, query)
-    result = connection.execution_options(yield_per=_STREAM_CHUNK).execute(selected)
-    for row in result:
+    sweep = find(connection, sweep_id)
+    listing = _listing(connection, sweep_id, replace(query, cursor=None))
+    selected = listing.ordered(_of(sweep, [trials]))
+    for row in connection.execution_options(yield_per=_STREAM_CHUNK).execute(selected):
         yield to_record(convert.trial_row(row), sweep_id)
+
+
+def stream_fields(
+    connection: Connection, sweep_id: str, query: TrialQuery, fields: Sequence[Named]
+) -> Iterator[tuple[Any, ...]]:
+    """Some fields of every trial that matches, a chunk at a time."""
+    sweep = find(connection, sweep_id)
+    listing = _listing(connection, sweep_id, replace(query, cursor=None))
+    projection = Projection(fields, listing.compiler)
+    selected = listing.ordered(_of(sweep, projection.columns))
+    for row in connection.execution_options(yield_per=_FIELDS_CHUNK).execute(selected):
+        yield projection.values(row)
+
+
+def metric_names(connection: Connection, sweep_id: str) -> list[str]:
+    """Every metric that a sweep's trials have."""
+    sweep = find(connection, sweep_id)
+    if connection.dialect.name == "sqlite":
+        keys = func.json_each(trials.c.last).table_valued("key", joins_implicitly=True).c.key
+    else:
+        keys = func.jsonb_object_keys(trials.c.last).column_valued("key")
+    found = connection.execute(select(keys).where(trials.c.sweep_pk == sweep.pk).distinct())
+    return sorted(found.scalars())
 
 
 def get(connection: Connection, trial_id: str) -> TrialRecord:
@@ -66,17 +107,14 @@ def reports_page(
     return Page(items=tuple(map(convert.report_record, rows[:limit])), next_cursor=more)
 
 
-def _select(
-    connection: Connection, sweep_id: str, query: TrialQuery
-) -> tuple[Select[tuple[object, ...]], Columns]:
-    compiler = Compiler(connection.dialect.name)
-    columns: Columns = [*compiler.sort_columns(query.sort), (trials.c["index"], False)]
-    keys = [column.label(f"key_{i}") for i, (column, _) in enumerate(columns)]
-    sweep = find(connection, sweep_id)
-    selected = select(trials, *keys).where(trials.c.sweep_pk == sweep.pk).order_by(*order(columns))
-    if query.filter is not None:
-        selected = selected.where(compiler.condition(query.filter))
-    return selected, columns
+def _listing(connection: Connection, sweep_id: str, query: TrialQuery) -> Listing:
+    last_key = Key(trials.c["index"], "number", nullable=False)
+    dialect = connection.dialect.name
+    return Listing(query, TRIALS, dialect, last_key=last_key, scope=sweep_id)
+
+
+def _of(sweep: convert.AnyRow, columns: Sequence[Any]) -> Select[Any]:
+    return select(*columns).select_from(trials).where(trials.c.sweep_pk == sweep.pk)
 
 
 def find_trial(connection: Connection, trial_id: str) -> tuple[str, convert.AnyRow]:

@@ -1,7 +1,7 @@
-"""For random trials and filters, SQL answers what plain Python does."""
+"""For random trials, sweeps and filters, SQL answers what plain Python does."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,71 +11,38 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine, insert, select, text
 
 from service.query import ast
-from service.query.evaluate import matches
+from service.query.evaluate import SweepSubject, TrialSubject, matches, sort_value
+from service.query.fields import SWEEPS, TRIALS
 from service.store.open import migrate
 from service.store.sql import convert
+from service.store.sql import sweeps as sweeps_in_sql
 from service.store.sql.engine import make_engine
 from service.store.sql.filters import Compiler
-from service.store.tables import sweeps, trials
+from service.store.sql.keyset import Key, order
+from service.store.tables import reports, sweeps, trials
 from sweep.rows import TrialRow
-from sweep.states import TrialState
+from sweep.spec import parse_spec
+from sweep.states import SweepState
+from tests.unit.query import strategies
+from tests.unit.query.strategies import NOW
 from tests.unit.store.builders import START
 
-texts = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters='\x00"'), max_size=4
-) | st.sampled_from(["true", "1", "null", "%", "_", "'", "a' OR 1=1 --"])
-numbers = st.floats(allow_nan=False, allow_infinity=False, width=32) | st.integers(-5, 5)
-constants = st.none() | st.booleans() | numbers.map(float) | texts
-values = st.none() | st.booleans() | numbers | texts | st.lists(st.integers(), max_size=1)
-names = st.sampled_from(["a", "b", "val/loss", "x'y"])
+SPEC = {
+    **{"name": "s", "trainable": "noop", "metric": {"name": "m", "mode": "max"}},
+    "parameters": {"x": 1},
+}
+SWEEP: dict[str, Any] = {
+    **{"pk": 1, "id": "s", "name": "s", "state": "queued", "wanted": "run", "priority": 0},
+    **{"tags": [], "spec": parse_spec(SPEC).model_dump(mode="json"), "metric": "m"},
+    **{"mode": "max", "weight": 1.0, "epoch": 0, "fruitless_drivers": 0, "num_trials": 0},
+    **{"edits": 0, "used": {}, "excluded_nodes": {}, "created_by": "me", "created_at": START},
+}
 
-fields = st.one_of(
-    st.sampled_from(["best", "step", "state", "reason", "index", "group"]).map(
-        lambda name: ast.Field("column", (name,))
-    ),
-    names.map(lambda name: ast.Field("parameter", (name,))),
-    st.tuples(names, names).map(lambda path: ast.Field("parameter", path)),
-    st.tuples(st.sampled_from(["last", "min", "max"]), names).map(
-        lambda pair: ast.Field(pair[0], (pair[1],))  # type: ignore[arg-type]
-    ),
+many = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-comparisons = st.one_of(
-    st.builds(ast.Compare, fields, st.sampled_from(["==", "!="]), constants),
-    st.builds(
-        ast.Compare, fields, st.sampled_from(["<", "<=", ">", ">="]), numbers.map(float) | texts
-    ),
-    st.builds(ast.Compare, fields, st.just("contains"), texts),
-    st.builds(ast.In, fields, st.lists(constants, min_size=1, max_size=3).map(tuple)),
-)
-filters = st.recursive(
-    comparisons,
-    lambda inner: st.one_of(
-        st.builds(ast.Not, inner),
-        st.builds(ast.All, st.lists(inner, min_size=1, max_size=3).map(tuple)),
-        st.builds(ast.Any, st.lists(inner, min_size=1, max_size=3).map(tuple)),
-    ),
-    max_leaves=6,
-)
-metrics = st.dictionaries(names, st.none() | numbers.map(float), max_size=2)
-rows = st.builds(
-    TrialRow,
-    index=st.just(0),
-    parameters=st.dictionaries(
-        names, values | st.dictionaries(names, values, max_size=2), max_size=3
-    ),
-    group=texts,
-    assignment=st.just(0),
-    replicate=st.just(0),
-    seed=st.just(0),
-    created_at=st.just(START),
-    state=st.sampled_from(TrialState),
-    reason=st.none() | texts,
-    step=st.none() | st.integers(0, 5),
-    best=st.none() | numbers.map(float),
-    last=metrics,
-    minimum=metrics,
-    maximum=metrics,
-)
+
+Drawn = list[tuple[TrialRow, dict[int, Mapping[str, float | None]]]]
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -95,37 +62,118 @@ def connection(
     migrate(url)
     engine = make_engine(url)
     with engine.execution_options(writes=True).connect() as opened:
+        opened.begin()
         yield opened
         opened.rollback()
     engine.dispose()
 
 
-SWEEP: dict[str, Any] = {
-    **{"pk": 1, "id": "s", "name": "s", "state": "queued", "wanted": "run", "priority": 0},
-    **{"tags": [], "spec": {}, "metric": "m", "mode": "max", "epoch": 0},
-    **{"fruitless_drivers": 0, "num_trials": 0, "created_by": "me", "created_at": START},
-}
+def store_trials(connection: Connection, drawn: Drawn) -> list[TrialSubject]:
+    connection.execute(insert(sweeps).values(**SWEEP))
+    subjects = []
+    for index, (row, curve) in enumerate(drawn):
+        row.index = index
+        values = {"pk": index, "sweep_pk": 1, **convert.trial_values(row)}
+        connection.execute(insert(trials).values(**values))
+        for step, metrics in curve.items():
+            told = {"step": step, "time": START, "values": metrics, "nonfinite": {}}
+            connection.execute(insert(reports).values(trial_pk=index, **told))
+        subjects.append(TrialSubject(row, NOW, "s", curve))
+    return subjects
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(st.lists(rows, min_size=1, max_size=5), filters)
-def test_sql_answers_what_python_does(
-    connection: Connection, found: list[TrialRow], filter_: ast.Filter
+@many
+@given(strategies.trials, strategies.trial_filters)
+def test_filters_of_trials(connection: Connection, drawn: Drawn, filter_: ast.Filter) -> None:
+    with connection.begin_nested() as transaction:
+        subjects = store_trials(connection, drawn)
+        condition = Compiler(connection.dialect.name, TRIALS, now=NOW).condition(filter_)
+        query = select(trials.c["index"]).where(condition).order_by(trials.c["index"])
+        found = list(connection.execute(query).scalars())
+        transaction.rollback()
+    assert found == [s.row.index for s in subjects if matches(filter_, s)]
+
+
+@many
+@given(strategies.trials, strategies.sorts)
+def test_sorts_of_trials(
+    connection: Connection, drawn: Drawn, keys: tuple[ast.SortKey, ...]
 ) -> None:
-    with connection.begin() if not connection.in_transaction() else connection.begin_nested() as t:
-        connection.execute(insert(sweeps).values(**SWEEP))
-        expected = []
-        for index, row in enumerate(found):
-            row.index = index
-            stored = convert.trial_values(row)
-            json.dumps(stored["parameters"])
-            connection.execute(insert(trials).values(sweep_pk=1, **stored))
-            if matches(filter_, row):
-                expected.append(index)
-        condition = Compiler(connection.dialect.name).condition(filter_)
-        index_column = trials.c["index"]
-        query = select(index_column).where(condition).order_by(index_column)
-        assert list(connection.execute(query).scalars()) == expected
-        t.rollback()
+    with connection.begin_nested() as transaction:
+        subjects = store_trials(connection, drawn)
+        index = Key(trials.c["index"], "number", nullable=False)
+        clauses = order([*Compiler(connection.dialect.name, now=NOW).sort_keys(keys), index])
+        found = list(connection.execute(select(trials.c["index"]).order_by(*clauses)).scalars())
+        transaction.rollback()
+    for key in reversed(keys):  # the last one first: Python's sort is stable
+        for scale in (1, 0):
+
+            def value(subject: TrialSubject, key: ast.SortKey = key, scale: int = scale) -> Any:
+                return sort_value(key, subject)[scale]
+
+            there = [s for s in subjects if value(s) is not None]
+            there.sort(key=value, reverse=key.descending)
+            if key.descending:  # reversing must not turn ties around
+                ties: dict[Any, list[TrialSubject]] = {}
+                for subject in subjects:
+                    if value(subject) is not None:
+                        ties.setdefault(value(subject), []).append(subject)
+                there = [s for v in sorted(ties, reverse=True) for s in ties[v]]
+            subjects = there + [s for s in subjects if value(s) is None]
+    assert found == [s.row.index for s in subjects]
+
+
+@many
+@given(
+    st.fixed_dictionaries(
+        {
+            "name": strategies.texts,
+            "state": st.sampled_from([state.value for state in SweepState]),
+            "reason": st.none() | strategies.texts,
+            "tags": st.lists(strategies.texts, max_size=3),
+            "priority": st.integers(-5, 5),
+            "mode": st.sampled_from(["min", "max"]),
+            "created_by": strategies.texts,
+            "started_at": st.none() | strategies.moments,
+            "ended_at": st.none() | strategies.moments,
+        }
+    ),
+    st.lists(st.none() | strategies.numbers.map(float), max_size=3),
+    strategies.sweep_filters,
+)
+def test_filters_of_sweeps(
+    connection: Connection,
+    drawn: dict[str, Any],
+    scores: list[float | None],
+    filter_: ast.Filter,
+) -> None:
+    with connection.begin_nested() as transaction:
+        metric = {"name": "m", "mode": drawn["mode"]}
+        spec = parse_spec({**SPEC, "metric": metric}).model_dump(mode="json")
+        values = {**SWEEP, **drawn, "spec": spec, "num_trials": len(scores)}
+        connection.execute(insert(sweeps).values(**values))
+        for i, score in enumerate(scores):
+            row = TrialRow(i, {}, "{}", 0, 0, 0, START, best=score, best_step=1)
+            trial = {"sweep_pk": 1, **convert.trial_values(row)}
+            connection.execute(insert(trials).values(**trial))
+        condition = Compiler(connection.dialect.name, SWEEPS, now=NOW).condition(filter_)
+        found = connection.execute(select(sweeps.c.id).where(condition)).scalars().all()
+        record = sweeps_in_sql.get(connection, "s")
+        transaction.rollback()
+    assert bool(found) == matches(filter_, SweepSubject(record, NOW))
+
+
+def test_the_strategies_reach_both_answers() -> None:
+    """A property over filters that never match would say nothing."""
+    answers = set()
+
+    @settings(max_examples=100, database=None, deadline=None)
+    @given(strategies.trials, strategies.trial_filters)
+    def look(drawn: Drawn, filter_: ast.Filter) -> None:
+        answers.update(
+            matches(filter_, TrialSubject(row, NOW + timedelta(0), "s", curve))
+            for row, curve in drawn
+        )
+
+    look()
+    assert answers == {True, False}

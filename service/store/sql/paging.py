@@ -1,0 +1,83 @@
+"""What the lists of trials and of sweeps have in common."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Select
+
+from service.query.fields import Entity
+from service.store import cursors
+from service.store.interface import RowQuery
+from service.store.sql import keyset
+from service.store.sql.convert import AnyRow
+from service.store.sql.filters import Compiler
+from service.store.sql.keyset import Key
+from sweep.errors import QueryError
+
+
+class Listing:
+    """One question about the rows of a kind, in one dialect.
+
+    A cursor keeps the time of its first page, so that all pages go by the same `now`.
+    """
+
+    def __init__(
+        self, query: RowQuery, entity: Entity, dialect: str, *, last_key: Key, scope: str
+    ) -> None:
+        self._question = (entity.noun, scope, query.filter, query.sort)
+        self._position: list[Any] | None = None
+        if query.cursor is not None:
+            query = self._begun(query, query.cursor)
+        self._query = query
+        self.compiler = Compiler(dialect, entity, now=query.now)
+        self._keys = [*self.compiler.sort_keys(query.sort), last_key]
+
+    def narrowed(self, selected: Select[Any]) -> Select[Any]:
+        """Only the rows that match."""
+        if self._query.filter is None:
+            return selected
+        return selected.where(self.compiler.condition(self._query.filter))
+
+    def ordered(self, selected: Select[Any]) -> Select[Any]:
+        """The rows that match, in order."""
+        return self.narrowed(selected).order_by(*keyset.order(self._keys))
+
+    def page(
+        self, connection: Connection, selected: Select[Any]
+    ) -> tuple[Sequence[AnyRow], str | None]:
+        """The rows of one page, and the cursor of the next."""
+        labelled = [key.expression.label(f"key_{i}") for i, key in enumerate(self._keys)]
+        selected = self.ordered(selected).add_columns(*labelled)
+        if self._position is not None:
+            position = keyset.from_plain(self._keys, self._position)
+            selected = selected.where(keyset.after(self._keys, position))
+        rows = connection.execute(selected.limit(self._query.limit + 1)).all()
+        if len(rows) <= self._query.limit:
+            return rows, None
+        rows = rows[: self._query.limit]
+        return rows, self._cursor(rows[-1])
+
+    def _cursor(self, row: AnyRow) -> str:
+        found = row._mapping
+        position = [found[f"key_{i}"] for i in range(len(self._keys))]
+        plain = keyset.to_plain([self._query.now, *position])
+        return cursors.encode(plain, question=self._question)
+
+    def _begun(self, query: RowQuery, cursor: str) -> RowQuery:
+        now, *self._position = cursors.decode(cursor, question=self._question)
+        if now is None:
+            return replace(query, now=None)
+        if not isinstance(now, str):
+            raise QueryError(keyset.NOT_OURS)
+        return replace(query, now=keyset.moment(now))
+
+
+def named(names: Sequence[str], values: Sequence[Any]) -> Mapping[str, Any]:
+    """A row of a projection as JSON can hold it."""
+    return {name: _finite(value) for name, value in zip(names, values, strict=True)}
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
