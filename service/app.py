@@ -5,12 +5,13 @@ from datetime import datetime
 
 from fastapi import FastAPI
 
-from service.api import catalogue, driver, health, lifecycle, logs, sweeps, tokens, trials
+from service.api import catalogue, driver, events, health, lifecycle, logs, sweeps, tokens, trials
 from service.api.bodies import BodyLimit
 from service.api.context import Context
 from service.api.problems import install
 from service.api.tokens import TokenRequest
 from service.dashboard import pages
+from service.live.hub import Hub
 from service.settings import Settings
 from service.store.interface import Store
 from sweep.editing import AddTrials, SweepEdit
@@ -18,7 +19,7 @@ from sweep.spec import SweepSpec
 from sweep.trainables import Trainable
 from sweep.wire import Batch, Heartbeat
 
-PARTS = (sweeps, lifecycle, trials, logs, catalogue, tokens, driver, health, pages)
+PARTS = (sweeps, lifecycle, trials, logs, events, catalogue, tokens, driver, health, pages)
 """The modules whose routers make up the app."""
 
 
@@ -39,7 +40,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.context = Context(store, settings, clock, new_id, trainables)
+    app.state.context = Context(store, settings, clock, new_id, trainables, Hub(store))
     install(app)
     app.add_middleware(BodyLimit)
     for part in PARTS:

@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.applications import Starlette
 
+from service.api.context import Context
 from service.app import create_app
 from service.dispatching import Dispatching, now
 from service.health_server import health_app
@@ -78,7 +79,7 @@ def serve(settings: Settings, *, resources: RayResources) -> None:
         url = ",".join(settings.public_urls) or own
         dispatching = Dispatching(settings, store, url=url, resources=resources)
         with _address_file(settings.home, own), dispatching.running():
-            _server(_api(settings, store)).run(sockets=[listener])
+            _api_server(settings, store).run(sockets=[listener])
 
 
 def serve_api(settings: Settings) -> None:
@@ -93,7 +94,7 @@ def serve_api(settings: Settings) -> None:
         closing(listen(settings.host, settings.port)) as listener,
     ):
         logger.info("the API is at %s", url_of(listener))
-        _server(_api(settings, store)).run(sockets=[listener])
+        _api_server(settings, store).run(sockets=[listener])
 
 
 def dispatch(settings: Settings, *, resources: RayResources) -> None:
@@ -131,14 +132,32 @@ def _checked_store(settings: Settings) -> Store:
     return store
 
 
-def _api(settings: Settings, store: Store) -> FastAPI:
-    return create_app(
+class ApiServer(uvicorn.Server):
+    """Serves the API; when it stops it ends live streams, which would not end by themselves."""
+
+    def __init__(self, app: FastAPI, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._context: Context = app.state.context
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop."""
+        self._context.hub.close()
+        await super().shutdown(sockets)
+
+
+def _api_server(settings: Settings, store: Store) -> ApiServer:
+    app = create_app(
         store=store, settings=settings, clock=now, new_id=new_id, trainables=registered()
     )
+    return ApiServer(app, _config(app))
 
 
 def _server(app: Starlette) -> uvicorn.Server:
-    return uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3))
+    return uvicorn.Server(_config(app))
+
+
+def _config(app: Starlette) -> uvicorn.Config:
+    return uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
 
 
 def _end_by_exceptions() -> None:

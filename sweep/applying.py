@@ -48,6 +48,8 @@ class Changes:
 
     rows: dict[int, TrialRow]
     """Every trial that the batch names, as it is afterwards."""
+    touched: set[int] = field(default_factory=set)
+    """Those of them that the batch changed."""
     dropped: dict[int, int] = field(default_factory=dict)
     """Trials whose stored reports past a step go."""
     reports: list[tuple[int, ReportRow]] = field(default_factory=list)
@@ -60,6 +62,11 @@ class Changes:
     finished: SweepFinished | None = None
     fruitful: bool = False
     """Whether the batch shows that its driver achieved something."""
+
+    @property
+    def seen(self) -> bool:
+        """Whether anything changes that a reader of the sweep or its trials may see."""
+        return bool(self.touched or self.added or self.rungs or self.excluded or self.finished)
 
 
 def trials_named(batch: Batch) -> set[int]:
@@ -155,6 +162,7 @@ class _Applier:
         if message.attempt <= row.attempts or not legal:
             return
         self.changes.fruitful = True
+        self.changes.touched.add(row.index)
         row.attempts, row.state, row.reason = message.attempt, TrialState.RUNNING, None
         row.node, row.pack = message.node, message.pack
         row.works = [*row.works, work_of(message)]
@@ -181,6 +189,7 @@ class _Applier:
             return
         for report in message.rows:
             if report.step > (row.step or 0):
+                self.changes.touched.add(row.index)
                 self._summarise(row, report)
                 self.changes.reports.append((row.index, report))
 
@@ -190,6 +199,7 @@ class _Applier:
     def _checkpoint(self, message: CheckpointSaved) -> None:
         row = self.changes.rows[message.trial]
         if message.attempt == row.attempts:
+            self.changes.touched.add(row.index)
             row.checkpoint, row.checkpoint_step = message.uri, message.step
             row.best_checkpoint = message.best
 
@@ -197,6 +207,7 @@ class _Applier:
         row = self.changes.rows[message.trial]
         if message.attempt != row.attempts or message.state not in TRIAL_TRANSITIONS[row.state]:
             return
+        self.changes.touched.add(row.index)
         row.state, row.reason = message.state, message.reason
         if message.error is not None:
             row.error = message.error
@@ -239,6 +250,7 @@ class _Applier:
         for index in message.forgiven:
             row = self.changes.rows[index]
             row.failures = max(0, row.failures - 1)
+            self.changes.touched.add(index)
         detail = {"node": message.node, "reason": message.reason}
         self.changes.events.append(NewEvent("node.excluded", detail=detail))
 

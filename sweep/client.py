@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
@@ -29,6 +30,7 @@ from sweep.errors import (
     SpecError,
     SweepError,
 )
+from sweep.live import LiveEvent
 from sweep.loading import load_yaml
 from sweep.records import (
     DryRun,
@@ -47,6 +49,7 @@ from sweep.records import (
 )
 from sweep.spec import SweepSpec
 from sweep.states import FINAL_SWEEP_STATES, FINAL_TRIAL_STATES
+from sweep.streaming import READ_TIMEOUT_S, follow_events
 
 if TYPE_CHECKING:
     import pandas
@@ -213,6 +216,35 @@ class Client:
                 return sweep
             time.sleep(poll)
 
+    def events(self, sweep_id: str, *, last_event_id: str | None = None) -> Iterator[LiveEvent]:
+        """What changes of a sweep, as it changes, until it has ended.
+
+        Goes on where it was when the connection is lost or the service starts again.
+
+        Args:
+            sweep_id: the sweep.
+            last_event_id: goes on after the event of that id, or after a sweep's `version`;
+                0: all trials are told. By default from now on.
+        """
+        path = _at("/v1/sweeps", sweep_id, "events")
+        return follow_events(lambda last: self._stream(path, last), last_event_id)
+
+    def follow(
+        self, sweep_id: str, on_update: Callable[[SweepRecord], None], *, poll: float = 1.0
+    ) -> SweepRecord:
+        """Wait until a sweep has ended; `on_update` hears of it whenever it changes.
+
+        An older service, which has no live events, is asked every `poll` seconds.
+        """
+        sweep = self.sweep(sweep_id)
+        try:
+            for event in self.events(sweep_id):
+                if event.sweep is not None:
+                    on_update(SweepRecord(spec=sweep.spec, **dict(event.sweep)))
+        except NotFound:
+            return self.wait(sweep_id, poll=poll, on_update=on_update)
+        return self.sweep(sweep_id)
+
     # Results
 
     def trials(
@@ -350,6 +382,19 @@ class Client:
         if not answer.is_success:
             raise _error(answer)
         return answer.content
+
+    @contextmanager
+    def _stream(self, path: str, last: str | None) -> Iterator[httpx.Response]:
+        headers = {} if last is None else {"Last-Event-ID": last}
+        timeout = httpx.Timeout(READ_TIMEOUT_S, connect=5)
+        with (
+            self._guard(),
+            self._http.stream("GET", path, headers=headers, timeout=timeout) as answer,
+        ):
+            if not answer.is_success:
+                answer.read()
+                raise _error(answer)
+            yield answer
 
     def _ask(self, sweep_id: str, verb: str) -> SweepRecord:
         answer = self._send("POST", _at("/v1/sweeps", sweep_id, verb))

@@ -51,8 +51,8 @@ class Usage(_Record):
     """Trials that were started."""
 
 
-class SweepRecord(_Record):
-    """A sweep as the service answers it."""
+class SweepStatus(_Record):
+    """A sweep without its spec, as live events tell it."""
 
     id: str
     name: str
@@ -60,7 +60,6 @@ class SweepRecord(_Record):
     reason: str | None = None
     priority: int = 0
     tags: tuple[str, ...] = ()
-    spec: SweepSpec
     trials: Mapping[TrialState, int]
     """How many trials are in each state; states with none are there with 0."""
     best: Best | None = None
@@ -79,6 +78,8 @@ class SweepRecord(_Record):
     """How often trials were added to it, or had tried again."""
     excluded_nodes: Mapping[str, str] = {}
     """Nodes on which none of its trials is started any more, and why."""
+    version: int = 0
+    """Rises with every change; live events of a sweep can be had from a version on."""
     created_by: str
     created_at: datetime
     started_at: datetime | None = None
@@ -88,6 +89,12 @@ class SweepRecord(_Record):
     def num_trials(self) -> int:
         """The number of its trials, in whatever state."""
         return sum(self.trials.values())
+
+
+class SweepRecord(SweepStatus):
+    """A sweep as the service answers it."""
+
+    spec: SweepSpec
 
 
 class Origin(StrEnum):

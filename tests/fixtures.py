@@ -8,9 +8,10 @@ from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from service.ray_head import RayHead, RayResources
-from service.serving import listen, url_of
+from service.serving import ApiServer, listen, url_of
 
 
 @contextmanager
@@ -48,10 +49,12 @@ class RayCluster:
 
 
 @contextmanager
-def serve(app: FastAPI, *, port: int = 20_000) -> Iterator[str]:
+def serve(app: Starlette, *, port: int = 20_000) -> Iterator[str]:
     """The app over real HTTP on a free loopback port; its URL."""
     listener = listen("127.0.0.1", port)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=10)
+    ours = isinstance(app, FastAPI)
+    server = ApiServer(app, config) if ours else uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query, Request
 
 from service.auth import Caller, authenticate_driver, authenticate_user
+from service.live.hub import Hub
 from service.settings import Settings
 from service.store.interface import DriverIdentity, Store
 from sweep.records import Problem
@@ -23,6 +24,7 @@ class Context:
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
     trainables: Mapping[str, Trainable]
+    hub: Hub
 
     @property
     def lease(self) -> timedelta:

@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol
 
 from service.query.ast import Filter, Named, SortKey
 from sweep.editing import Edited
+from sweep.live import Position
 from sweep.records import (
     EventRecord,
     LogPage,
@@ -113,6 +114,29 @@ class SweepOnDuty:
     """What one of its works takes of that."""
     wanted_places: int = 0
     """How many works it could train at once."""
+
+
+@dataclass(frozen=True)
+class SweepChanges:
+    """What changed of a sweep's trials past a position."""
+
+    trials: tuple[tuple[Position, TrialRecord], ...]
+    """In the order of their positions."""
+    reached: Position
+    """All that changed up to here is told."""
+    complete: bool
+    """Whether that is all that changed so far."""
+
+
+@dataclass(frozen=True)
+class ListChanges:
+    """Which sweeps changed."""
+
+    sweeps: tuple[SweepRecord, ...]
+    versions: Mapping[str, int]
+    """Of every sweep that is not final, by id."""
+    last_event: int
+    """The id of the last event of the audit."""
 
 
 class Store(Protocol):
@@ -285,6 +309,24 @@ class Store(Protocol):
         self, sweep_id: str | None = None, *, limit: int = 1000, cursor: str | None = None
     ) -> Page[EventRecord]:
         """In order; all sweeps' when no id is given. Works for a deleted sweep too."""
+        ...
+
+    def changes(
+        self, sweep_id: str, *, after: Position | None, upto: Position | None, limit: int
+    ) -> SweepChanges | None:
+        """What changed after a position, and no later than another; None: nothing did.
+
+        At most `limit` trials, those whose last change came first. Without `after` no
+        trials, only the position up to which all has changed so far. Raises `NotFound`.
+        """
+        ...
+
+    def list_changes(self, versions: Mapping[str, int], *, after_event: int | None) -> ListChanges:
+        """Which sweeps changed since they had these versions, or the audit's events after one.
+
+        A sweep that is not among `versions` changed, too, unless it is final. Without
+        `after_event` no sweeps are answered, only where things stand.
+        """
         ...
 
     def note_event(

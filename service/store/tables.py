@@ -86,6 +86,7 @@ sweeps = Table(
     Column("places", Integer),
     Column("used", Json, nullable=False),
     Column("excluded_nodes", Json, nullable=False),
+    Column("version", BigInteger, nullable=False, default=1),  # see sql/sweeps.lock
     Column("created_by", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("started_at", UtcDateTime),
@@ -131,6 +132,7 @@ trials = Table(
     Column("best_checkpoint", Text),
     Column("works", Json, nullable=False),
     Column("edit", Integer, nullable=False),
+    Column("version", BigInteger, nullable=False, default=1),  # the sweep's at its last change
     Column("created_at", UtcDateTime, nullable=False),
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
@@ -139,6 +141,7 @@ trials = Table(
     _one_of("state", TrialState),
     Index(None, "sweep_pk", "state"),
     Index(None, "sweep_pk", "best"),
+    Index(None, "sweep_pk", "version", "index"),
 )
 
 reports = Table(

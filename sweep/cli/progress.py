@@ -25,7 +25,7 @@ _LINE_EVERY_S = 3.0
 def follow(client: Client, sweep_id: str, console: Console) -> SweepRecord:
     """Show a sweep's progress until it has ended."""
     if not console.is_terminal:
-        return client.wait(sweep_id, on_update=_Lines(console))
+        return client.follow(sweep_id, _Lines(console))
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -46,13 +46,13 @@ def follow(client: Client, sweep_id: str, console: Console) -> SweepRecord:
                 status=_status(sweep),
             )
 
-        return client.wait(sweep_id, on_update=update)
+        return client.follow(sweep_id, update)
 
 
 def watch(client: Client, sweep_id: str, console: Console, *, rows: int) -> SweepRecord:
     """Show a sweep's best trials, live, until it has ended."""
     if not console.is_terminal:
-        return client.wait(sweep_id, on_update=_Lines(console))
+        return client.follow(sweep_id, _Lines(console))
     with Live(console=console, refresh_per_second=4) as live:
 
         def update(sweep: SweepRecord) -> None:
@@ -62,7 +62,7 @@ def watch(client: Client, sweep_id: str, console: Console, *, rows: int) -> Swee
             made.caption = escape(f"{ended}; {state_line(sweep)}")
             live.update(made)
 
-        return client.wait(sweep_id, on_update=update)
+        return client.follow(sweep_id, update)
 
 
 class _Lines:

@@ -1,6 +1,7 @@
 """What a driver sends, written in one transaction each."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -8,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from service.store.interface import DriverIdentity
 from service.store.sql import audit, convert, logs
 from service.store.sql import sweeps as sweep_rows
-from service.store.tables import drivers, reports, rung_decisions, sweeps, trials
+from service.store.tables import drivers, reports, rung_decisions, trials
 from sweep.applying import Changes, apply, event_trial, trials_named
 from sweep.errors import Fenced
 from sweep.rows import TrialRow, to_task
@@ -41,11 +42,9 @@ def heartbeat(
             places=signs.places,
         )
     )
-    connection.execute(
-        update(sweeps)
-        .where(sweeps.c.pk == sweep.pk)
-        .values(waiting=signs.waiting, used=signs.used.model_dump())
-    )
+    used = signs.used.model_dump()
+    if (signs.waiting, used) != (sweep.waiting, sweep.used):
+        sweep_rows.change(connection, sweep, waiting=signs.waiting, used=used)
     return _ack(connection, sweep, beat.known)
 
 
@@ -67,7 +66,7 @@ def apply_batch(
 
 def _hold(connection: Connection, driver: DriverIdentity, expires: datetime) -> convert.AnyRow:
     """The driver's sweep, locked, once it is known that the driver still holds the lease."""
-    sweep = sweep_rows.find(connection, driver.sweep_id, lock=True)
+    sweep = sweep_rows.lock(connection, driver.sweep_id)
     final = SweepState(sweep.state) in FINAL_SWEEP_STATES
     held = connection.execute(
         update(drivers)
@@ -137,19 +136,12 @@ def _write(
             trial_id=event_trial(sweep.id, event),
             detail=event.detail,
         )
-    if changes.fruitful and sweep.fruitless_drivers:
-        fruitful = update(sweeps).where(sweeps.c.pk == sweep.pk)
-        connection.execute(fruitful.values(fruitless_drivers=0))
-    if changes.excluded:
-        nodes = {**sweep.excluded_nodes, **changes.excluded}
-        connection.execute(
-            update(sweeps).where(sweeps.c.pk == sweep.pk).values(excluded_nodes=nodes)
-        )
+    if values := _sweep_values(sweep, changes):
+        sweep_rows.change(connection, sweep, **values)
+    elif changes.seen:
+        sweep_rows.change(connection, sweep)
     if changes.finished is not None:
         done = changes.finished
-        if done.used is not None:
-            spent = update(sweeps).where(sweeps.c.pk == sweep.pk)
-            connection.execute(spent.values(used=done.used.model_dump()))
         actor = audit.DRIVER
         if done.state is SweepState.PAUSED:
             sweep_rows.set_aside(connection, sweep, actor=actor, now=done.time)
@@ -162,6 +154,20 @@ def _write(
             .where(drivers.c.sweep_pk == sweep.pk, drivers.c.epoch == driver.epoch)
             .values(ended_at=now, ended_reason=f"sweep {done.state.value}")
         )
+
+
+def _sweep_values(sweep: convert.AnyRow, changes: Changes) -> dict[str, Any]:
+    """The columns of the sweep that a batch changes, its end apart."""
+    values: dict[str, Any] = {}
+    if changes.added:
+        values["num_trials"] = sweep.num_trials + len(changes.added)
+    if changes.fruitful and sweep.fruitless_drivers:
+        values["fruitless_drivers"] = 0
+    if changes.excluded:
+        values["excluded_nodes"] = {**sweep.excluded_nodes, **changes.excluded}
+    if changes.finished is not None and changes.finished.used is not None:
+        values["used"] = changes.finished.used.model_dump()
+    return values
 
 
 def _load(
@@ -203,28 +209,36 @@ def _reports_up_to(connection: Connection, trial_pk: int, step: int) -> list[Rep
 def _write_trials(
     connection: Connection, sweep: convert.AnyRow, keys: dict[int, int], changes: Changes
 ) -> None:
-    if changes.rows:
+    version = sweep_rows.next_version(sweep)
+    if changes.touched:
         statement = (
             update(trials)
             .where(trials.c.pk == bindparam("this_pk"))
-            .values({name: bindparam(f"new_{name}") for name in convert.CHANGING})
+            .values(
+                {
+                    **{name: bindparam(f"new_{name}") for name in convert.CHANGING},
+                    "version": version,
+                }
+            )
         )
         connection.execute(
             statement,
             [
                 {
                     "this_pk": keys[index],
-                    **{f"new_{k}": v for k, v in convert.trial_changes(row).items()},
+                    **{
+                        f"new_{k}": v for k, v in convert.trial_changes(changes.rows[index]).items()
+                    },
                 }
-                for index, row in changes.rows.items()
+                for index in sorted(changes.touched)
             ],
         )
     if changes.added:
-        values = [{"sweep_pk": sweep.pk, **convert.trial_values(row)} for row in changes.added]
+        values = [
+            {"sweep_pk": sweep.pk, "version": version, **convert.trial_values(row)}
+            for row in changes.added
+        ]
         connection.execute(insert(trials), values)
-        count = sweep.num_trials + len(changes.added)
-        more = update(sweeps).where(sweeps.c.pk == sweep.pk)
-        connection.execute(more.values(num_trials=count))
 
 
 def _write_reports(connection: Connection, keys: dict[int, int], changes: Changes) -> None:

@@ -85,6 +85,7 @@ def sweep_record(row: AnyRow, counts: Mapping[str, int], best: AnyRow | None) ->
         places=row.places,
         used=Usage.model_validate(row.used),
         excluded_nodes=row.excluded_nodes,
+        version=row.version,
         created_by=row.created_by,
         created_at=row.created_at,
         started_at=row.started_at,

@@ -66,7 +66,7 @@ def set_places(connection: Connection, places: Mapping[str, int | None]) -> None
     connection.execute(
         update(sweeps)
         .where(sweeps.c.id == bindparam("this_id"), sweeps.c.state == SweepState.RUNNING.value)
-        .values(places=bindparam("new_places")),
+        .values(places=bindparam("new_places"), version=sweeps.c.version + 1),
         [{"this_id": sweep_id, "new_places": count} for sweep_id, count in places.items()],
     )
 
@@ -81,7 +81,7 @@ def start(
     lease: timedelta,
 ) -> int | None:
     """Take the lease for a new driver, unless somebody else has it."""
-    sweep = sweep_rows.find(connection, sweep_id, lock=True)
+    sweep = sweep_rows.lock(connection, sweep_id)
     startable = sweep.state in (SweepState.QUEUED.value, SweepState.RUNNING.value)
     if not startable or sweep.wanted != WantedState.RUN.value or sweep.epoch != after_epoch:
         return None
@@ -89,15 +89,13 @@ def start(
     if last is not None and last.ended_at is None and last.lease_expires_at > now:
         return None
     epoch = after_epoch + 1
-    connection.execute(
-        update(sweeps)
-        .where(sweeps.c.pk == sweep.pk)
-        .values(
-            state=SweepState.RUNNING.value,
-            epoch=epoch,
-            started_at=sweep.started_at or now,
-            fruitless_drivers=sweep.fruitless_drivers + 1,
-        )
+    sweep_rows.change(
+        connection,
+        sweep,
+        state=SweepState.RUNNING.value,
+        epoch=epoch,
+        started_at=sweep.started_at or now,
+        fruitless_drivers=sweep.fruitless_drivers + 1,
     )
     connection.execute(
         insert(drivers).values(
@@ -117,7 +115,7 @@ def start(
 
 def end(connection: Connection, sweep_id: str, epoch: int, *, reason: str, now: datetime) -> bool:
     """Record that a driver is gone."""
-    sweep = sweep_rows.find(connection, sweep_id, lock=True)
+    sweep = sweep_rows.lock(connection, sweep_id)
     ended = connection.execute(
         update(drivers)
         .where(
@@ -157,7 +155,7 @@ def finish_abandoned(
     now: datetime,
 ) -> bool:
     """End a sweep that has no live driver, or set it aside as paused."""
-    sweep = sweep_rows.find(connection, sweep_id, lock=True)
+    sweep = sweep_rows.lock(connection, sweep_id)
     last = _driver(connection, sweep.pk, epoch)
     alive = last is not None and last.ended_at is None and last.lease_expires_at > now
     if sweep.epoch != epoch or alive:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from service.store.sql import audit, convert
 from service.store.sql import sweeps as sweep_rows
-from service.store.tables import sweeps, trials
+from service.store.tables import trials
 from sweep.editing import Edited, number
 from sweep.errors import Conflict
 from sweep.records import SweepRecord
@@ -25,10 +25,10 @@ def pause(connection: Connection, sweep_id: str, *, actor: str, now: datetime) -
     row = _changeable(connection, sweep_id, "paused")
     state = SweepState(row.state)
     if state is SweepState.QUEUED:
-        _set(connection, row, state=SweepState.PAUSED.value, waiting=None)
+        sweep_rows.change(connection, row, state=SweepState.PAUSED.value, waiting=None)
         _tell(connection, "sweep.paused", row, actor, now)
     elif state is SweepState.RUNNING and row.wanted != WantedState.PAUSE.value:
-        _set(connection, row, wanted=WantedState.PAUSE.value)
+        sweep_rows.change(connection, row, wanted=WantedState.PAUSE.value)
         _tell(connection, "sweep.pause_asked", row, actor, now)
     return sweep_rows.get(connection, sweep_id)
 
@@ -41,14 +41,14 @@ def resume(connection: Connection, sweep_id: str, *, actor: str, now: datetime) 
         _queue(connection, row)
         _tell(connection, "sweep.resumed", row, actor, now)
     elif row.wanted == WantedState.PAUSE.value:
-        _set(connection, row, wanted=WantedState.RUN.value)
+        sweep_rows.change(connection, row, wanted=WantedState.RUN.value)
         _tell(connection, "sweep.resumed", row, actor, now)
     return sweep_rows.get(connection, sweep_id)
 
 
 def cancel(connection: Connection, sweep_id: str, *, actor: str, now: datetime) -> SweepRecord:
     """Cancel at once what no driver runs; ask the driver otherwise."""
-    row = sweep_rows.find(connection, sweep_id, lock=True)
+    row = sweep_rows.lock(connection, sweep_id)
     state = SweepState(row.state)
     if state in (SweepState.QUEUED, SweepState.PAUSED):
         sweep_rows.end(
@@ -56,7 +56,7 @@ def cancel(connection: Connection, sweep_id: str, *, actor: str, now: datetime) 
         )
     elif state is SweepState.RUNNING:
         if row.wanted != WantedState.CANCEL.value:
-            _set(connection, row, wanted=WantedState.CANCEL.value)
+            sweep_rows.change(connection, row, wanted=WantedState.CANCEL.value)
             _tell(connection, "sweep.cancel_asked", row, actor, now)
     elif state is not SweepState.CANCELLED:
         raise Conflict(f"sweep {sweep_id} is {state.value} already and cannot be cancelled")
@@ -87,10 +87,11 @@ def retry(connection: Connection, sweep_id: str, *, actor: str, now: datetime) -
             failures=0,
             ended_at=None,
             edit=bindparam("this_edit"),
+            version=sweep_rows.next_version(row),
         ),
         [{"this_pk": key, "this_edit": row.edits + 1 + i // _CHUNK} for i, key in enumerate(keys)],
     )
-    _set(connection, row, edits=row.edits + 1 + (len(keys) - 1) // _CHUNK)
+    sweep_rows.change(connection, row, edits=row.edits + 1 + (len(keys) - 1) // _CHUNK)
     if row.state in (SweepState.COMPLETED.value, SweepState.FAILED.value):
         _queue(connection, row)
     _tell(connection, "sweep.retried", row, actor, now, {"trials": len(keys)})
@@ -115,7 +116,7 @@ def edit(
             "which queues it again"
         )
     spec = edited.spec
-    _set(
+    sweep_rows.change(
         connection,
         row,
         spec=spec.model_dump(mode="json"),
@@ -141,10 +142,18 @@ def _add_trials(connection: Connection, row: convert.AnyRow, edited: Edited, now
     count = 0
     while chunk := list(islice(rows, _CHUNK)):
         connection.execute(
-            insert(trials), [{"sweep_pk": row.pk, **convert.trial_values(r)} for r in chunk]
+            insert(trials),
+            [
+                {
+                    "sweep_pk": row.pk,
+                    "version": sweep_rows.next_version(row),
+                    **convert.trial_values(r),
+                }
+                for r in chunk
+            ],
         )
         count += len(chunk)
-    _set(connection, row, num_trials=row.num_trials + count)
+    sweep_rows.change(connection, row, num_trials=row.num_trials + count)
     return count
 
 
@@ -152,7 +161,7 @@ def _changeable(
     connection: Connection, sweep_id: str, verb: str, *, also_ended: bool = False
 ) -> convert.AnyRow:
     """The sweep's locked row, unless it is cancelled, or ended where that matters."""
-    row = sweep_rows.find(connection, sweep_id, lock=True)
+    row = sweep_rows.lock(connection, sweep_id)
     ended = row.state in (SweepState.COMPLETED.value, SweepState.FAILED.value)
     cancelled = row.state == SweepState.CANCELLED.value
     if cancelled or (ended and not also_ended):
@@ -164,7 +173,7 @@ def _changeable(
 
 def _queue(connection: Connection, row: convert.AnyRow) -> None:
     """Have the dispatcher start it again."""
-    _set(
+    sweep_rows.change(
         connection,
         row,
         state=SweepState.QUEUED.value,
@@ -173,10 +182,6 @@ def _queue(connection: Connection, row: convert.AnyRow) -> None:
         ended_at=None,
         fruitless_drivers=0,
     )
-
-
-def _set(connection: Connection, row: convert.AnyRow, **values: Any) -> None:
-    connection.execute(update(sweeps).where(sweeps.c.pk == row.pk).values(**values))
 
 
 def _tell(

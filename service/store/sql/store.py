@@ -9,8 +9,10 @@ from sqlalchemy import Engine
 from service.query.ast import Compare, Field, Named
 from service.store.interface import (
     DriverIdentity,
+    ListChanges,
     LogQuery,
     NewSweep,
+    SweepChanges,
     SweepOnDuty,
     SweepQuery,
     TrialQuery,
@@ -18,6 +20,7 @@ from service.store.interface import (
 from service.store.sql import (
     audit,
     batches,
+    changes,
     drivers,
     examples,
     lifecycle,
@@ -29,6 +32,7 @@ from service.store.sql import (
 from service.store.sql.engine import transaction
 from service.store.sql.schema import check_schema
 from sweep.editing import Edited
+from sweep.live import Position
 from sweep.records import (
     EventRecord,
     LogPage,
@@ -204,6 +208,18 @@ class SqlStore:
         """See `Store`."""
         with transaction(self._engine, writes=False) as connection:
             return audit.list_page(connection, sweep_id, limit=limit, cursor=cursor)
+
+    def changes(
+        self, sweep_id: str, *, after: Position | None, upto: Position | None, limit: int
+    ) -> SweepChanges | None:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return changes.of_sweep(connection, sweep_id, after=after, upto=upto, limit=limit)
+
+    def list_changes(self, versions: Mapping[str, int], *, after_event: int | None) -> ListChanges:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return changes.of_list(connection, versions, after_event=after_event)
 
     def note_event(
         self, sweep_id: str, *, kind: str, actor: str, now: datetime, detail: Mapping[str, Any]

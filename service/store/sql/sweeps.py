@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Select, func, insert, select, update
 from sqlalchemy import delete as sql_delete
 
 from service.query.ast import Named
@@ -79,16 +79,46 @@ def create(connection: Connection, sweep: NewSweep, planned: Iterable[PlannedTri
     return get(connection, sweep.id)
 
 
-def find(connection: Connection, sweep_id: str, *, lock: bool = False) -> convert.AnyRow:
-    """The sweep's row; locked until the end of the transaction when asked.
+def find(connection: Connection, sweep_id: str) -> convert.AnyRow:
+    """The sweep's row.
 
     Raises:
         NotFound: when there is none.
     """
-    query = select(sweeps).where(sweeps.c.id == sweep_id)
+    return _first(connection, sweep_id, select(sweeps).where(sweeps.c.id == sweep_id))
+
+
+def lock(connection: Connection, sweep_id: str) -> convert.AnyRow:
+    """The sweep's row, locked until the end of the transaction.
+
+    Raises:
+        NotFound: when there is none.
+    """
+    query = select(sweeps).where(sweeps.c.id == sweep_id).with_for_update()
+    return _first(connection, sweep_id, query)
+
+
+def change(connection: Connection, row: convert.AnyRow, **values: Any) -> None:
+    """Write to a locked sweep, and say that it or its trials changed.
+
+    Every change goes through here, also one of trials alone, whose rows then get
+    `next_version` too. Since the sweep is locked, versions are committed in order: a
+    reader that has seen all up to one misses nothing when it asks for higher ones.
+    """
+    changed = update(sweeps).where(sweeps.c.pk == row.pk)
+    connection.execute(changed.values(version=next_version(row), **values))
+
+
+def next_version(row: convert.AnyRow) -> int:
+    """The version of a locked sweep, and of trials that change, after this transaction."""
+    version: int = row.version + 1
+    return version
+
+
+def _first(connection: Connection, sweep_id: str, query: Select[tuple[Any, ...]]) -> convert.AnyRow:
     row = None
     if sweep_id.isascii() and "\x00" not in sweep_id:  # PostgreSQL refuses the question itself
-        row = connection.execute(query.with_for_update() if lock else query).first()
+        row = connection.execute(query).first()
     if row is None:
         raise NotFound(f"there is no sweep {sweep_id!r}")
     return row
@@ -96,13 +126,13 @@ def find(connection: Connection, sweep_id: str, *, lock: bool = False) -> conver
 
 def get(connection: Connection, sweep_id: str) -> SweepRecord:
     """One sweep."""
-    return _records(connection, [find(connection, sweep_id)])[0]
+    return records(connection, [find(connection, sweep_id)])[0]
 
 
 def list_page(connection: Connection, query: SweepQuery) -> Page[SweepRecord]:
     """One page of sweeps."""
     rows, more = _listing(connection, query).page(connection, select(sweeps))
-    return Page(items=tuple(_records(connection, rows)), next_cursor=more)
+    return Page(items=tuple(records(connection, rows)), next_cursor=more)
 
 
 def project(
@@ -140,10 +170,14 @@ def end(
     """Move a locked sweep to a final state, its unfinished trials to cancelled."""
     if SweepState(row.state) not in sources_of_sweep(state):
         return False
-    connection.execute(
-        update(sweeps)
-        .where(sweeps.c.pk == row.pk)
-        .values(state=state.value, reason=reason, ended_at=now, waiting=None, places=None)
+    change(
+        connection,
+        row,
+        state=state.value,
+        reason=reason,
+        ended_at=now,
+        waiting=None,
+        places=None,
     )
     connection.execute(
         update(trials)
@@ -151,7 +185,12 @@ def end(
             trials.c.sweep_pk == row.pk,
             trials.c.state.not_in([s.value for s in FINAL_TRIAL_STATES]),
         )
-        .values(state=TrialState.CANCELLED.value, reason=reason or "sweep ended", ended_at=now)
+        .values(
+            state=TrialState.CANCELLED.value,
+            reason=reason or "sweep ended",
+            ended_at=now,
+            version=next_version(row),
+        )
     )
     kind = f"sweep.{state.value}"
     audit.record(connection, kind, actor=actor, now=now, sweep_id=row.id, detail={"reason": reason})
@@ -168,15 +207,11 @@ def set_aside(connection: Connection, row: convert.AnyRow, *, actor: str, now: d
         return False
     resumed = row.wanted == WantedState.RUN.value
     state = SweepState.QUEUED if resumed else SweepState.PAUSED
-    connection.execute(
-        update(sweeps)
-        .where(sweeps.c.pk == row.pk)
-        .values(state=state.value, waiting=None, places=None, fruitless_drivers=0)
-    )
+    change(connection, row, state=state.value, waiting=None, places=None, fruitless_drivers=0)
     connection.execute(
         update(trials)
         .where(trials.c.sweep_pk == row.pk, trials.c.state == TrialState.RUNNING.value)
-        .values(state=TrialState.PENDING.value, reason="sweep paused")
+        .values(state=TrialState.PENDING.value, reason="sweep paused", version=next_version(row))
     )
     audit.record(connection, f"sweep.{state.value}", actor=actor, now=now, sweep_id=row.id)
     return True
@@ -184,14 +219,15 @@ def set_aside(connection: Connection, row: convert.AnyRow, *, actor: str, now: d
 
 def delete(connection: Connection, sweep_id: str, *, actor: str, now: datetime) -> None:
     """Delete a final sweep."""
-    row = find(connection, sweep_id, lock=True)
+    row = lock(connection, sweep_id)
     if SweepState(row.state) not in FINAL_SWEEP_STATES:
         raise Conflict(f"sweep {sweep_id} is {row.state}: cancel it before you delete it")
     connection.execute(sql_delete(sweeps).where(sweeps.c.pk == row.pk))
     audit.record(connection, "sweep.deleted", actor=actor, now=now, sweep_id=sweep_id)
 
 
-def _records(connection: Connection, rows: Sequence[convert.AnyRow]) -> list[SweepRecord]:
+def records(connection: Connection, rows: Sequence[convert.AnyRow]) -> list[SweepRecord]:
+    """Sweeps with their trials by state and the best of them."""
     keys = [row.pk for row in rows]
     counts: dict[int, dict[str, int]] = defaultdict(dict)
     tally = (

@@ -30,7 +30,8 @@ def test_no_request_makes_a_server_error(
         "/v1/openapi.json", app, headers={"Host": "127.0.0.1:8080"}
     )
     statuses: set[int] = set()
-    for result in schema.get_all_operations():
+    # streams of live events have no end; tests/unit/live sends them what is wrong
+    for result in schema.exclude(path_regex="/events$").get_all_operations():
         operation = result.ok()
 
         @settings(

@@ -1,6 +1,7 @@
 """Random histories: SQLite and PostgreSQL answer the same, step by step."""
 
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from service.query.parse import parse_sort
 from service.store.interface import DriverIdentity, Store, TrialQuery
 from service.store.open import migrate, open_store
 from sweep.errors import SweepError
+from sweep.live import Position
+from sweep.records import SweepRecord, TrialRecord
 from sweep.states import FINAL_TRIAL_STATES, SweepState, TrialState
 from sweep.wire import Message, RestartAsked, SweepFinished
 from tests.unit.store.builders import LEASE, at, create, moved, reported, send, started
@@ -41,6 +44,15 @@ messages: st.SearchStrategy[Message] = st.one_of(
 )
 
 
+@dataclass
+class Told:
+    """What a reader of changes was told."""
+
+    upto: Position = field(default_factory=lambda: Position(0))
+    sweep: SweepRecord | None = None
+    trials: dict[int, TrialRecord] = field(default_factory=dict)
+
+
 class TwoStores(RuleBasedStateMachine):
     postgres: str
     """The URL of a migrated PostgreSQL database, set before the machine runs."""
@@ -55,6 +67,7 @@ class TwoStores(RuleBasedStateMachine):
         self.now = 0
         for store in self.stores:
             create(store, "s")
+        self.told = (Told(), Told())
 
     def teardown(self) -> None:
         for store in self.stores:
@@ -111,6 +124,17 @@ class TwoStores(RuleBasedStateMachine):
         self.both(lambda store: store.list_trials("s", query))
         for index in range(3):
             self.both(lambda store, i=index: store.list_reports(f"s-{i}"))
+
+    @invariant()
+    def a_reader_of_changes_is_told_what_there_is(self) -> None:
+        """Whoever was told each change on its own holds what the store holds."""
+        for store, told in zip(self.stores, self.told, strict=True):
+            while (found := store.changes("s", after=told.upto, upto=None, limit=1)) is not None:
+                told.trials |= {trial.index: trial for _, trial in found.trials}
+                told.upto, told.sweep = found.reached, store.get_sweep("s")
+            assert told.sweep == store.get_sweep("s")
+            stored = store.list_trials("s", TrialQuery(limit=100)).items
+            assert told.trials == {trial.index: trial for trial in stored}
 
     @invariant()
     def the_record_is_sound(self) -> None:
