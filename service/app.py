@@ -5,7 +5,18 @@ from datetime import datetime
 
 from fastapi import FastAPI
 
-from service.api import catalogue, driver, events, health, lifecycle, logs, sweeps, tokens, trials
+from service.api import (
+    analysis,
+    catalogue,
+    driver,
+    events,
+    health,
+    lifecycle,
+    logs,
+    sweeps,
+    tokens,
+    trials,
+)
 from service.api.bodies import BodyLimit
 from service.api.context import Context
 from service.api.problems import install
@@ -19,7 +30,19 @@ from sweep.spec import SweepSpec
 from sweep.trainables import Trainable
 from sweep.wire import Batch, Heartbeat
 
-PARTS = (sweeps, lifecycle, trials, logs, events, catalogue, tokens, driver, health, pages)
+PARTS = (
+    sweeps,
+    lifecycle,
+    trials,
+    analysis,
+    logs,
+    events,
+    catalogue,
+    tokens,
+    driver,
+    health,
+    pages,
+)
 """The modules whose routers make up the app."""
 
 

@@ -22,6 +22,7 @@ from pydantic import BaseModel, TypeAdapter
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from sweep import errors
+from sweep.asking import AnalysisCalls
 from sweep.errors import (
     FieldProblem,
     NotFound,
@@ -126,7 +127,7 @@ class Listing(Generic[Item]):
         return pandas.json_normalize([item.model_dump(mode="json") for item in self])
 
 
-class Client:
+class Client(AnalysisCalls):
     """Calls the service's REST API; every error is one of `sweep.errors`."""
 
     def __init__(

@@ -4,6 +4,7 @@
     ├── SpecError             a spec that cannot run; lists every bad field
     ├── SpecTooLarge          a document or a search space past its limits
     ├── QueryError            a filter or sort that cannot be read
+    │   └── ParameterError    a parameter of a question that does not fit the sweep
     ├── NotFound              no such sweep, trial, token or trainable
     ├── Conflict              a transition that the present state forbids
     │   └── Fenced            a driver whose lease a successor holds
@@ -79,6 +80,16 @@ class QueryError(SweepError):
         """Where in the text, from 1."""
         self.part = part
         """Which text: filter, sort or fields."""
+
+
+class ParameterError(QueryError):
+    """A parameter of the question does not fit."""
+
+    code = "invalid-parameter"
+
+    def __init__(self, message: str, parameter: str | None = None) -> None:
+        super().__init__(f"{parameter}: {message}" if parameter else message)
+        self.problems = (FieldProblem(f"query.{parameter}", message),) if parameter else ()
 
 
 class NotFound(SweepError):

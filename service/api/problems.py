@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from sweep.errors import FieldProblem, QueryError, SpecError, SweepError
+from sweep.errors import FieldProblem, ParameterError, QueryError, SpecError, SweepError
 from sweep.records import Problem
 
 logger = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ _TITLES = {
     "invalid-spec": "The sweep spec is not valid",
     "too-large": "The request is larger than this service takes",
     "invalid-query": "The filter, sort or cursor is not valid",
+    "invalid-parameter": "A parameter of the question does not fit",
     "invalid-request": "The request is not valid",
     "not-found": "There is no such thing",
     "conflict": "The present state does not allow that",
@@ -88,6 +89,7 @@ def _sweep_error(request: Request, error: Exception) -> JSONResponse:
         status=error.status,
         code=error.code,
         detail=detail,
+        problems=error.problems if isinstance(error, ParameterError) else (),
         headers=headers,
     )
 

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from service.query.ast import Filter, Named, SortKey
+from service.store.analysis import AnalysisStore
 from sweep.editing import Edited
 from sweep.live import Position
 from sweep.records import (
@@ -139,7 +140,7 @@ class ListChanges:
     """The id of the last event of the audit."""
 
 
-class Store(Protocol):
+class Store(AnalysisStore, Protocol):
     """Keeps everything. See this module's text for what holds of every method."""
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from sweep.cli import lifecycle, local, progress, study
+from sweep.cli import analysis, lifecycle, local, progress, study
 from sweep.cli.context import Json, SweepId, client_of
 from sweep.cli.output import (
     EXIT_CODES_TEXT,
@@ -40,7 +40,7 @@ app = typer.Typer(
 token_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke bearer tokens.")
 app.add_typer(token_app, name="token")
 app.add_typer(study.app, name="study")
-for command in lifecycle.COMMANDS:
+for command in (*lifecycle.COMMANDS, *analysis.COMMANDS):
     app.command()(command)
 
 Url = Annotated[

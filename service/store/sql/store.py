@@ -29,6 +29,7 @@ from service.store.sql import (
     tokens,
     trials,
 )
+from service.store.sql.analysing import SqlAnalysis
 from service.store.sql.engine import transaction
 from service.store.sql.schema import check_schema
 from sweep.editing import Edited
@@ -50,7 +51,7 @@ from sweep.wire import Ack, Batch, Heartbeat, RungPage, TaskPage
 _STATE = Field("column", ("state",))
 
 
-class SqlStore:
+class SqlStore(SqlAnalysis):
     """`service.store.interface.Store` over SQLite or PostgreSQL."""
 
     def __init__(self, engine: Engine) -> None:

@@ -1,0 +1,80 @@
+"""Trials by the values of some fields."""
+
+import statistics
+from dataclasses import replace
+
+from service.analysis.labels import ordered
+from service.analysis.naming import field_named, metric_named
+from service.query.ast import Filter
+from service.store.analysis import Grouping, Label, label_key
+from service.store.interface import Store
+from sweep.analysis import BestTrial, Group, Groups, Mode
+from sweep.errors import ParameterError
+from sweep.records import SweepRecord
+from sweep.rows import trial_id
+from sweep.states import TrialState
+
+MAX_GROUPS = 10_000
+MAX_FIELDS = 5
+
+
+def groups(
+    store: Store,
+    sweep: SweepRecord,
+    *,
+    by: str,
+    metric: str | None = None,
+    mode: Mode | None = None,
+    filter: Filter | None = None,
+) -> Groups:
+    """States, mean, median and best trial of each group.
+
+    Raises:
+        ParameterError: naming the parameter that does not fit.
+    """
+    names = tuple(name.strip() for name in by.split(","))
+    if len(names) > MAX_FIELDS:
+        raise ParameterError(f"names {len(names)} fields; at most {MAX_FIELDS} are taken", "by")
+    fields = tuple(field_named(name, "by") for name in names)
+    named = metric_named(store, sweep, metric, mode=mode)
+    better = named.need_mode()
+    grouping = Grouping(by=fields, value=named.field, filter=filter, limit=MAX_GROUPS + 1)
+    values = store.group_values(sweep.id, grouping)
+    if len(values) > MAX_GROUPS:
+        raise ParameterError(
+            f"makes more than {MAX_GROUPS:,} groups: choose fields with fewer values, or narrow "
+            "the filter",
+            "by",
+        )
+    all_of_them = replace(grouping, limit=MAX_GROUPS * 100)
+    states: dict[str, dict[TrialState, int]] = {}
+    for labels, state, count in store.group_states(sweep.id, all_of_them):
+        states.setdefault(label_key(labels), {})[state] = count
+    best = {
+        label_key(labels): BestTrial(trial=trial_id(sweep.id, index), index=index, value=value)
+        for labels, index, value in store.group_best(sweep.id, grouping, better)
+    }
+    places = [
+        {label_key(x): i for i, x in enumerate(ordered(column, field, sweep.spec))}
+        for field, column in zip(fields, zip(*(v[0] for v in values), strict=True), strict=False)
+    ]
+
+    def place(labels: tuple[Label, ...]) -> list[int]:
+        return [order[label_key(x)] for order, x in zip(places, labels, strict=True)]
+
+    items = []
+    for labels, found in sorted(values, key=lambda pair: place(pair[0])):
+        key = label_key(labels)
+        counts = states.get(key, {})
+        items.append(
+            Group(
+                labels=dict(zip(names, labels, strict=True)),
+                trials=sum(counts.values()),
+                states=counts,
+                count=len(found),
+                mean=statistics.fmean(found) if found else None,
+                median=statistics.median(found) if found else None,
+                best=best.get(key),
+            )
+        )
+    return Groups(by=names, metric=named.text, mode=better, items=tuple(items))

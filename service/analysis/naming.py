@@ -1,0 +1,136 @@
+"""Fields and metrics by the names that a request gives them."""
+
+import re
+from dataclasses import dataclass
+
+from service.query.ast import All, Compare, Field, Filter
+from service.query.fields import TRIALS
+from service.query.parse import parse_sort
+from service.store.analysis import INDEX, TrialQuestion
+from service.store.interface import Store, TrialQuery
+from sweep.analysis import Mode
+from sweep.errors import ParameterError, QueryError
+from sweep.records import SweepRecord
+
+_PLAIN = re.compile(r"[ !#-\[\]-~]+")
+
+_SUMMARIES = {"last": "last", "metrics": "last", "min": "min", "max": "max"}
+
+
+@dataclass(frozen=True)
+class NamedMetric:
+    """A number of each trial that a request named."""
+
+    text: str
+    """As it is shown: `best accuracy`, `last loss`."""
+    name: str
+    """The metric's own name, as in reports."""
+    field: Field
+    mode: Mode | None
+    """Whether larger or smaller is better; None where nothing tells."""
+
+    def need_mode(self, parameter: str = "mode") -> Mode:
+        """The mode.
+
+        Raises:
+            ParameterError: when nothing tells it.
+        """
+        if self.mode is None:
+            raise ParameterError(
+                f"is a larger or a smaller {self.text} better? Say max or min", parameter
+            )
+        return self.mode
+
+
+def field_named(text: str, parameter: str) -> Field:
+    """The field that a request's parameter names.
+
+    Raises:
+        ParameterError: when there is no such field.
+    """
+    try:
+        keys = parse_sort(text)
+    except QueryError as error:
+        raise ParameterError(error.message, parameter) from None
+    if len(keys) != 1 or keys[0].descending:
+        raise ParameterError(f"{text!r} is not one field, such as parameters.task", parameter)
+    found = keys[0].field
+    if TRIALS.type_of(found) == "time":
+        raise ParameterError(f"{text} is a time: name a number, a text or a parameter", parameter)
+    if found.source == "parameter" and not all(map(_PLAIN.fullmatch, found.path)):
+        raise ParameterError(f"{text!r}: only ASCII names without quotes can be used", parameter)
+    return found
+
+
+def metric_named(
+    store: Store,
+    sweep: SweepRecord,
+    text: str | None,
+    *,
+    parameter: str = "metric",
+    mode: Mode | None = None,
+) -> NamedMetric:
+    """The metric that a request's parameter names: the sweep's own when it names none.
+
+    Raises:
+        ParameterError: for what is no metric, or one that no trial has.
+    """
+    own = sweep.spec.metric
+    if text in (None, "", "best", own.name):
+        best = Field("column", ("best",))
+        return NamedMetric(f"best {own.name}", own.name, best, mode or own.mode)
+    assert text is not None
+    first, dot, rest = text.partition(".")
+    if dot and rest and first in _SUMMARIES:
+        source, name = _SUMMARIES[first], rest.strip("'\"")
+    else:
+        _refuse_fields(text, first, parameter)
+        source, name = "last", text
+    found = Field(source, (name,))  # type: ignore[arg-type]
+    if '"' in name or "\x00" in name:
+        raise ParameterError(f"{name!r} is no name of a metric", parameter)
+    _check_reported(store, sweep, found, parameter)
+    return NamedMetric(f"{source} {name}", name, found, mode or _mode(sweep, source, name))
+
+
+def has_value(metric: NamedMetric, filter_: Filter | None) -> Filter:
+    """The filter, and that the trial has a value of the metric."""
+    there = Compare(metric.field, "!=", None)
+    return there if filter_ is None else All((there, filter_))
+
+
+def _refuse_fields(text: str, first: str, parameter: str) -> None:
+    if text in TRIALS.columns or first == "parameters":
+        raise ParameterError(
+            f"{text!r} is a field of a trial and not a metric: name a metric, or best, last.NAME, "
+            "min.NAME or max.NAME",
+            parameter,
+        )
+
+
+def _mode(sweep: SweepRecord, source: str, name: str) -> Mode | None:
+    for metric in (sweep.spec.metric, sweep.spec.rung_metric):
+        if name == metric.name:
+            return metric.mode
+    return None if source == "last" else "min" if source == "min" else "max"
+
+
+def _check_reported(store: Store, sweep: SweepRecord, field: Field, parameter: str) -> None:
+    """Refuse a metric that no trial has, once some trial has reported."""
+    there = Compare(field, "!=", None)
+    some = TrialQuestion(fields=(INDEX,), filter=there, limit=1)
+    if list(store.read_trials(sweep.id, some)):
+        return
+    names = metric_names(store, sweep.id)
+    if names and field.path[0] not in names:
+        raise ParameterError(
+            f"no trial of the sweep reports {field.path[0]!r}; there are {', '.join(names)}",
+            parameter,
+        )
+
+
+def metric_names(store: Store, sweep_id: str) -> tuple[str, ...]:
+    """The metrics that trials of a sweep report, as one of them shows."""
+    reported = Compare(Field("column", ("reports",)), ">", 0)
+    found = store.list_trials(sweep_id, TrialQuery(filter=reported, limit=1)).items
+    return tuple(sorted(found[0].metrics)) if found else ()

@@ -1,0 +1,130 @@
+"""Many trials, or many reports, read one after the other; and what early stopping did."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Float,
+    Result,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from service.query.ast import Filter
+from service.store.analysis import Label, StepTotals, TrialQuestion
+from service.store.sql.convert import chunks
+from service.store.sql.filters import Compiler
+from service.store.sql.grouping import LabelReader
+from service.store.sql.keyset import order
+from service.store.sql.sweeps import find
+from service.store.tables import reports, rung_decisions, trials
+from sweep.analysis import TrialSpan
+from sweep.states import TrialState
+
+_FETCH = 5_000
+_IN_CHUNK = 500
+
+
+def read_trials(
+    connection: Connection, sweep_id: str, question: TrialQuestion
+) -> Iterator[tuple[Label, ...]]:
+    """The fields of each trial."""
+    dialect = connection.dialect.name
+    compiler, reader = Compiler(dialect), LabelReader(question.fields, dialect)
+    query = (
+        select(*reader.columns)
+        .where(trials.c.sweep_pk == find(connection, sweep_id).pk)
+        .order_by(*order(compiler.sort_keys(question.sort)), trials.c["index"])
+        .limit(question.limit)
+    )
+    if question.filter is not None:
+        query = query.where(compiler.condition(question.filter))
+    with _streamed(connection, query) as rows:
+        for row in rows:
+            yield reader.labels(row)
+
+
+def stream_points(
+    connection: Connection, sweep_id: str, metric: str, indexes: Sequence[int]
+) -> Iterator[tuple[int, int, float]]:
+    """The finite reports of a metric, trial by trial."""
+    sweep = find(connection, sweep_id)
+    value = _reported(metric, connection.dialect.name)
+    for chunk in chunks(sorted(indexes), _IN_CHUNK):
+        found = select(trials.c.pk, trials.c["index"]).where(
+            trials.c.sweep_pk == sweep.pk, trials.c["index"].in_(list(chunk))
+        )
+        keys = sorted((index, pk) for pk, index in connection.execute(found))
+        for index, pk in keys:
+            points = select(reports.c.step, value).where(reports.c.trial_pk == pk).order_by("step")
+            with _streamed(connection, points) as rows:
+                for step, number in rows:
+                    if number is not None:
+                        yield index, step, number
+
+
+def rung_counts(connection: Connection, sweep_id: str) -> list[tuple[int, str, int]]:
+    """Decisions by rung."""
+    sweep = find(connection, sweep_id)
+    keys = (rung_decisions.c.step, rung_decisions.c.decision)
+    query = (
+        select(*keys, func.count())
+        .where(rung_decisions.c.sweep_pk == sweep.pk)
+        .group_by(*keys)
+        .order_by(*keys)
+    )
+    return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+
+
+def step_totals(connection: Connection, sweep_id: str) -> StepTotals:
+    """Steps of the trials that began."""
+    sweep = find(connection, sweep_id)
+    stopped = trials.c.state == TrialState.STOPPED.value
+    full = case(
+        (and_(stopped, trials.c.max_t > trials.c.step), trials.c.max_t), else_=trials.c.step
+    )
+    query = select(
+        func.coalesce(func.sum(trials.c.step), 0),
+        func.coalesce(func.sum(full), 0),
+        func.coalesce(func.sum(case((stopped, 1), else_=0)), 0),
+    ).where(trials.c.sweep_pk == sweep.pk, trials.c.step.is_not(None))
+    trained, without, count = connection.execute(query).one()
+    return StepTotals(trained=int(trained), without=int(without), stopped=int(count))
+
+
+def trial_spans(
+    connection: Connection, sweep_id: str, filter_: Filter | None
+) -> Iterator[TrialSpan]:
+    """Where and when each trial that began trained, by its start."""
+    sweep = find(connection, sweep_id)
+    query = (
+        select(trials.c.node, trials.c.state, trials.c.started_at, trials.c.ended_at)
+        .where(trials.c.sweep_pk == sweep.pk, trials.c.started_at.is_not(None))
+        .order_by(trials.c.started_at)
+    )
+    if filter_ is not None:
+        query = query.where(Compiler(connection.dialect.name).condition(filter_))
+    with _streamed(connection, query) as rows:
+        for node, state, started, ended in rows:
+            yield TrialSpan(node=node, state=TrialState(state), started_at=started, ended_at=ended)
+
+
+def _streamed(connection: Connection, query: Select[Any]) -> Result[*tuple[Any, ...]]:
+    """Rows fetched some at a time; close it, since who reads may stop early."""
+    return connection.execution_options(yield_per=_FETCH).execute(query)
+
+
+def _reported(metric: str, dialect: str) -> Any:
+    """A report's value of a metric; NULL when it has none or it was not finite."""
+    if dialect == "sqlite":
+        return func.json_extract(reports.c["values"], literal(f'$."{metric}"', Text))
+    path = cast(literal([metric], ARRAY(Text)), ARRAY(Text))
+    return cast(reports.c["values"].op("#>>")(path), Float(53))
