@@ -1,0 +1,169 @@
+"""Learning curves: rungs, trials that were stopped, the best one."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from service.analysis.labels import leaves, shown
+from service.figures.style import SERIES, Look, Trace, axis, layout, nothing, number, plain
+from sweep.analysis import Curve, Curves
+from sweep.space import lookup
+from sweep.states import TrialState
+
+Log = Literal["none", "x", "y", "xy"]
+
+_FEW = 8
+_LABELLED_RUNGS = 8
+_ENDS = ((TrialState.STOPPED, "stopped early", "x"), (TrialState.DIVERGED, "diverged", "cross"))
+
+
+def curves_figure(
+    found: Curves, *, look: Look, log: Log = "none", colour_by: str | None = None
+) -> dict[str, Any]:
+    """A line for each trial; `colour_by` names a parameter that colours them."""
+    title = f"{found.metric} while training"
+    if not found.items:
+        return nothing(look, title, "No trial that matches has reported this metric yet.")
+    ordered = sorted(found.items, key=lambda curve: curve.best)
+    colours = _colours(ordered, look, colour_by)
+    traces = [_line(curve, colours, look, colour_by) for curve in ordered]
+    traces += _legend(colours, colour_by)
+    traces += _ends(ordered, look)
+    count = len(found.items)
+    subtitle = f"{count} trial{'s' if count > 1 else ''}, {found.points:,} points shown"
+    if colour_by is not None:
+        subtitle += f", coloured by {plain(colour_by.removeprefix('parameters.'))}"
+    changes = {
+        "xaxis": axis(look, "step", {"type": "log" if "x" in log else "linear"}),
+        "yaxis": axis(look, found.metric, {"type": "log" if log in ("y", "xy") else "linear"}),
+        "shapes": [_rung_line(step, look) for step in found.rungs],
+        "annotations": _rung_labels(found.rungs, look, log=log in ("x", "xy")),
+        "hovermode": "closest",
+    }
+    return {"data": traces, "layout": layout(look, title, subtitle=subtitle, changes=changes)}
+
+
+def _key(curve: Curve, colour_by: str | None) -> str:
+    if colour_by is None:
+        return curve.trial
+    return shown(lookup(curve.parameters, colour_by.removeprefix("parameters.")))
+
+
+def _colours(ordered: Sequence[Curve], look: Look, colour_by: str | None) -> dict[str, str]:
+    """A colour for each trial or value; one for all when they are too many to tell apart."""
+    keys = list(dict.fromkeys(_key(c, colour_by) for c in sorted(ordered, key=lambda c: c.index)))
+    if colour_by is None and len(keys) > _FEW:
+        return dict.fromkeys(keys, SERIES[0] if look.theme == "light" else SERIES[4])
+    return {key: SERIES[min(i, len(SERIES) - 1)] for i, key in enumerate(keys)}
+
+
+def _line(curve: Curve, colours: dict[str, str], look: Look, colour_by: str | None) -> Trace:
+    many = len(colours) > _FEW or colour_by is not None
+    colour = colours[_key(curve, colour_by)]
+    emphasised = curve.best and (many or len(colours) > 1)
+    line = {"width": 3.5 if emphasised else 1.6, "color": colour}
+    if emphasised and colour_by is None:
+        line["color"] = look.accent
+    label = f"trial {curve.index}"
+    return {
+        "type": "scatter",
+        "mode": "lines+markers" if len(curve.steps) == 1 else "lines",
+        "x": list(curve.steps),
+        "y": list(curve.values),
+        "name": f"best: {label}" if emphasised else label,
+        "line": line,
+        "opacity": 1.0 if emphasised or not many else 0.45,
+        "showlegend": emphasised or not many,
+        "customdata": [curve.trial] * len(curve.steps),
+        "hovertemplate": f"{_about(curve)}<br>step %{{x:,}}: %{{y:.4g}}<extra></extra>",
+    }
+
+
+def _about(curve: Curve) -> str:
+    head = f"<b>trial {curve.index}</b> {curve.state}"
+    lines = [f"{plain(k)}: {plain(shown(v))}" for k, v in leaves(curve.parameters).items()]
+    return "<br>".join([head, *lines[:8]])
+
+
+def _legend(colours: dict[str, str], colour_by: str | None) -> list[Trace]:
+    """An entry for each value that colours stand for; lines of trials have none then."""
+    if colour_by is None:
+        return []
+    names = list(colours)
+    kept = names[: len(SERIES) - 1]
+    if len(names) > len(SERIES):
+        named = [*((n, colours[n]) for n in kept), ("others", SERIES[-1])]
+    else:
+        named = list(colours.items())
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": [None],
+            "y": [None],
+            "name": plain(name),
+            "line": {"color": colour, "width": 3},
+        }
+        for name, colour in named
+    ]
+
+
+def _ends(ordered: Sequence[Curve], look: Look) -> list[Trace]:
+    traces: list[Trace] = []
+    for state, name, symbol in _ENDS:
+        ended = [curve for curve in ordered if curve.state is state]
+        if ended:
+            traces.append(
+                {
+                    "type": "scatter",
+                    "mode": "markers",
+                    "x": [curve.steps[-1] for curve in ended],
+                    "y": [curve.values[-1] for curve in ended],
+                    "name": f"{name} ({len(ended)})",
+                    "marker": {
+                        "symbol": f"{symbol}-thin",
+                        "size": 8,
+                        "line": {"width": 1.8, "color": look.ink},
+                        "color": look.ink,
+                    },
+                    "customdata": [curve.trial for curve in ended],
+                    "text": [f"trial {curve.index}" for curve in ended],
+                    "hovertemplate": f"%{{text}} {name} at step %{{x:,}}: %{{y:.4g}}"
+                    "<extra></extra>",
+                }
+            )
+    return traces
+
+
+def _rung_line(step: int, look: Look) -> dict[str, Any]:
+    return {
+        "type": "line",
+        "x0": step,
+        "x1": step,
+        "y0": 0,
+        "y1": 1,
+        "yref": "paper",
+        "layer": "below",
+        "line": {"color": look.soft, "width": 1, "dash": "dot"},
+        "opacity": 0.6,
+    }
+
+
+def _rung_labels(steps: Sequence[int], look: Look, *, log: bool) -> list[dict[str, Any]]:
+    if not 0 < len(steps) <= _LABELLED_RUNGS:
+        return []
+    kept = steps if log else [s for i, s in enumerate(steps) if s >= steps[-1] / 12 or i == -1]
+    return [
+        {
+            "x": math.log10(step) if log else step,
+            "y": 0,
+            "yref": "paper",
+            "yanchor": "bottom",
+            "xanchor": "left",
+            "xshift": 2,
+            "text": f"rung {number(step)}",
+            "showarrow": False,
+            "font": {"size": 11, "color": look.soft},
+        }
+        for step in kept
+    ]
