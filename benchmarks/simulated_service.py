@@ -238,7 +238,12 @@ class SimulatedDriver:
     def _take(self, ack: Ack) -> None:
         assert ack.wanted is WantedState.RUN or self._finished
         self._core.add(ack.trials)
-        self._core.limit(places=ack.places, max_concurrent=ack.max_concurrent, budget=ack.budget)
+        self._core.limit(
+            self._agenda(),
+            places=ack.places,
+            max_concurrent=ack.max_concurrent,
+            budget=ack.budget,
+        )
 
     def _known(self) -> Known:
         return Known(trials=self._core.known_trials)

@@ -108,6 +108,8 @@ class RayHead:
             family = _family(psutil.Process(record.pid)) if _lives(record) else []
             _end(list({*family, *_marked(self._mark)}))
             self._file.unlink(missing_ok=True)
+        elif self._process is not None:  # it did not come up: parts of it may have
+            _end(_marked(self._mark))
         self._reap()
 
     def _launch(self, port: int, token: str) -> None:

@@ -75,7 +75,7 @@ class SweepStatus(_Record):
     used: Usage = Usage()
     """What it has used of its budget."""
     edits: int = 0
-    """How often trials were added to it, or had tried again."""
+    """Rises when failed trials of it are to be tried again."""
     excluded_nodes: Mapping[str, str] = {}
     """Nodes on which none of its trials is started any more, and why."""
     version: int = 0

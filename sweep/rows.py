@@ -49,7 +49,7 @@ class TrialRow:
     works: list[dict[str, Any]] = field(default_factory=list)
     """The works that it trained in, for their logs: name, packed, attempt, node."""
     edit: int = 0
-    """The edit of the sweep that added it or had it tried again; 0: none."""
+    """Which of the sweep's edits had it tried again; 0: none."""
     started_at: datetime | None = None
     ended_at: datetime | None = None
 

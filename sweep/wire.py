@@ -16,6 +16,8 @@ from sweep.records import Nonfinite, Origin, Usage
 from sweep.spec import Budget, Resources, SweepSpec
 from sweep.states import SweepState, TrialState, WantedState
 
+MAX_WAITING_CHARS = 1_000
+
 MAX_BATCH_MESSAGES = 2_000
 
 EXIT_NO_RAY = 6
@@ -286,7 +288,7 @@ class Signs(_Wire):
     places: Index = 0
     """How many places it could use now: works that run or wait. A work is a trial alone, or
     a pack; it takes the resources of one trial."""
-    waiting: Text | None = Field(default=None, max_length=1_000)
+    waiting: Text | None = Field(default=None, max_length=MAX_WAITING_CHARS)
     """Why nothing is training, in words for the user."""
     used: Usage = Usage()
 

@@ -23,7 +23,9 @@ from sweep.wire import EXIT_NO_RAY
 
 logger = logging.getLogger(__name__)
 
-_PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+_PASSING = frozenset(
+    {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT}
+)
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ class LocalLauncher:
     def launch(self, launch: Launch) -> None:
         """See `Launcher`."""
         key = launch.sweep_id, launch.epoch
-        self._log_of(*key).parent.mkdir(parents=True, exist_ok=True)
         try:
+            self._log_of(*key).parent.mkdir(parents=True, exist_ok=True)
             self._children[key] = self._start(launch)
         except OSError as error:
             if error.errno in _PASSING:

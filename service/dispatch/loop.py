@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -51,13 +52,16 @@ class Dispatcher:
         self._clock = clock
         self._api_answers = api_answers
         self._pause = _Pause(limits)
+        self._gone: deque[Exit] = deque()
         self.pulse = Pulse(clock)
         """How the loop is doing, for health checks."""
 
     def step(self) -> None:
         """Do what is due now."""
-        for gone in self._launcher.ended():
-            self._take(gone)
+        self._gone.extend(self._launcher.ended())
+        while self._gone:
+            self._take(self._gone[0])
+            self._gone.popleft()  # once it is stored: the store may be away
         now = self._clock()
         sweeps = self._store.on_duty()
         by_id = {sweep.id: sweep for sweep in sweeps}

@@ -86,12 +86,13 @@ def test_a_sweep_of_higher_priority_takes_the_places_of_a_lower_one(
 ) -> None:
     """On eight CPUs: trials of the lower sweep make room at their saved states."""
     client = service.start()
-    low = submit(client, trials=8, steps=250)
+    low = submit(client, trials=8, steps=250, reuse_actors=True)  # which keeps idle processes
     wait_for(lambda: running(client, low) == 8, "a full cluster")
-    high = submit(client, trials=6, steps=20, priority=1)
-    wait_for(lambda: client.sweep(low.id).places == 2, "two places for the lower sweep")
-    wait_for(lambda: made_room(client, low) >= 1, "a trial that made room")
-    check_whole(client, high, 20)
+    high = submit(client, trials=8, steps=60, priority=1)
+    wait_for(lambda: client.sweep(low.id).places == 0, "no places for the lower sweep")
+    wait_for(lambda: made_room(client, low) == 8, "trials that made room")
+    wait_for(lambda: running(client, high) == 8, "a cluster of the higher sweep")
+    check_whole(client, high, 60)
     check_whole(client, low, 250)
     assert client.sweep(low.id).epoch == 1
 

@@ -70,6 +70,7 @@ class Running(Mapping[int, Attempt]):
     def __init__(self) -> None:
         self._attempts: dict[int, Attempt] = {}
         self._sizes: dict[str | int, int] = {}
+        self._begun: set[str | int] = set()
 
     def __getitem__(self, index: int) -> Attempt:
         return self._attempts[index]
@@ -85,6 +86,17 @@ class Running(Mapping[int, Attempt]):
         """What is handed out, in the order in which it was."""
         return self._sizes.keys()
 
+    @property
+    def begun(self) -> int:
+        """How many works have begun: others that are handed out wait for a place."""
+        return len(self._begun)
+
+    def begin(self, attempt: Attempt) -> None:
+        """A trial's training has begun."""
+        attempt.started = True
+        if attempt.task.index in self._attempts:
+            self._begun.add(attempt.work)
+
     def add(self, attempt: Attempt) -> None:
         """A trial was handed out."""
         self._attempts[attempt.task.index] = attempt
@@ -98,11 +110,13 @@ class Running(Mapping[int, Attempt]):
         self._sizes[attempt.work] -= 1
         if not self._sizes[attempt.work]:
             del self._sizes[attempt.work]
+            self._begun.discard(attempt.work)
 
     def clear(self) -> None:
         """Every process lets go of its trials."""
         self._attempts.clear()
         self._sizes.clear()
+        self._begun.clear()
 
 
 @dataclass
@@ -126,10 +140,11 @@ class Book:
     shelved: set[int] = field(default_factory=set)
     """Trials past the budget."""
 
-    @property
-    def training(self) -> int:
-        """How many works have begun: others that are handed out wait for a place."""
-        return len({attempt.work for attempt in self.running.values() if attempt.started})
+    def untried(self) -> list[TrialTask]:
+        """The trials that wait for their first attempt, by index."""
+        waiting = self.tasks.keys() - self.running.keys() - self.ends.keys() - self.paused
+        found = (self.tasks[index] for index in sorted(waiting))
+        return [task for task in found if task.attempts == 0]
 
     def glance(self) -> Glance:
         """How much runs and waits."""

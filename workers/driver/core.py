@@ -77,17 +77,24 @@ class SweepCore:
             if task.index not in self._book.shelved:
                 self._moves.push(task.index)
 
-    def limit(self, *, places: int | None, max_concurrent: int | None, budget: Budget) -> None:
+    def limit(
+        self, now: datetime, *, places: int | None, max_concurrent: int | None, budget: Budget
+    ) -> None:
         """Take in how much may train at once, and what may be used in all."""
         self._yielding.places = places
         self.max_concurrent = max_concurrent
-        if budget != self._budget:
-            self._budget = budget
-            for index in sorted(self._book.shelved):
-                if self._affordable(self._book.tasks[index]):
-                    self._book.shelved.discard(index)
-                    self._moves.readmit(self._book.tasks[index])
-                    self._moves.push(index)
+        if budget == self._budget:
+            return
+        self._budget = budget
+        for index in sorted(self._book.shelved):
+            if self._affordable(self._book.tasks[index]):
+                self._book.shelved.discard(index)
+                self._moves.readmit(self._book.tasks[index])
+                self._moves.push(index)
+        shelved = [task for task in self._book.untried() if not self._affordable(task)]
+        self._book.pending.discard_all({task.index for task in shelved})
+        for task in shelved:
+            self._moves.apply(self._shelve(task), now)
 
     def pause(self, now: datetime) -> None:
         """Take trials back at their next saved states, those without one after a while."""
@@ -99,7 +106,7 @@ class SweepCore:
 
     def tick(self, now: datetime) -> None:
         """Let time pass: count what is used, and end what is over."""
-        self._meter.tick(now, works=self._book.training)
+        self._meter.tick(now, works=self._book.running.begun)
         if self._spent is None and not self.cancelled:
             self._spent = self._meter.spent(self._budget)
             if self._spent is not None:
@@ -262,6 +269,11 @@ class SweepCore:
         return self._meter.used
 
     @property
+    def has_room(self) -> bool:
+        """Whether its share, or a pause, leaves room for one more work."""
+        return self._yielding.has_room(self._book)
+
+    @property
     def share(self) -> int | None:
         """How many works may train at once while others share the cluster; None: any number."""
         return self._yielding.places
@@ -284,11 +296,16 @@ class SweepCore:
     @property
     def done(self) -> bool:
         """Whether nothing is left to do."""
-        book = self._book
         if self.cancelled or self._spent is not None:
             return True
-        if self._yielding.pausing and not book.running:
+        if self._yielding.pausing and not self._book.running:
             return True
+        return self._at_end
+
+    @property
+    def _at_end(self) -> bool:
+        """Whether every trial has ended, or is past the budget."""
+        book = self._book
         return not (
             book.pending or book.running or book.paused or book.restarts_awaited or book.retries
         )
@@ -301,7 +318,7 @@ class SweepCore:
             state, reason = SweepState.CANCELLED, "cancelled"
         elif self._spent is not None:
             state, reason = SweepState.COMPLETED, self._spent
-        elif book.pending or book.paused or book.restarts_awaited or book.retries:
+        elif not self._at_end:
             state, reason = SweepState.PAUSED, "paused"
         elif book.shelved and failed < len(ends) - len(book.shelved):
             state = SweepState.COMPLETED
@@ -322,8 +339,12 @@ class SweepCore:
         """Take a trial into the book; one past the budget is set aside."""
         self._moves.enter(task)
         if task.state not in FINAL_TRIAL_STATES and not self._affordable(task):
-            self._book.shelved.add(task.index)
-            self._moves.leave(task, "dropped", None)
+            self._shelve(task)
+
+    def _shelve(self, task: TrialTask) -> Sequence[Decision]:
+        """Set a trial aside that the budget has no room for; what that decides for others."""
+        self._book.shelved.add(task.index)
+        return self._moves.leave(task, "dropped", None)
 
     def _affordable(self, task: TrialTask) -> bool:
         """Whether the budget of trials has room for it: the first by index have it.

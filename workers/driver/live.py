@@ -12,7 +12,6 @@ import math
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -203,9 +202,12 @@ class LiveRun:
         """Run the training function to its end, in the calling thread."""
         try:
             train = load_code(self._plan.code)
-            with suppress(TrialStop):
+            try:
                 train(dict(self._plan.task.parameters), self)
-            self._checkpoints.tidy()
+            except TrialStop:
+                pass  # it may go on elsewhere, from a state that is not the newest here
+            else:
+                self._checkpoints.tidy()
             self._end(error=None, retryable=True)
         except BaseException as error:  # noqa: BLE001 - a user's code may raise anything
             self._end(error=error_text(error), retryable=not would_repeat(error))

@@ -101,7 +101,8 @@ class Moves:
 
     def start(self, current: Attempt, from_step: int, node: str | None, now: datetime) -> None:
         """An attempt began."""
-        current.started, current.step = True, from_step
+        self._book.running.begin(current)
+        current.step = from_step
         task = current.task
         if task.attempts == 0:
             self._meter.begin()

@@ -91,7 +91,7 @@ def waiting_text(
     shut = [n.address for n in nodes if n.id in excluded and places_on(n, request)]
     if shut:
         text = f"waiting for {_words(request)}: the nodes that have it are excluded for this sweep"
-        return f"{text} ({', '.join(shut[:5])})"
+        return f"{text} ({', '.join(shut[:5])}); pause and resume it to have them tried again"
     if not nodes:
         return f"waiting for {_words(request)}: the cluster has no nodes"
     return _never(request, usable or nodes)

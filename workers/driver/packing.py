@@ -6,7 +6,7 @@ groups where they fit. Trials without a key go alone.
 
 import math
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from typing import Any, Literal
 
 from sweep.spec import SweepSpec
@@ -102,6 +102,16 @@ class Waiting:
         key, limit = self._line_of[task.index]
         if key is not None and limit < self._limit:
             self._line_of[task.index] = (key, self._limit)
+
+    def discard_all(self, indexes: Collection[int]) -> None:
+        """Take trials out, those that wait."""
+        self._indexes.difference_update(indexes)
+        for line, queue in list(self._lines.items()):
+            kept = deque(entry for entry in queue if entry[1].index not in indexes)
+            if kept:
+                self._lines[line] = kept
+            else:
+                del self._lines[line]
 
     def discard(self, task: TrialTask) -> None:
         """Take one trial out, if it waits."""

@@ -13,7 +13,7 @@ from sweep.rungs import rung_steps
 from sweep.spec import Halving
 from sweep.states import WantedState
 from sweep.storage import join
-from sweep.wire import Ack, Assignment, Known, Message, Signs, TrialTask
+from sweep.wire import MAX_WAITING_CHARS, Ack, Assignment, Known, Message, Signs, TrialTask
 from workers.driver.book import Glance
 from workers.driver.capture import Piece
 from workers.driver.core import SweepCore
@@ -96,6 +96,7 @@ class RunningSweep:
         """What the work's trials do next; those that end leave it, others may join."""
         with self._telling():
             now, core = self._clock(), self._core
+            core.tick(now)
             shunned = work.node in core.breaker.excluded
             if shunned and not core.has_begun(work.members):
                 for index, attempt in work.members.items():
@@ -132,6 +133,7 @@ class RunningSweep:
         """
         with self._telling():
             members, now = list(work.members.items()), self._clock()
+            self._core.tick(now)
             if ProcessBusy.__name__ in error:
                 for index, attempt in members:
                     self._core.losses.refused(index, attempt)
@@ -171,7 +173,7 @@ class RunningSweep:
             core, now = self._core, self._clock()
             core.add(ack.trials)
             self._edits = max(self._edits, ack.edits)
-            core.limit(places=ack.places, max_concurrent=ack.max_concurrent, budget=ack.budget)
+            core.limit(now, places=ack.places, max_concurrent=ack.max_concurrent, budget=ack.budget)
             match ack.wanted:
                 case WantedState.CANCEL:
                     core.cancel(now)
@@ -197,6 +199,12 @@ class RunningSweep:
             most = self._core.max_concurrent
             self._places = places if most is None else min(places, most)
             self._core.spread_over(max(1, self._places))
+
+    @property
+    def may_start(self) -> bool:
+        """Whether the sweep's share, or a pause, leaves room for one more work."""
+        with self._lock:
+            return self._core.has_room
 
     @property
     def wants_more(self) -> int:
@@ -244,9 +252,14 @@ class RunningSweep:
                 cluster=totals(nodes),
                 need=dict(self._core.breaker.request),
                 used=self._core.used,
-                places=glance.works + glance.waiting,
-                waiting=self._waiting(glance, nodes),
+                places=self._usable(glance),
+                waiting=_cut(self._waiting(glance, nodes)),
             )
+
+    def _usable(self, glance: Glance) -> int:
+        """How many works could train at once, were the cluster the sweep's alone."""
+        works = glance.works + glance.waiting
+        return works if self._places is None else min(works, self._places)
 
     def _waiting(self, glance: Glance, nodes: Sequence[Node]) -> str | None:
         """Why trials that wait are not trained."""
@@ -283,3 +296,10 @@ class RunningSweep:
                 self._log = []
             if messages:
                 self._emit(messages)
+
+
+def _cut(text: str | None) -> str | None:
+    """A text as long as a heartbeat takes it."""
+    if text is None or len(text) <= MAX_WAITING_CHARS:
+        return text
+    return text[: MAX_WAITING_CHARS - 1] + "…"

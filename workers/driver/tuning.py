@@ -90,9 +90,15 @@ class GroupedASHA(TrialScheduler):  # type: ignore[misc]
         self._leftovers = leftovers
         self._shunned = sweep.shunned
         self._factory = factory_of(sweep.request, self._shunned)
+        self._controller: Any = None
+
+    def __reduce__(self) -> tuple[type[object], tuple[()]]:
+        """Nothing: Tune pickles its parts into an experiment state that nobody reads."""
+        return object, ()
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Remember which work a Tune trial is."""
+        self._controller = tune_controller
         self._works[trial.trial_id] = LiveWork(WorkPlan.model_validate_json(trial.config[PLAN]))
         shunned = self._sweep.shunned
         if shunned != self._shunned:
@@ -138,6 +144,14 @@ class GroupedASHA(TrialScheduler):  # type: ignore[misc]
         self._works.pop(trial.trial_id, None)
         self._ended.add(tune_controller, trial)
 
+    def release_idle(self) -> None:
+        """End processes kept for reuse while nothing may start: others wait for their places.
+
+        Tune keeps one of them whatever happens, and has no public way to let go of it.
+        """
+        if self._controller is not None and not self._sweep.may_start:
+            self._controller._cleanup_cached_actors(force_all=True)
+
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """None: trials start in the order in which they were handed out."""
         return None
@@ -158,10 +172,13 @@ class _AfterEachStep(TrialProgressCallback):  # type: ignore[misc]
     keeps every trial.
     """
 
-    def __init__(self, sweep: RunningSweep, ended: EndedTrials) -> None:
+    def __init__(
+        self, sweep: RunningSweep, ended: EndedTrials, release_idle: Callable[[], None]
+    ) -> None:
         super().__init__()
         self._sweep = sweep
         self._ended = ended
+        self._release_idle = release_idle
 
     def log_result(self, trial: Trial, result: dict[str, Any], error: bool = False) -> None:
         """Nothing: the core tells the service."""
@@ -173,6 +190,7 @@ class _AfterEachStep(TrialProgressCallback):  # type: ignore[misc]
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._ended.forget(trials)
+        self._release_idle()
         if self._sweep.done:
             raise _SweepOver
 
@@ -206,7 +224,10 @@ def run_on_tune(sweep: RunningSweep, *, settle: Callable[[], None]) -> None:
             name=assignment.sweep_id,
             search_alg=CoreSearcher(sweep),
             scheduler=scheduler,
-            callbacks=[_Starts(scheduler), _AfterEachStep(sweep, ended)],
+            callbacks=[
+                _Starts(scheduler),
+                _AfterEachStep(sweep, ended, scheduler.release_idle),
+            ],
             num_samples=-1,
             resources_per_trial=factory_of(sweep.request, sweep.shunned),
             storage_path=folder,

@@ -15,7 +15,7 @@ from sweep.errors import Fenced
 from sweep.rows import TrialRow, to_task
 from sweep.spec import Budget, parse_spec
 from sweep.states import FINAL_SWEEP_STATES, SweepState, WantedState
-from sweep.wire import Ack, Batch, Heartbeat, Known, ReportRow, RestartAsked
+from sweep.wire import Ack, Batch, Heartbeat, Known, ReportRow, RestartAsked, SweepFinished
 
 _NEW_TRIALS = 1_000
 _IN_CHUNK = 500
@@ -143,7 +143,7 @@ def _write(
     if changes.finished is not None:
         done = changes.finished
         actor = audit.DRIVER
-        if done.state is SweepState.PAUSED:
+        if done.state is SweepState.PAUSED or _has_more(sweep, done, batch.known):
             sweep_rows.set_aside(connection, sweep, actor=actor, now=done.time)
         else:
             sweep_rows.end(
@@ -154,6 +154,13 @@ def _write(
             .where(drivers.c.sweep_pk == sweep.pk, drivers.c.epoch == driver.epoch)
             .values(ended_at=now, ended_reason=f"sweep {done.state.value}")
         )
+
+
+def _has_more(sweep: convert.AnyRow, done: SweepFinished, known: Known) -> bool:
+    """Whether trials were added, or are to be tried again, that an ending driver never saw."""
+    if done.state not in (SweepState.COMPLETED, SweepState.FAILED):
+        return False
+    return bool(known.trials < sweep.num_trials or known.edits < sweep.edits)
 
 
 def _sweep_values(sweep: convert.AnyRow, changes: Changes) -> dict[str, Any]:

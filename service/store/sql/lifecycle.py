@@ -172,7 +172,7 @@ def _changeable(
 
 
 def _queue(connection: Connection, row: convert.AnyRow) -> None:
-    """Have the dispatcher start it again."""
+    """Have the dispatcher start it again, on any node."""
     sweep_rows.change(
         connection,
         row,
@@ -181,6 +181,7 @@ def _queue(connection: Connection, row: convert.AnyRow) -> None:
         reason=None,
         ended_at=None,
         fruitless_drivers=0,
+        excluded_nodes={},
     )
 
 

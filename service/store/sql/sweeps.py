@@ -200,11 +200,13 @@ def end(
 def set_aside(connection: Connection, row: convert.AnyRow, *, actor: str, now: datetime) -> bool:
     """Move a locked, running sweep that has no driver any more to paused.
 
-    When it was resumed meanwhile, it is queued instead. Trials that a driver left
-    running wait again.
+    When it was resumed meanwhile, it is queued instead; when its cancellation was asked for,
+    it is cancelled. Trials that a driver left running wait again.
     """
     if SweepState(row.state) is not SweepState.RUNNING:
         return False
+    if row.wanted == WantedState.CANCEL.value:
+        return end(connection, row, SweepState.CANCELLED, reason="cancelled", actor=actor, now=now)
     resumed = row.wanted == WantedState.RUN.value
     state = SweepState.QUEUED if resumed else SweepState.PAUSED
     change(connection, row, state=state.value, waiting=None, places=None, fruitless_drivers=0)

@@ -199,6 +199,27 @@ def test_an_exit_of_a_sweep_that_was_deleted_is_nothing(store: Store) -> None:
     dispatcher.step()
 
 
+def test_an_exit_that_cannot_be_stored_is_stored_later(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launcher, _, dispatcher = make(store)
+    create(store, "a")
+    dispatcher.step()
+
+    def refuse(*_: object, **__: object) -> bool:
+        raise ServiceUnavailable("the database does not answer")
+
+    launcher.exits.append(Exit("a", 1, "lost the cluster", blameless=True))
+    with monkeypatch.context() as away:
+        away.setattr(store, "withdraw_driver", refuse)
+        with pytest.raises(ServiceUnavailable):
+            dispatcher.step()
+    dispatcher.step()
+    (duty,) = store.on_duty()
+    assert (duty.epoch, duty.fruitless_drivers) == (2, 1)
+    assert "driver.ended" in event_kinds(store, "a")
+
+
 class Rounds(threading.Event):
     """Stops a loop after some rounds, each with something that happens before it."""
 

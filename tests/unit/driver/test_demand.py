@@ -3,6 +3,7 @@
 from typing import Any
 
 from sweep.spec import Budget
+from tests.unit.driver.builders import at
 from tests.unit.driver.test_losses import GOOD, Driver
 from workers.driver.demand import Demand
 from workers.driver.running import QUEUED_AT_LEAST, RunningSweep
@@ -40,7 +41,7 @@ def test_as_many_places_wait_as_are_wanted_on_no_node_that_is_there() -> None:
 
 
 def shared(sweep: RunningSweep, driver: Driver, places: int | None, most: int | None = None) -> int:
-    driver.core.limit(places=places, max_concurrent=most, budget=Budget())
+    driver.core.limit(at(0), places=places, max_concurrent=most, budget=Budget())
     return sweep.wants_more
 
 

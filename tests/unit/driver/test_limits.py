@@ -19,7 +19,7 @@ from workers.driver.limits import Meter
 
 
 def limited(core: SweepCore, *, places: int | None = None, budget: Budget | None = None) -> None:
-    core.limit(places=places, max_concurrent=None, budget=budget or Budget())
+    core.limit(at(0), places=places, max_concurrent=None, budget=budget or Budget())
 
 
 def moves_of(core: SweepCore) -> list[tuple[int, TrialState, str | None]]:
@@ -197,3 +197,23 @@ def test_a_failed_trial_that_is_to_be_tried_again_runs_again() -> None:
     assert handed is not None
     assert (handed[0].index, handed[1]) == (0, 2)
     assert next_task(core) is None
+
+
+def test_a_budget_of_trials_that_shrinks_holds_back_those_not_begun() -> None:
+    core = make_core(max_concurrent=1)
+    next_task(core)
+    on_update(core, 0, 1, update(row(1, 0.5)))
+    core.limit(at(1), places=None, max_concurrent=1, budget=Budget(trials=2))
+    on_update(core, 0, 1, update(finished=True))
+    assert [task.index for task, _ in start_all(core)] == [1]
+    on_update(core, 1, 1, update(row(1, 0.5), finished=True))
+    assert core.done
+    core.finish(at(2))
+    assert core.take_messages()[-1].reason == "budget: 2 of 3 trials may run"
+
+
+def test_a_trial_handed_out_when_all_seemed_done_leaves_the_sweep_open() -> None:
+    core = make_core()
+    start_all(core)
+    core.finish(at(1))
+    assert core.take_messages()[-1].state is SweepState.PAUSED

@@ -12,8 +12,10 @@ from sweep.errors import TrialFault
 from sweep.run import Run
 from sweep.spec import CheckpointPolicy, Metric
 from sweep.wire import TrialTask
+from tests.integration.service_process import wait_for
 from tests.unit.driver.builders import make_task
 from workers.driver.live import LiveRun, TrialPlan, TrialUpdate, load_code
+from workers.driver.states import read_name
 
 WAIT = 10.0
 
@@ -26,6 +28,12 @@ def five_steps(params: dict[str, Any], run: Run) -> None:
 def saver(params: dict[str, Any], run: Run) -> None:
     state = run.restore() or {"step": 0}
     for step in range(state["step"] + 1, 6):
+        run.report(step, score=float(step))
+        run.save({"step": step})
+
+
+def hurried(params: dict[str, Any], run: Run) -> None:
+    for step in range(1, 1000):
         run.report(step, score=float(step))
         run.save({"step": step})
 
@@ -116,6 +124,21 @@ def test_the_code_never_passes_its_last_step_or_its_target(
         update = run.next_update(WAIT)
         assert update.finished
         assert steps(update) == []
+
+
+def newest(folder: Path) -> int:
+    names = [read_name(path.name) for path in folder.iterdir()]
+    return max((name.at.step for name in names if name is not None), default=0)
+
+
+def test_a_state_that_was_told_stays_when_the_trial_is_stopped_long_after(tmp_path: Path) -> None:
+    with running(tmp_path, "hurried") as run:
+        update = run.next_update(WAIT)
+        while update.checkpoint is None:
+            update = run.next_update(WAIT)
+        step, told = update.checkpoint
+        wait_for(lambda: newest(tmp_path) > step + 4, "further states")
+    assert Path(told).exists()
 
 
 def test_a_value_that_is_not_finite_is_null_with_a_flag(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sweep.states import TrialState
-from sweep.wire import Assignment, Message
+from sweep.wire import MAX_WAITING_CHARS, Assignment, Message
 from tests.unit.driver.builders import at, kinds, make_spec, make_tasks, next_task, row, update
 from workers.driver.breaker import Breaker
 from workers.driver.core import SweepCore
@@ -159,10 +159,11 @@ def test_signs_tell_the_cluster_the_places_and_why_nothing_trains() -> None:
     driver.sweep.see((Node("1", "10.0.0.1", {"GPU": 1.0}),))
     signs = driver.sweep.signs()
     assert signs.waiting == "waiting for 1 CPU: the cluster has none"
-    assert (signs.cluster, signs.places) == ({"GPU": 1.0}, 3)
+    assert (signs.cluster, signs.places) == ({"GPU": 1.0}, 0)
     driver.clock.seconds = 30
     driver.sweep.see((GOOD,))  # the wait for a place begins with it
     assert driver.sweep.signs().waiting is None
+    assert driver.sweep.signs().places == 2  # on a node of two CPUs
     work = driver.hand_out()
     driver.clock.seconds = 60
     assert "all in use" in (driver.sweep.signs().waiting or "")
@@ -195,3 +196,18 @@ def test_a_cancelled_sweep_tries_nothing_again() -> None:
     driver.clock.seconds = 99
     assert driver.sweep.plan_next() is None
     assert "reports" not in kinds(driver.told)
+
+
+def test_a_sweep_asks_for_no_more_places_than_it_may_use_at_once() -> None:
+    driver = Driver(5)
+    driver.core.max_concurrent = 1
+    driver.sweep.see((GOOD,))
+    assert driver.sweep.signs().places == 1
+
+
+def test_why_it_waits_is_as_long_as_a_heartbeat_takes() -> None:
+    driver = Driver(1)
+    names = {f"{i}-{'x' * 90}": 1.0 for i in range(20)}
+    driver.core.breaker.request = {"CPU": 1.0, **names}
+    driver.sweep.see((GOOD,))
+    assert len(driver.sweep.signs().waiting or "") == MAX_WAITING_CHARS

@@ -115,7 +115,8 @@ def test_full_nodes_are_said_once_nothing_has_trained_for_a_while() -> None:
 def test_nodes_that_would_do_but_are_excluded_are_named() -> None:
     text = said(Resources(gpu=1), SMALL, GPUS, excluded=("3",))
     assert text == (
-        "waiting for 1 CPU and 1 GPU: the nodes that have it are excluded for this sweep (10.0.0.3)"
+        "waiting for 1 CPU and 1 GPU: the nodes that have it are excluded for this sweep "
+        "(10.0.0.3); pause and resume it to have them tried again"
     )
 
 

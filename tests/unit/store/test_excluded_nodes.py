@@ -1,8 +1,8 @@
 """A node that a driver excludes: kept on the sweep, told in the audit, forgiven once."""
 
 from service.store.interface import DriverIdentity, Store
-from sweep.states import TrialState
-from sweep.wire import NodeExcluded
+from sweep.states import SweepState, TrialState
+from sweep.wire import NodeExcluded, SweepFinished
 from tests.unit.store.builders import at, create, drive, event_kinds, moved, send, started
 
 EXCLUDED = NodeExcluded(node="aa", reason="10.0.0.2: 3 in a row", forgiven=(0, 1), time=at(2))
@@ -48,3 +48,13 @@ def test_a_second_node_joins_the_first(store: Store) -> None:
     send(store, driver, EXCLUDED)
     send(store, driver, NodeExcluded(node="bb", reason="10.0.0.3: bad too", time=at(3)))
     assert list(store.get_sweep("s1").excluded_nodes) == ["aa", "bb"]
+
+
+def test_a_sweep_that_is_resumed_tries_all_nodes_again(store: Store) -> None:
+    create(store)
+    driver = drive(store)
+    send(store, driver, EXCLUDED, SweepFinished(state=SweepState.PAUSED, time=at(3)))
+    store.pause_sweep("s1", actor="me", now=at(4))
+    assert list(store.get_sweep("s1").excluded_nodes) == ["aa"]
+    store.resume_sweep("s1", actor="me", now=at(5))
+    assert store.get_sweep("s1").excluded_nodes == {}

@@ -147,3 +147,23 @@ def test_an_old_epoch_is_fenced_out(store: Store) -> None:
     store.end_driver("s1", 2, reason="killed", now=at(30))
     with pytest.raises(Fenced):
         send(store, new, started(1))
+
+
+def test_a_driver_that_never_saw_what_was_added_does_not_end_the_sweep(store: Store) -> None:
+    create(store)
+    driver = drive(store)
+    completed = SweepFinished(state=SweepState.COMPLETED, time=at(9))
+    send(store, driver, completed, known=2)
+    sweep = store.get_sweep("s1")
+    assert (sweep.state, counts(sweep)) == (SweepState.QUEUED, {"pending": 3})
+    send(store, drive(store, after=1), completed)
+    assert store.get_sweep("s1").state is SweepState.COMPLETED
+
+
+def test_a_cancel_that_crosses_a_pause_is_kept(store: Store) -> None:
+    create(store)
+    driver = drive(store)
+    store.cancel_sweep("s1", actor="me", now=at(1))
+    send(store, driver, SweepFinished(state=SweepState.PAUSED, time=at(2)))
+    sweep = store.get_sweep("s1")
+    assert (sweep.state, counts(sweep)) == (SweepState.CANCELLED, {"cancelled": 3})
