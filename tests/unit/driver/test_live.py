@@ -33,7 +33,7 @@ def saver(params: dict[str, Any], run: Run) -> None:
 
 
 def hurried(params: dict[str, Any], run: Run) -> None:
-    for step in range(1, 1000):
+    for step in range(1, 100_000):
         run.report(step, score=float(step))
         run.save({"step": step})
 
@@ -133,9 +133,9 @@ def newest(folder: Path) -> int:
 
 def test_a_state_that_was_told_stays_when_the_trial_is_stopped_long_after(tmp_path: Path) -> None:
     with running(tmp_path, "hurried") as run:
-        update = run.next_update(WAIT)
+        update = run.next_update(0.1)
         while update.checkpoint is None:
-            update = run.next_update(WAIT)
+            update = run.next_update(0.1)
         step, told = update.checkpoint
         wait_for(lambda: newest(tmp_path) > step + 4, "further states")
     assert Path(told).exists()
