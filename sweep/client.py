@@ -9,16 +9,16 @@ with Client() as client:
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
 import platformdirs
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from sweep import errors
@@ -31,6 +31,7 @@ from sweep.errors import (
     SpecError,
     SweepError,
 )
+from sweep.listing import Listing, SweepListing, TrialListing
 from sweep.live import LiveEvent
 from sweep.loading import load_yaml
 from sweep.records import (
@@ -41,6 +42,7 @@ from sweep.records import (
     NewToken,
     Page,
     Problem,
+    QueryField,
     ReportRecord,
     RungRecord,
     SweepRecord,
@@ -52,14 +54,10 @@ from sweep.spec import SweepSpec
 from sweep.states import FINAL_SWEEP_STATES, FINAL_TRIAL_STATES
 from sweep.streaming import READ_TIMEOUT_S, follow_events
 
-if TYPE_CHECKING:
-    import pandas
-
-Item = TypeVar("Item", bound=BaseModel)
-
 DEFAULT_URL = "http://127.0.0.1:8080"
 
-_PAGE = 500
+EXPORT_FORMATS = ("csv", "parquet", "arrow")
+
 _ATTEMPTS = 4
 
 _BY_CODE: Mapping[str, type[SweepError]] = {
@@ -83,48 +81,6 @@ def default_url() -> str:
     except (OSError, ValueError, KeyError, TypeError):
         return DEFAULT_URL
     return str(url)
-
-
-class Listing(Generic[Item]):
-    """A list of the service, fetched page by page as it is walked through."""
-
-    def __init__(
-        self, client: "Client", path: str, kind: type[Item], parameters: Mapping[str, Any]
-    ) -> None:
-        self._client = client
-        self._path = path
-        self._page: TypeAdapter[Page[Item]] = TypeAdapter(Page[kind])  # type: ignore[valid-type]
-        self._parameters = {k: v for k, v in parameters.items() if v is not None}
-
-    def __iter__(self) -> Iterator[Item]:
-        cursor: str | None = None
-        while True:
-            page = self.page(limit=_PAGE, cursor=cursor)
-            yield from page.items
-            cursor = page.next_cursor
-            if cursor is None:
-                return
-
-    def page(self, *, limit: int, cursor: str | None = None) -> Page[Item]:
-        """One page."""
-        parameters = {**self._parameters, "limit": limit}
-        if cursor is not None:
-            parameters["cursor"] = cursor
-        return self._page.validate_json(self._client.get(self._path, parameters))
-
-    def to_pandas(self) -> "pandas.DataFrame":
-        """All items as a table; nested fields become columns with dots.
-
-        Raises:
-            SweepError: when pandas is not installed.
-        """
-        try:
-            import pandas
-        except ImportError:
-            raise SweepError(
-                "to_pandas needs pandas: pip install 'sweep-service[pandas]'"
-            ) from None
-        return pandas.json_normalize([item.model_dump(mode="json") for item in self])
 
 
 class Client(AnalysisCalls):
@@ -168,9 +124,12 @@ class Client(AnalysisCalls):
         answer = self._send("POST", "/v1/sweeps?dry_run=true", _document(spec))
         return DryRun.model_validate_json(answer.content)
 
-    def sweeps(self, *, state: str | None = None) -> Listing[SweepRecord]:
-        """Sweeps, newest first."""
-        return Listing(self, "/v1/sweeps", SweepRecord, {"state": state})
+    def sweeps(
+        self, *, state: str | None = None, filter: str | None = None, sort: str | None = None
+    ) -> SweepListing[SweepRecord]:
+        """Sweeps, newest first without a sort."""
+        asked = {"state": state, "filter": filter, "sort": sort}
+        return SweepListing(self, "/v1/sweeps", SweepRecord, asked)
 
     def sweep(self, sweep_id: str) -> SweepRecord:
         """One sweep."""
@@ -250,10 +209,15 @@ class Client(AnalysisCalls):
 
     def trials(
         self, sweep_id: str, *, filter: str | None = None, sort: str | None = None
-    ) -> Listing[TrialRecord]:
+    ) -> TrialListing:
         """A sweep's trials."""
         path = _at("/v1/sweeps", sweep_id, "trials")
-        return Listing(self, path, TrialRecord, {"filter": filter, "sort": sort})
+        return TrialListing(self, path, TrialRecord, {"filter": filter, "sort": sort})
+
+    def query_fields(self, sweep_id: str | None = None) -> list[QueryField]:
+        """The fields that queries may name: of a sweep's trials, or of sweeps."""
+        asked = {} if sweep_id is None else {"sweep": sweep_id}
+        return TypeAdapter(list[QueryField]).validate_json(self.get("/v1/query/fields", asked))
 
     def trial(self, trial_id: str) -> TrialRecord:
         """One trial."""
@@ -320,19 +284,28 @@ class Client(AnalysisCalls):
         *,
         layout: str = "trials",
         filter: str | None = None,
+        fields: Sequence[str] = (),
     ) -> None:
-        """Write a sweep's trials to a CSV file."""
-        parameters = {"format": "csv", "layout": layout}
-        if filter is not None:
-            parameters["filter"] = filter
-        path = _at("/v1/sweeps", sweep_id, "export")
-        with self._guard(), self._http.stream("GET", path, params=parameters) as answer:
-            if not answer.is_success:
-                answer.read()
-                raise _error(answer)
-            with Path(to).open("wb") as file:
-                for chunk in answer.iter_bytes():
-                    file.write(chunk)
+        """Write a sweep's trials to a file whose ending, .csv, .parquet or .arrow, is its format.
+
+        Args:
+            sweep_id: the sweep.
+            to: the file. An `.arrow` file holds an Arrow IPC stream.
+            layout: `trials`, or `published` for CSV as the trainable's results were published.
+            filter: only trials that match.
+            fields: only these columns.
+
+        Raises:
+            QueryError: when the file's ending is none of those.
+        """
+        asked = {"format": export_format(to), "layout": layout, "filter": filter}
+        asked["fields"] = ",".join(fields) or None
+        parameters = {name: value for name, value in asked.items() if value is not None}
+        with (
+            self.stream(_at("/v1/sweeps", sweep_id, "export"), parameters) as chunks,
+            Path(to).open("wb") as file,
+        ):
+            file.writelines(chunks)
 
     # The rest
 
@@ -376,6 +349,15 @@ class Client(AnalysisCalls):
             reraise=True,
         )
         return retrying(self._get, path, parameters)
+
+    @contextmanager
+    def stream(self, path: str, parameters: Mapping[str, Any]) -> Iterator[Iterator[bytes]]:
+        """The body that a GET answers, in pieces."""
+        with self._guard(), self._http.stream("GET", path, params=dict(parameters)) as answer:
+            if not answer.is_success:
+                answer.read()
+                raise _error(answer)
+            yield answer.iter_bytes()
 
     def _get(self, path: str, parameters: Mapping[str, Any] | None) -> bytes:
         with self._guard():
@@ -457,6 +439,19 @@ def _document(spec: SweepSpec | Mapping[str, Any] | Path | str) -> str:
         return json.dumps(raw, allow_nan=False)
     except (ValueError, TypeError) as error:
         raise SpecError(f"the spec holds what JSON cannot: {error}") from None
+
+
+def export_format(to: Path | str) -> str:
+    """The format that a file's ending names.
+
+    Raises:
+        QueryError: when it names none.
+    """
+    found = Path(to).suffix.removeprefix(".")
+    if found not in EXPORT_FORMATS:
+        allowed = ", ".join(f".{name}" for name in EXPORT_FORMATS)
+        raise QueryError(f"{Path(to).name!r} does not end in one of {allowed}")
+    return found
 
 
 def _at(*parts: str) -> str:

@@ -14,11 +14,12 @@ from sweep.spec import Metric, SweepSpec
 from sweep.trainables import Trainable
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_BEFORE = ("id", "index", "state", "reason")
-_AFTER = (
+BEFORE = ("id", "index", "state", "reason")
+AFTER = (
     *("best", "best_step", "step", "reports", "group", "assignment", "replicate"),
     *("seed", "max_t", "origin", "attempts", "node", "pack", "started_at", "ended_at"),
 )
+"""The columns of a trial's row before and after its parameters and metrics."""
 
 
 def metric_names(
@@ -45,9 +46,9 @@ def trials_csv(
     """One row a trial: its parameters (nested by dot), last metrics and summary."""
     parameters = list(dict.fromkeys(_leaves(spec.parameters, "")))
     names = [f"parameters.{name}" for name in parameters] + [f"metrics.{name}" for name in metrics]
-    yield _line([*_BEFORE, *names, *_AFTER])
+    yield csv_line([*BEFORE, *names, *AFTER])
     for trial in trials:
-        yield _line([_cell(value) for value in _trial_values(trial, parameters, metrics)])
+        yield csv_line([csv_cell(value) for value in _trial_values(trial, parameters, metrics)])
 
 
 def published_csv(
@@ -71,10 +72,19 @@ def published_csv(
         held = best.get(key)
         if held is None or held.best is None or metric.is_better(trial.best.value, held.best.value):
             best[key] = trial
-    yield _line(layout.columns)
+    yield csv_line(layout.columns)
     for trial in best.values():
         row = layout.row(trial)
-        yield _line([row[column] for column in layout.columns])
+        yield csv_line([row[column] for column in layout.columns])
+
+
+def flat_row(trial: TrialRecord) -> dict[str, Any]:
+    """One trial under the names of the columns: those that it has."""
+    parameters = [name for name, _ in flatten(trial.parameters)]
+    metrics = sorted(trial.metrics)
+    names = [f"parameters.{name}" for name in parameters] + [f"metrics.{name}" for name in metrics]
+    values = _trial_values(trial, parameters, metrics)
+    return dict(zip([*BEFORE, *names, *AFTER], values, strict=True))
 
 
 def _trial_values(
@@ -82,12 +92,12 @@ def _trial_values(
 ) -> Iterator[Any]:
     flat = dict(flatten(trial.parameters))
     last = {**trial.metrics, **trial.nonfinite}
-    yield from (getattr(trial, name) for name in _BEFORE)
+    yield from (getattr(trial, name) for name in BEFORE)
     yield from (flat.get(name) for name in parameters)
     yield from (last.get(name) for name in metrics)
     best = trial.best
     yield from (best.value if best else None, best.step if best else None)
-    yield from (getattr(trial, name) for name in _AFTER[2:])
+    yield from (getattr(trial, name) for name in AFTER[2:])
 
 
 def _leaves(node: Any, path: str) -> Iterator[str]:
@@ -101,10 +111,10 @@ def _leaves(node: Any, path: str) -> Iterator[str]:
         yield path
 
 
-def _cell(value: Any) -> Any:
+def csv_cell(value: Any) -> Any:
     """A cell's value; text that a spreadsheet would run as a formula is quoted."""
-    if isinstance(value, list | tuple):
-        return json.dumps(list(value))
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(value)
     if hasattr(value, "isoformat"):
         return value.isoformat()
     if isinstance(value, str) and value.startswith(_FORMULA) and not _is_number(value):
@@ -120,7 +130,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _line(values: Iterable[Any]) -> str:
+def csv_line(values: Iterable[Any]) -> str:
+    """A line of cells."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerow(values)
     return buffer.getvalue()

@@ -2,9 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import APIRouter, Query
 
+from service.api.context import In, User, problems
+from service.completion import sweep_fields, trial_fields
 from service.query.parse import MAX_CHARS, MAX_FIELDS_CHARS
+from sweep.records import QueryField
+
+router = APIRouter(prefix="/v1", tags=["queries"])
 
 FilterText = Annotated[
     str | None,
@@ -25,3 +30,18 @@ FieldsText = Annotated[
     ),
 ]
 Count = Annotated[bool, Query(description="Also how many there are on all pages.")]
+
+
+@router.get("/query/fields", operation_id="list_query_fields", responses=problems(404, 422))
+def list_query_fields(
+    context: In,
+    user: User,
+    sweep: Annotated[
+        str | None, Query(max_length=40, description="The sweep whose trials are asked.")
+    ] = None,
+) -> list[QueryField]:
+    """The fields that queries about a sweep's trials may name; without one, about sweeps."""
+    if sweep is None:
+        return sweep_fields(context.store)
+    record = context.store.get_sweep(sweep)
+    return trial_fields(context.store, record, context.trainables)

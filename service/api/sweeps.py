@@ -1,7 +1,8 @@
 """Sweeps."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from itertools import chain
+from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
@@ -9,17 +10,16 @@ from fastapi.responses import StreamingResponse
 from service.api.bodies import SPEC_BODY, read_document
 from service.api.context import Cursor, In, Limit, User, problems
 from service.api.queries import Count, FieldsText, FilterText, SortText
+from service.exports.files import MEDIA_TYPES, Export, Format, Layout, export
 from service.query.ast import All, Compare, Field, Filter
 from service.query.fields import SWEEPS
 from service.query.parse import parse_fields, parse_filter, parse_sort
 from service.saved_states import remove_states
 from service.store.interface import NewSweep, SweepQuery, TrialQuery
-from sweep.exporting import metric_names, published_csv, trials_csv
 from sweep.records import DryRun, EventRecord, Page, RungRecord, SweepRecord
 from sweep.states import SweepState
 from sweep.submission import dry_run as plan
 from sweep.submission import read_submission
-from sweep.trainables import find
 
 router = APIRouter(prefix="/v1", tags=["sweeps"])
 
@@ -154,35 +154,33 @@ def list_all_audit(
     "/sweeps/{sweep_id}/export",
     operation_id="export_sweep",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/csv": {}}}, **problems(404, 422)},
+    responses={
+        200: {"content": {kind.partition(";")[0]: {} for kind in MEDIA_TYPES.values()}},
+        **problems(404, 422),
+    },
 )
 def export_sweep(
     context: In,
     user: User,
     sweep_id: str,
-    format: Literal["csv"] = "csv",
-    layout: Literal["trials", "published"] = "trials",
+    format: Format = "csv",
+    layout: Layout = "trials",
     filter: FilterText = None,
+    sort: SortText = None,
+    fields: FieldsText = None,
 ) -> StreamingResponse:
-    """All trials that match as CSV: one row a trial, or as the study was published."""
+    """All trials that match, as CSV, Parquet or an Arrow stream, or CSV as was published."""
+    query = TrialQuery(
+        filter=parse_filter(filter) if filter else None,
+        sort=parse_sort(sort) if sort else (),
+        now=context.clock(),
+    )
+    asked = Export(format, layout, query, parse_fields(fields) if fields else ())
     sweep = context.store.get_sweep(sweep_id)
-    query = TrialQuery(filter=parse_filter(filter) if filter else None)
-    trials = context.store.stream_trials(sweep_id, query)
-    if layout == "published":
-        trainable = find(sweep.spec.trainable, context.trainables)
-        lines = published_csv(trainable, sweep.spec.metric, trials)
-    else:
-        known = context.trainables.get(sweep.spec.trainable)
-        metrics = metric_names(
-            sweep.spec, known, lambda: context.store.stream_trials(sweep_id, query)
-        )
-        lines = trials_csv(sweep.spec, metrics, trials)
-    first = next(lines)  # errors come before the answer has begun
-
-    def body() -> Any:
-        yield first
-        yield from lines
-
+    chunks = export(context.store, sweep, asked, trainables=context.trainables)
+    first = next(chunks)  # errors come before the answer has begun
     name = f"sweep-{sweep.id}{'-published' if layout == 'published' else ''}.{format}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(body(), media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(
+        chain([first], chunks), media_type=MEDIA_TYPES[format], headers=headers
+    )

@@ -20,6 +20,7 @@ from sweep.cli.output import (
     outcome_code,
     print_error,
     print_json,
+    print_rows,
     show,
     state_line,
     states_line,
@@ -105,12 +106,16 @@ def submit(
 def list_sweeps(
     context: typer.Context,
     state: Annotated[str | None, typer.Option(help="Only sweeps in this state.")] = None,
+    filter: Annotated[
+        str | None, typer.Option(help="Such as: 'nightly' in tags and best > 0.9")
+    ] = None,
+    sort: Annotated[str | None, typer.Option(help="Such as: -best,name")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
     json: Json = False,
 ) -> None:
     """List sweeps, newest first."""
     with client_of(context) as client:
-        sweeps = client.sweeps(state=state).page(limit=limit).items
+        sweeps = client.sweeps(state=state, filter=filter, sort=sort).page(limit=limit).items
     if json:
         print_json(sweeps)
         return
@@ -188,6 +193,10 @@ def results(
         str | None, typer.Option(help="Such as: parameters.lr >= 1e-3 and best > 0.9")
     ] = None,
     sort: Annotated[str | None, typer.Option(help="Such as: -best,index")] = None,
+    fields: Annotated[
+        str | None, typer.Option(help="Only these: index,parameters.lr,metrics.loss@100")
+    ] = None,
+    count: Annotated[bool, typer.Option("--count", help="Print only how many match.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 20,
     format: Annotated[
         Literal["table", "json", "csv"], typer.Option(help="How to print them.")
@@ -198,6 +207,14 @@ def results(
     with client_of(context) as client:
         sweep = client.sweep(sweep_id)
         listing = client.trials(sweep_id, filter=filter, sort=sort or best_first(sweep))
+        if count:
+            found = listing.count()
+            print_json({"count": found}) if json else sys.stdout.write(f"{found}\n")
+            return
+        if fields:
+            rows = listing.select(fields).page(limit=limit).items
+            print_rows(rows, "json" if json else format)
+            return
         trials = listing.page(limit=limit).items
     if json or format == "json":
         print_json(trials)
@@ -243,13 +260,15 @@ def export(
         Literal["trials", "published"], typer.Option(help="One row a trial, or as published.")
     ] = "trials",
     filter: Annotated[str | None, typer.Option(help="Only trials that match.")] = None,
+    fields: Annotated[
+        str | None, typer.Option(help="Only these columns: index,parameters,best")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Write a sweep's trials to a CSV file."""
-    if output.suffix != ".csv":
-        raise typer.BadParameter(f"{output.name!r} does not end in .csv", param_hint="--output")
+    """Write a sweep's trials to a CSV, Parquet or Arrow file, as its name ends."""
     with client_of(context) as client:
-        client.export(sweep_id, output, layout=layout, filter=filter)
+        asked = [fields] if fields else []
+        client.export(sweep_id, output, layout=layout, filter=filter, fields=asked)
     if json:
         print_json({"sweep": sweep_id, "file": str(output), "bytes": output.stat().st_size})
 

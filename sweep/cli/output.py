@@ -22,6 +22,7 @@ from sweep.errors import (
     SweepError,
     Unauthorized,
 )
+from sweep.exporting import csv_cell, csv_line
 from sweep.records import SweepRecord, TrialRecord
 from sweep.space import lookup
 from sweep.states import FINAL_TRIAL_STATES, SweepState
@@ -70,6 +71,19 @@ def print_error(error: SweepError) -> None:
             console.print(f"  [bold]{escape(problem.path)}[/bold]: {escape(problem.message)}")
         return
     console.print(f"[red]error:[/red] {escape(error.message)}")
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], form: str) -> None:
+    """Print rows that share their columns, as `json`, `csv` or a table."""
+    if form == "json":
+        sys.stdout.write(json.dumps(list(rows), indent=2, ensure_ascii=False) + "\n")
+        return
+    columns = list(rows[0]) if rows else []
+    if form == "csv":
+        for line in (columns, *(map(csv_cell, row.values()) for row in rows)):
+            sys.stdout.write(csv_line(line))
+        return
+    make_console().print(table(columns, [list(row.values()) for row in rows]))
 
 
 def print_json(value: BaseModel | Iterable[BaseModel] | Mapping[str, Any]) -> None:

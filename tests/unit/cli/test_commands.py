@@ -65,7 +65,7 @@ def test_the_client_goes_the_whole_way(client: Client, store: Store, tmp_path: P
     assert best.best is not None
     assert (best.index, best.best.value) == (2, 0.75)
     frame = client.trials(sweep.id, sort="-best").to_pandas()
-    assert list(frame["best.value"][:3]) == [0.75, 0.5, 0.25]
+    assert list(frame["best"][:3]) == [0.75, 0.5, 0.25]
     assert list(frame["parameters.x"][:2]) == [2.0, 1.0]
     reports = client.reports(best.id).to_pandas()
     assert list(reports["values.loss"]) == [0.25]
@@ -163,6 +163,26 @@ def test_submitting_and_looking(url: str, store: Store, tmp_path: Path) -> None:
     assert "\x1b" not in table + shown
     assert run("export", "id1", "-o", str(tmp_path / "o.csv")).exit_code == 0
     assert len((tmp_path / "o.csv").read_text().splitlines()) == 7
+    assert run("results", "id1", "--count", "--filter", "best > 0.3").output == "2\n"
+    assert json.loads(run("results", "id1", "--count", "--json").output) == {"count": 6}
+    few = ("results", "id1", "--fields", "index, parameters, metrics.score@1", "--limit", "1")
+    assert json.loads(run(*few, "--json").output) == [
+        {"index": 2, "parameters": {"x": 2.0, "kind": "a"}, "metrics.score@1": 0.75}
+    ]
+    assert run(*few, "--format", "csv").output.splitlines() == [
+        "index,parameters,metrics.score@1",
+        '2,"{""x"": 2.0, ""kind"": ""a""}",0.75',
+    ]
+    assert "metrics.score@1" in run(*few).output
+    assert [s["id"] for s in json.loads(run("list", "--json", "--sort", "id").output)] == [
+        "id1",
+        "id2",
+    ]
+    assert len(json.loads(run("list", "--json", "--filter", "best > 0.7").output)) == 1
+    for ending, head in (("parquet", b"PAR1"), ("arrow", b"\xff\xff\xff\xff")):
+        path = tmp_path / f"o.{ending}"
+        assert run("export", "id1", "-o", str(path), "--fields", "index,best").exit_code == 0
+        assert path.read_bytes().startswith(head)
     assert "toy" in run("trainables").output
     assert "parameters" in json.loads(run("schema").output)["properties"]
 
@@ -199,7 +219,8 @@ def test_tokens_from_the_shell(url: str) -> None:
         (["submit", "no/such.yaml"], 3, "no/such.yaml"),
         (["--url", "http://127.0.0.1:9", "list"], 4, "sweep up"),
         (["list", "--nope"], 2, "No such option"),
-        (["export", "id1", "-o", "x.xls"], 2, ".csv"),
+        (["export", "id1", "-o", "x.xls"], 2, ".csv, .parquet, .arrow"),
+        (["results", "id1", "--fields", "index,bst"], 2, "(column 7)"),
         (["up", "--host", "0.0.0.0", "--run", "no.yaml"], 1, "no.yaml"),
     ],
 )
