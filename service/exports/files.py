@@ -10,7 +10,7 @@ from service.exports.columns import Catalogue, ExportColumn
 from service.query.ast import Compare, Field, Named
 from service.store.interface import Store, TrialQuery
 from sweep.errors import QueryError
-from sweep.exporting import csv_cell, csv_line, metric_names, published_csv, trials_csv
+from sweep.exporting import csv_cell, csv_line, metric_names, published_csv
 from sweep.records import Origin, SweepRecord
 from sweep.trainables import Trainable, find
 
@@ -61,9 +61,6 @@ def export(
         found = store.stream_trials(sweep.id, asked.query)
         return _text(published_csv(trainable, sweep.spec.metric, found))
     metrics = metrics_of(store, sweep, trainables)
-    if asked.format == "csv" and not asked.fields:
-        found = store.stream_trials(sweep.id, asked.query)
-        return _text(trials_csv(sweep.spec, metrics, found))
     catalogue = catalogue_of(store, sweep, metrics)
     columns = catalogue.asked(asked.fields) if asked.fields else catalogue.standard()
     named = [Named(column.name, column.field) for column in columns]
@@ -87,9 +84,7 @@ def catalogue_of(store: Store, sweep: SweepRecord, metrics: Sequence[str]) -> Ca
     return Catalogue.of(sweep.spec, metrics, added)
 
 
-def _fields_csv(
-    columns: Sequence[ExportColumn], rows: Iterable[tuple[Any, ...]]
-) -> Iterator[bytes]:
+def _csv(columns: Sequence[ExportColumn], rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
     def lines() -> Iterator[str]:
         yield csv_line([column.name for column in columns])
         for row in rows:
@@ -106,4 +101,4 @@ def _text(lines: Iterator[str]) -> Iterator[bytes]:
 
 _FORMATS: Mapping[
     Format, Callable[[Sequence[ExportColumn], Iterable[tuple[Any, ...]]], Iterator[bytes]]
-] = {"csv": _fields_csv, "parquet": parquet, "arrow": arrow_stream}
+] = {"csv": _csv, "parquet": parquet, "arrow": arrow_stream}

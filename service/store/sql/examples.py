@@ -22,13 +22,15 @@ def texts(
         text = _text(compiler.read(named.field), sqlite=connection.dialect.name == "sqlite")
         if text is None:
             continue
-        selected = select(text.label("example")).where(text.is_not(None)).distinct().limit(limit)
+        every = select(text.label("text"))
         if sweep_id is None:
-            selected = selected.select_from(sweeps)
+            every = every.select_from(sweeps)
         else:
             mine = trials.c.sweep_pk == find(connection, sweep_id).pk
-            selected = selected.select_from(trials).where(mine)
-        found[named.name] = sorted(connection.execute(selected).scalars())
+            every = every.select_from(trials).where(mine)
+        each = every.subquery()
+        some = select(each.c.text).where(each.c.text.is_not(None)).distinct().limit(limit)
+        found[named.name] = sorted(connection.execute(some).scalars())
     return found
 
 
@@ -37,5 +39,4 @@ def _text(reading: Reading, *, sqlite: bool) -> Expression | None:
         return reading.text
     if sqlite:
         return func.json_each(reading.members).table_valued("value", joins_implicitly=True).c.value
-    members = func.jsonb_array_elements_text(reading.members)
-    return members.table_valued("value", joins_implicitly=True).c.value
+    return func.jsonb_array_elements_text(reading.members)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import BigInteger, Float, Text, and_, false, func, literal, not_, or_, select
+from sqlalchemy.dialects.postgresql import JSONB
 
 from service.query.ast import (
     All,
@@ -136,7 +137,7 @@ class Compiler:
         if members is None:
             return false()
         if not self._sqlite:
-            return members.contains([test.value])
+            return members.op("@>", is_comparison=True)(literal([test.value], JSONB()))
         each = func.json_each(members).table_valued("value")
         return select(each.c.value).where(each.c.value == test.value).exists()
 

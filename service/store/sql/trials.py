@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from service.query.ast import Named
 from service.query.fields import TRIALS
@@ -76,11 +76,10 @@ def stream_fields(
 def metric_names(connection: Connection, sweep_id: str) -> list[str]:
     """Every metric that a sweep's trials have."""
     sweep = find(connection, sweep_id)
+    keys: ColumnElement[Any] = func.jsonb_object_keys(trials.c.last)
     if connection.dialect.name == "sqlite":
         keys = func.json_each(trials.c.last).table_valued("key", joins_implicitly=True).c.key
-    else:
-        keys = func.jsonb_object_keys(trials.c.last).column_valued("key")
-    found = connection.execute(select(keys).where(trials.c.sweep_pk == sweep.pk).distinct())
+    found = connection.execute(_of(sweep, [keys]).distinct())
     return sorted(found.scalars())
 
 

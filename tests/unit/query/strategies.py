@@ -15,6 +15,7 @@ NOW = START + timedelta(seconds=10)
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=4)
 texts |= st.sampled_from(["true", "1", "null", "%", "_", "'", '"', "a' OR 1=1 --", "a*b", "[a]"])
 texts |= st.sampled_from(["aB", "Ab", "ÄÖ", "äö", "\\", "a\nb", "Ab"])
+tags = texts | st.sampled_from(["a", "b"])
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=32) | st.integers(-5, 5)
 moments = st.integers(-3_000_000, 11_000_000).map(lambda us: START + timedelta(microseconds=us))
 constants = st.none() | st.booleans() | numbers | texts | moments | st.builds(ast.Moment, numbers)
@@ -40,7 +41,9 @@ trial_fields = st.one_of(
 )
 
 
-def filters(fields: st.SearchStrategy[ast.Field]) -> st.SearchStrategy[ast.Filter]:
+def filters(
+    fields: st.SearchStrategy[ast.Field], lists: st.SearchStrategy[ast.Field]
+) -> st.SearchStrategy[ast.Filter]:
     ordered = st.sampled_from(["<", "<=", ">", ">="])
     tests = st.sampled_from(["contains", "icontains", "startswith", "endswith", "matches"])
     patterns = texts | st.lists(texts | st.sampled_from("*?"), max_size=3).map("".join)
@@ -54,7 +57,7 @@ def filters(fields: st.SearchStrategy[ast.Field]) -> st.SearchStrategy[ast.Filte
         ),
         st.builds(ast.Test, fields, tests, patterns),
         st.builds(ast.In, fields, st.lists(constants, min_size=1, max_size=3).map(tuple)),
-        st.builds(ast.Has, fields, texts),
+        st.builds(ast.Has, lists, tags),
     )
     return st.recursive(
         comparisons,
@@ -99,5 +102,5 @@ rows = st.builds(
     ended_at=st.none() | moments,
 )
 trials = st.lists(st.tuples(rows, reports), min_size=1, max_size=5)
-trial_filters = filters(trial_fields)
-sweep_filters = filters(columns(SWEEPS))
+trial_filters = filters(trial_fields, trial_fields)
+sweep_filters = filters(columns(SWEEPS), st.just(ast.Field("column", ("tags",))) | columns(SWEEPS))

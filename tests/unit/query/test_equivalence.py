@@ -130,7 +130,7 @@ def test_sorts_of_trials(
             "name": strategies.texts,
             "state": st.sampled_from([state.value for state in SweepState]),
             "reason": st.none() | strategies.texts,
-            "tags": st.lists(strategies.texts, max_size=3),
+            "tags": st.lists(strategies.tags, max_size=3),
             "priority": st.integers(-5, 5),
             "mode": st.sampled_from(["min", "max"]),
             "created_by": strategies.texts,
