@@ -1,12 +1,18 @@
 """The documentation keeps step with the code."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+import typer.main
+from fastapi.testclient import TestClient
 
 from docs.examples.my_training import train
 from docs.generate import FOLDER, GENERATED
+from service.query.fields import SWEEPS, TRIALS, Entity
+from service.query.parse import parse_fields, parse_filter
+from sweep.cli.app import app as cli
 from sweep.loading import load_yaml
 from sweep.run import NullRun
 from sweep.space import Space
@@ -14,6 +20,7 @@ from sweep.spec import parse_spec
 from sweep.states import TrialState
 from sweep.submission import read_submission
 from sweep.trainables import check_spec, find, registered
+from tests.unit.api.test_sweeps import SPEC
 from workers.local import Options
 from workers.local import run as run_locally
 
@@ -64,3 +71,45 @@ def test_the_example_runs_alone_and_goes_on_from_its_state() -> None:
     resumed.save({"step": 98, "x": 3.0})
     train({"lr": 0.1}, resumed)
     assert [step for step, _ in resumed.reports] == [99, 100]
+
+
+QUERIES = (FOLDER / "queries.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("kind", "entity", "path"),
+    [
+        ("filter", TRIALS, "/v1/sweeps/id1/trials"),
+        ("filter of sweeps", SWEEPS, "/v1/sweeps"),
+    ],
+)
+def test_every_query_in_the_text_can_be_asked(
+    client: TestClient, kind: str, entity: Entity, path: str
+) -> None:
+    client.post("/v1/sweeps", json=SPEC)
+    (block,) = re.findall(rf"```{kind}\n(.*?)```", QUERIES, re.DOTALL)
+    lines = block.strip().splitlines()
+    assert len(lines) >= 4
+    for line in lines:
+        parse_filter(line, entity)
+        answer = client.get(path, params={"filter": line, "count": True})
+        assert answer.status_code == 200, (line, answer.text)
+
+
+def test_every_command_in_the_text_is_one() -> None:
+    (block,) = re.findall(r"```\n(sweep .*?)```", QUERIES, re.DOTALL)
+    for line in block.strip().splitlines():
+        name, *arguments = shlex.split(line)[1:]
+        command = typer.main.get_command(cli).commands[name]  # type: ignore[attr-defined]
+        given = command.make_context(name, arguments, resilient_parsing=False).params
+        if text := given.get("filter"):
+            parse_filter(text, SWEEPS if name == "list" else TRIALS)
+        if text := given.get("fields"):
+            parse_fields(text)
+
+
+def test_every_field_is_in_the_text() -> None:
+    prose = re.sub(r"```.*?```", "", QUERIES, flags=re.DOTALL)
+    named = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`]+)`", prose))))
+    for entity in (TRIALS, SWEEPS):
+        assert set(entity.columns) <= named
