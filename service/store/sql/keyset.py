@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, ColumnElement, Float, Text, and_, false, literal, or_
+from sqlalchemy import BigInteger, ColumnElement, Float, Text, and_, false, literal, or_, true
 
 from service.store.tables import UtcDateTime
 from sweep.errors import QueryError
@@ -48,7 +48,15 @@ def after(keys: Sequence[Key], position: Sequence[Any]) -> Expression:
             beyond = or_(beyond, key.expression.is_(None))
         alternatives.append(and_(*equal, beyond))
         equal.append(key.expression == bound)
-    return or_(false(), *alternatives)
+    return and_(_bounded(keys[0], position[0]), or_(false(), *alternatives))
+
+
+def _bounded(key: Key, value: Any) -> Expression:
+    """What all of the alternatives imply: a range that an index can be read by."""
+    if key.nullable or value is None:
+        return true()
+    bound = _bound(key, value)
+    return key.expression <= bound if key.descending else key.expression >= bound
 
 
 def to_plain(values: Sequence[Any]) -> list[Any]:

@@ -1,7 +1,7 @@
 """What the lists of trials and of sweeps have in common."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,15 +49,33 @@ class Listing:
     ) -> tuple[Sequence[AnyRow], str | None]:
         """The rows of one page, and the cursor of the next."""
         labelled = [key.expression.label(f"key_{i}") for i, key in enumerate(self._keys)]
-        selected = self.ordered(selected).add_columns(*labelled)
-        if self._position is not None:
-            position = keyset.from_plain(self._keys, self._position)
-            selected = selected.where(keyset.after(self._keys, position))
-        rows = connection.execute(selected.limit(self._query.limit + 1)).all()
-        if len(rows) <= self._query.limit:
+        selected = self.narrowed(selected).add_columns(*labelled)
+        limit, rows = self._query.limit, list[AnyRow]()
+        for part in self._parts(selected):
+            if len(rows) <= limit:
+                rows += connection.execute(part.limit(limit + 1 - len(rows))).all()
+        if len(rows) <= limit:
             return rows, None
-        rows = rows[: self._query.limit]
-        return rows, self._cursor(rows[-1])
+        return rows[:limit], self._cursor(rows[limit - 1])
+
+    def _parts(self, selected: Select[Any]) -> Iterator[Select[Any]]:
+        """The rows after the position, in order: those with a first key, then those without.
+
+        Apart, each can be read off an index, which orders nulls otherwise.
+        """
+        position = self._position
+        if position is not None:
+            position = keyset.from_plain(self._keys, position)
+        first, *rest = self._keys
+        if not first.nullable:
+            yield _after(selected, self._keys, position)
+            return
+        if position is None or position[0] is not None:
+            known = [replace(first, nullable=False), *rest]
+            yield _after(selected.where(first.expression.is_not(None)), known, position)
+            position = None
+        left = None if position is None else position[1:]
+        yield _after(selected.where(first.expression.is_(None)), rest, left)
 
     def _cursor(self, row: AnyRow) -> str:
         found = row._mapping
@@ -72,6 +90,14 @@ class Listing:
         if not isinstance(now, str):
             raise QueryError(keyset.NOT_OURS)
         return replace(query, now=keyset.moment(now))
+
+
+def _after(
+    selected: Select[Any], keys: Sequence[Key], position: Sequence[Any] | None
+) -> Select[Any]:
+    if position is not None:
+        selected = selected.where(keyset.after(keys, position))
+    return selected.order_by(*keyset.order(keys))
 
 
 def named(names: Sequence[str], values: Sequence[Any]) -> Mapping[str, Any]:
