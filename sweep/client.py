@@ -471,6 +471,7 @@ def _error(answer: httpx.Response) -> SweepError:
         return SpecError(fields or problem.detail)
     if problem.code == QueryError.code:
         part = problem.problems[0].get("path") if problem.problems else None
-        return QueryError(problem.detail, problem.column, part=part)
+        text = answer.request.url.params.get(part) if part else None
+        return QueryError(problem.detail, problem.column, part=part, text=text)
     known = _BY_CODE.get(problem.code)
     return known(problem.detail) if known is not None else SweepError(problem.detail)

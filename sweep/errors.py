@@ -74,12 +74,21 @@ class QueryError(SweepError):
     code = "invalid-query"
     status = 422
 
-    def __init__(self, message: str, column: int | None = None, *, part: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        column: int | None = None,
+        *,
+        part: str | None = None,
+        text: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.column = column
         """Where in the text, from 1."""
         self.part = part
         """Which text: filter, sort or fields."""
+        self.text = text
+        """The text itself, where it is known."""
 
 
 class ParameterError(QueryError):

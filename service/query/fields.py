@@ -9,9 +9,6 @@ from service.query.ast import Field, Source
 FieldType = Literal["integer", "number", "text", "time", "list", "any"]
 """`any`: a parameter, whose values may be numbers, texts or booleans."""
 
-MOMENTARY = ("duration",)
-"""Columns whose value depends on what time it is."""
-
 
 @dataclass(frozen=True)
 class Entity:

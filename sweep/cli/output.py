@@ -71,6 +71,9 @@ def print_error(error: SweepError) -> None:
             console.print(f"  [bold]{escape(problem.path)}[/bold]: {escape(problem.message)}")
         return
     console.print(f"[red]error:[/red] {escape(error.message)}")
+    if isinstance(error, QueryError) and error.text is not None and error.column is not None:
+        line, space = error.text.replace("\n", " "), " " * (error.column - 1)
+        console.print(f"  {line}\n  {space}^", markup=False)
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], form: str) -> None:

@@ -215,6 +215,7 @@ def test_tokens_from_the_shell(url: str) -> None:
     [
         (["show", "nope"], 3, "no sweep 'nope'"),
         (["results", "id1", "--filter", "bst > 1"], 2, "no field 'bst'"),
+        (["results", "id1", "--filter", "best > 'x'"], 2, "  best > 'x'\n         ^\n"),
         (["delete", "id1"], 6, "cancel it before"),
         (["submit", "no/such.yaml"], 3, "no/such.yaml"),
         (["--url", "http://127.0.0.1:9", "list"], 4, "sweep up"),

@@ -1,6 +1,6 @@
 """A sweep with very many trials, made inside the database."""
 
-from sqlalchemy import create_engine, insert, literal_column, select, text, true, update
+from sqlalchemy import insert, literal_column, select, text, true, update
 
 from service.store.sql.engine import make_engine
 from service.store.tables import sweeps, trials
@@ -29,7 +29,6 @@ def multiply(url: str, sweep_id: str, count: int) -> None:
             )
         )
         connection.execute(update(sweeps).where(sweeps.c.pk == key).values(num_trials=count))
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("ANALYZE trials"))
     engine.dispose()
-    if engine.dialect.name == "postgresql":
-        with create_engine(url, isolation_level="AUTOCOMMIT").connect() as admin:
-            admin.execute(text("ANALYZE trials"))
