@@ -5,7 +5,6 @@ pyarrow is loaded by the first export that needs it: the service starts without 
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from service.exports.columns import ExportColumn, Kind
@@ -15,6 +14,9 @@ if TYPE_CHECKING:
 
 _ROWS = 4_096
 """In a batch of a stream, and in a row group of a Parquet file."""
+
+_CHARACTERS = 8_000_000
+"""Texts in a batch, about: a trial's error may be long."""
 
 Row = tuple[Any, ...]
 
@@ -52,13 +54,25 @@ def _batches(
 ) -> Iterator["pyarrow.RecordBatch"]:
     import pyarrow
 
-    left = iter(rows)
-    while chunk := list(islice(left, _ROWS)):
+    for chunk in _chunks(rows):
         arrays = [
             pyarrow.array(_cells(column, values), type=field.type)
             for column, field, values in zip(columns, schema, zip(*chunk, strict=True), strict=True)
         ]
         yield pyarrow.record_batch(arrays, schema=schema)
+
+
+def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    chunk: list[Row] = []
+    held = 0
+    for row in rows:
+        chunk.append(row)
+        held += sum(len(value) for value in row if isinstance(value, str))
+        if len(chunk) == _ROWS or held > _CHARACTERS:
+            yield chunk
+            chunk, held = [], 0
+    if chunk:
+        yield chunk
 
 
 def _cells(column: ExportColumn, values: Sequence[Any]) -> Sequence[Any]:

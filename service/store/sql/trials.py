@@ -22,6 +22,8 @@ from sweep.rows import split_trial_id, to_record
 
 _STREAM_CHUNK = 500
 _FIELDS_CHUNK = 2_000
+_ERRORS_CHUNK = 100
+"""Of rows with errors, which may be 100,000 characters long."""
 
 
 def list_page(connection: Connection, sweep_id: str, query: TrialQuery) -> Page[TrialRecord]:
@@ -69,7 +71,9 @@ def stream_fields(
     listing = _listing(connection, sweep_id, replace(query, cursor=None))
     projection = Projection(fields, listing.compiler)
     selected = listing.ordered(_of(sweep, projection.columns))
-    for row in connection.execution_options(yield_per=_FIELDS_CHUNK).execute(selected):
+    long = any(one.field.path == ("error",) for one in fields)
+    chunk = _ERRORS_CHUNK if long else _FIELDS_CHUNK
+    for row in connection.execution_options(yield_per=chunk).execute(selected):
         yield projection.values(row)
 
 
