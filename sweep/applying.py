@@ -4,7 +4,7 @@ A store hands in the rows of the trials that the batch names and takes out the
 changes, to be written in one transaction.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -180,21 +180,24 @@ class _Applier:
         changes.reports = [(i, r) for i, r in changes.reports if i != row.index or r.step <= step]
         changes.dropped[row.index] = stored_to
         row.clear_summary()
-        for report in sorted([*kept, *fresh], key=lambda r: r.step):
-            self._summarise(row, report)
+        self._summarise(row, sorted([*kept, *fresh], key=lambda r: r.step))
 
     def _reports(self, message: Reports) -> None:
         row = self.changes.rows[message.trial]
         if message.attempt != row.attempts:
             return
+        step, fresh = row.step or 0, []
         for report in message.rows:
-            if report.step > (row.step or 0):
-                self.changes.touched.add(row.index)
-                self._summarise(row, report)
-                self.changes.reports.append((row.index, report))
+            if report.step > step:
+                step = report.step
+                fresh.append(report)
+        if fresh:
+            self.changes.touched.add(row.index)
+            self._summarise(row, fresh)
+            self.changes.reports += [(row.index, report) for report in fresh]
 
-    def _summarise(self, row: TrialRow, report: ReportRow) -> None:
-        row.add_report(report, metric=self._spec.metric, rung_metric=self._spec.rung_metric)
+    def _summarise(self, row: TrialRow, reports: Sequence[ReportRow]) -> None:
+        row.add_reports(reports, metric=self._spec.metric, rung_metric=self._spec.rung_metric)
 
     def _checkpoint(self, message: CheckpointSaved) -> None:
         row = self.changes.rows[message.trial]

@@ -1,6 +1,6 @@
 """A trial as the store holds it, and what reports do to its summary. No I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -60,24 +60,43 @@ class TrialRow:
         self.best = self.best_step = self.rung_value = None
         self.best_metrics = {}
 
-    def add_report(self, report: ReportRow, *, metric: Metric, rung_metric: Metric) -> None:
-        """Take a report with a step above the last into the summary."""
-        self.step = report.step
-        self.reports += 1
-        self.last = {**self.last, **report.values}
-        kept = {k: v for k, v in self.nonfinite.items() if k not in report.values}
-        self.nonfinite = {**kept, **report.nonfinite}
-        for name, value in report.values.items():
-            if value is not None:
-                self.minimum = {**self.minimum, name: min(value, self.minimum.get(name, value))}
-                self.maximum = {**self.maximum, name: max(value, self.maximum.get(name, value))}
-        value = report.values.get(metric.name)
-        if value is not None and (self.best is None or metric.is_better(value, self.best)):
-            self.best, self.best_step = value, report.step
-            self.best_metrics = dict(report.values)
-        watched = report.values.get(rung_metric.name)
-        if watched is not None:
-            self.rung_value = watched
+    def add_reports(
+        self, reports: Sequence[ReportRow], *, metric: Metric, rung_metric: Metric
+    ) -> None:
+        """Take reports, with ascending steps above the last, into the summary."""
+        self.last, self.nonfinite = dict(self.last), dict(self.nonfinite)
+        self.minimum, self.maximum = dict(self.minimum), dict(self.maximum)
+        self.reports += len(reports)
+        best: ReportRow | None = None
+        for report in reports:
+            self._add_values(report)
+            value = report.values.get(metric.name)
+            if value is not None and (self.best is None or metric.is_better(value, self.best)):
+                self.best, best = value, report
+            watched = report.values.get(rung_metric.name)
+            if watched is not None:
+                self.rung_value = watched
+        if reports:
+            self.step = reports[-1].step
+        if best is not None:
+            self.best_step, self.best_metrics = best.step, dict(best.values)
+
+    def _add_values(self, report: ReportRow) -> None:
+        minimum, maximum, values = self.minimum, self.maximum, report.values
+        self.last.update(values)
+        if self.nonfinite:
+            self.nonfinite = {k: v for k, v in self.nonfinite.items() if k not in values}
+        if report.nonfinite:
+            self.nonfinite = {**self.nonfinite, **report.nonfinite}
+        for name, value in values.items():
+            if value is None:
+                continue
+            if name not in minimum:
+                minimum[name] = maximum[name] = value
+            elif value < minimum[name]:
+                minimum[name] = value
+            elif value > maximum[name]:
+                maximum[name] = value
 
 
 def planned_row(

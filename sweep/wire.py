@@ -29,17 +29,11 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "\ufffd")
 
 
-def _recent(time: datetime) -> datetime:
-    if not _EARLIEST <= time <= _LATEST:
-        raise ValueError(f"the time {time} is not of this age")
-    return time
-
-
 _EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 _LATEST = datetime(3000, 1, 1, tzinfo=UTC)
 
 Text = Annotated[str, AfterValidator(_storable)]
-Time = Annotated[AwareDatetime, AfterValidator(_recent)]
+Time = Annotated[AwareDatetime, Field(ge=_EARLIEST, le=_LATEST)]
 Index = Annotated[int, Field(ge=0, lt=2**31)]
 Attempt = Annotated[int, Field(ge=1, lt=2**31)]
 Step = Annotated[int, Field(ge=0, lt=2**63)]

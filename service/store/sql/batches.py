@@ -1,19 +1,21 @@
 """What a driver sends, written in one transaction each."""
 
+import json
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service.store.interface import DriverIdentity
-from service.store.sql import audit, convert, logs
+from service.store.sql import audit, bulk, convert, logs
 from service.store.sql import sweeps as sweep_rows
 from service.store.tables import drivers, reports, rung_decisions, trials
 from sweep.applying import Changes, apply, event_trial, trials_named
 from sweep.errors import Fenced
 from sweep.rows import TrialRow, to_task
-from sweep.spec import Budget, parse_spec
+from sweep.spec import Budget, SweepSpec, parse_spec
 from sweep.states import FINAL_SWEEP_STATES, SweepState, WantedState
 from sweep.wire import Ack, Batch, Heartbeat, Known, ReportRow, RestartAsked, SweepFinished
 
@@ -116,7 +118,7 @@ def _write(
     changes = apply(
         batch,
         rows,
-        spec=parse_spec(sweep.spec),
+        spec=_spec(json.dumps(sweep.spec)),
         next_index=sweep.num_trials,
         restarted=_restarted(connection, sweep.pk, batch),
         reports_up_to=lambda index, step: _reports_up_to(connection, keys[index], step),
@@ -161,6 +163,12 @@ def _has_more(sweep: convert.AnyRow, done: SweepFinished, known: Known) -> bool:
     if done.state not in (SweepState.COMPLETED, SweepState.FAILED):
         return False
     return bool(known.trials < sweep.num_trials or known.edits < sweep.edits)
+
+
+@lru_cache(maxsize=64)
+def _spec(text: str) -> SweepSpec:
+    """A spec, read once however many batches come; an edited one is another text."""
+    return parse_spec(json.loads(text))
 
 
 def _sweep_values(sweep: convert.AnyRow, changes: Changes) -> dict[str, Any]:
@@ -218,28 +226,8 @@ def _write_trials(
 ) -> None:
     version = sweep_rows.next_version(sweep)
     if changes.touched:
-        statement = (
-            update(trials)
-            .where(trials.c.pk == bindparam("this_pk"))
-            .values(
-                {
-                    **{name: bindparam(f"new_{name}") for name in convert.CHANGING},
-                    "version": version,
-                }
-            )
-        )
-        connection.execute(
-            statement,
-            [
-                {
-                    "this_pk": keys[index],
-                    **{
-                        f"new_{k}": v for k, v in convert.trial_changes(changes.rows[index]).items()
-                    },
-                }
-                for index in sorted(changes.touched)
-            ],
-        )
+        rows = [(keys[index], changes.rows[index]) for index in sorted(changes.touched)]
+        bulk.update_trials(connection, rows, version=version)
     if changes.added:
         values = [
             {"sweep_pk": sweep.pk, "version": version, **convert.trial_values(row)}
@@ -253,11 +241,7 @@ def _write_reports(connection: Connection, keys: dict[int, int], changes: Change
         connection.execute(
             delete(reports).where(reports.c.trial_pk == keys[index], reports.c.step > step)
         )
-    if changes.reports:
-        connection.execute(
-            insert(reports),
-            [convert.report_values(keys[index], report) for index, report in changes.reports],
-        )
+    bulk.insert_reports(connection, ((keys[index], report) for index, report in changes.reports))
 
 
 def _write_rungs(connection: Connection, sweep_pk: int, changes: Changes) -> None:
