@@ -21,6 +21,7 @@ from service.api import (
 )
 from service.api.bodies import BodyLimit
 from service.api.context import Context
+from service.api.places import Places
 from service.api.problems import install
 from service.api.tokens import TokenRequest
 from service.dashboard import pages
@@ -67,7 +68,15 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.context = Context(store, settings, clock, new_id, trainables, Hub(store))
+    app.state.context = Context(
+        store=store,
+        settings=settings,
+        clock=clock,
+        new_id=new_id,
+        trainables=trainables,
+        hub=Hub(store),
+        batches=Places(settings.max_batches),
+    )
     install(app)
     app.add_middleware(BodyLimit)
     for part in PARTS:

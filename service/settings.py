@@ -72,6 +72,12 @@ class Settings(BaseSettings):
         description="Seconds that a pause waits for trials to save their states; a trial that "
         "has not by then goes on later from the last one that it saved.",
     )
+    max_batches: int = Field(
+        default=4,
+        ge=1,
+        description="Drivers' batches that one API process works on at once; one more is "
+        "answered with 429, and its driver sends it again later.",
+    )
     start_s: float = Field(
         default=60.0,
         ge=1,

@@ -11,6 +11,7 @@
     ├── Unauthorized          no token, or one that is unknown or revoked
     ├── Forbidden             a token that is good for something else
     ├── ServiceUnavailable    the service cannot be reached or is not ready
+    │   └── TooManyRequests   the service has too much to do; says when to ask again
     ├── StorageFailed         a saved state cannot be written, read or removed
     └── TrialFault            what a trial's code did against the rules of `run`
 
@@ -140,6 +141,18 @@ class ServiceUnavailable(SweepError):
 
     code = "unavailable"
     status = 503
+
+
+class TooManyRequests(ServiceUnavailable):
+    """The service has too much to do now."""
+
+    code = "too_many_requests"
+    status = 429
+
+    def __init__(self, message: str | None = None, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        """When to ask again, in seconds."""
 
 
 class StorageFailed(SweepError):

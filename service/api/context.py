@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
 
+from service.api.places import Places
 from service.auth import Caller, authenticate_driver, authenticate_user
 from service.live.hub import Hub
 from service.settings import Settings
@@ -25,6 +26,7 @@ class Context:
     new_id: Callable[[], str]
     trainables: Mapping[str, Trainable]
     hub: Hub
+    batches: Places
 
     @property
     def lease(self) -> timedelta:

@@ -1,5 +1,6 @@
 """What drivers call. Their token names the sweep and the epoch."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -16,8 +17,14 @@ PageSize = Annotated[int, Query(ge=1, le=1_000)]
 _MAX_POSITION = 2**62
 
 
-def _batch(request: Request, body: Body) -> Batch:
-    return read_model(Batch, request, body)
+def _batch(context: In, driver: Driver, request: Request, body: Body) -> Iterator[Batch]:
+    """A batch, which has a place until it is applied.
+
+    The place is taken once the body is here: a driver that is frozen while it sends one
+    would keep its place.
+    """
+    with context.batches.taken():
+        yield read_model(Batch, request, body)
 
 
 def _heartbeat(request: Request, body: Body) -> Heartbeat:
@@ -73,11 +80,16 @@ def rungs(
 @router.post(
     "/batch",
     operation_id="driver_batch",
-    responses=problems(404, 409, 413, 415, 422),
+    responses=problems(404, 409, 413, 415, 422, 429),
     openapi_extra=model_body(Batch),
 )
-def batch(context: In, driver: Driver, messages: Annotated[Batch, Depends(_batch)]) -> Ack:
-    """Apply messages in order, all or none."""
+def batch(
+    context: In, driver: Driver, messages: Annotated[Batch, Depends(_batch, scope="function")]
+) -> Ack:
+    """Apply messages in order, all or none.
+
+    Answers 429 with Retry-After when the server has enough batches to work on.
+    """
     return context.store.apply_batch(driver, messages, now=context.clock(), lease=context.lease)
 
 

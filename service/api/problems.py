@@ -1,6 +1,7 @@
 """Errors as problem documents (RFC 9457)."""
 
 import logging
+import math
 import secrets
 
 from fastapi import FastAPI, Request
@@ -8,7 +9,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from sweep.errors import FieldProblem, ParameterError, QueryError, SpecError, SweepError
+from sweep.errors import (
+    FieldProblem,
+    ParameterError,
+    QueryError,
+    SpecError,
+    SweepError,
+    TooManyRequests,
+)
 from sweep.records import Problem
 
 logger = logging.getLogger(__name__)
@@ -30,6 +38,7 @@ _TITLES = {
     "unauthorized": "A valid bearer token is needed",
     "forbidden": "This token does not give access to that",
     "unavailable": "The service is not ready",
+    "too_many_requests": "The service has too much to do now",
     "unsupported-media-type": "The body's type is not supported",
     "method-not-allowed": "This route does not take that method",
     "internal": "Something went wrong inside the service",
@@ -71,7 +80,9 @@ def install(app: FastAPI) -> None:
 def _sweep_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, SweepError)
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
-    if error.status == 503:
+    if isinstance(error, TooManyRequests):
+        headers = {"Retry-After": str(math.ceil(error.retry_after_s))}
+    elif error.status == 503:
         headers = {"Retry-After": "1"}
     detail = error.message
     if isinstance(error, SpecError):

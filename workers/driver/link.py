@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from sweep.errors import Fenced, ServiceUnavailable, Unauthorized
+from sweep.errors import Fenced, ServiceUnavailable, TooManyRequests, Unauthorized
 from sweep.wire import Ack, Heartbeat
 from workers.driver.beating import BEATS_PER_LEASE
 from workers.driver.outbox import Outbox
@@ -60,10 +60,11 @@ class Link:
     def _send_forever(self) -> None:
         while True:
             if self._outbox.wait(_RETRY_EVERY_S):
-                sent = self._attempt(self._send)
-                self._draining.wait(_BATCH_EVERY_S if sent else 0)
-                if not sent:
-                    time.sleep(_RETRY_EVERY_S)
+                wait = self._attempt(self._send)
+                if wait is None:
+                    self._draining.wait(_BATCH_EVERY_S)
+                else:
+                    time.sleep(wait)
 
     def _beat_forever(self) -> None:
         every = self._sweep.assignment.lease_s / BEATS_PER_LEASE
@@ -82,13 +83,17 @@ class Link:
             Heartbeat(known=self._sweep.known, signs=self._sweep.signs())
         )
 
-    def _attempt(self, call: Callable[[], Ack | None]) -> bool:
-        """Make one call and take its answer in; False when the service is away."""
+    def _attempt(self, call: Callable[[], Ack | None]) -> float | None:
+        """Make one call and take its answer in; when it failed, seconds until the next try."""
         try:
             ack = call()
+        except TooManyRequests as error:
+            logger.info("the service has too much to do: %s", error)
+            self._last_contact = time.monotonic()
+            return error.retry_after_s
         except ServiceUnavailable as error:
             self._endure(error)
-            return False
+            return _RETRY_EVERY_S
         except (Fenced, Unauthorized) as error:
             logger.error("this driver's part is over: %s", error)
             os._exit(EXIT_FENCED)
@@ -97,7 +102,7 @@ class Link:
             self._sweep.take(ack)
             if self._sweep.done:
                 self._on_over()
-        return True
+        return None
 
     def _endure(self, error: ServiceUnavailable) -> None:
         silence = time.monotonic() - self._last_contact

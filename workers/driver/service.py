@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import httpx
 
-from sweep.errors import Fenced, ServiceUnavailable, SweepError, Unauthorized
+from sweep.errors import Fenced, ServiceUnavailable, SweepError, TooManyRequests, Unauthorized
 from sweep.wire import (
     Ack,
     Assignment,
@@ -19,6 +19,7 @@ from sweep.wire import (
 )
 
 _PAGE = 1_000
+_LONGEST_RETRY_S = 60.0
 
 
 class DriverService:
@@ -26,7 +27,8 @@ class DriverService:
 
     Of several API servers it stays with the one that answers, and goes on to the next
     when that is away; any may be told the same twice. Every method raises
-    `ServiceUnavailable` when all are away (try again later), `Fenced` when a successor
+    `ServiceUnavailable` when all are away (try again later; `TooManyRequests` says when, of
+    servers that have too much to do), `Fenced` when a successor
     holds the lease, and `Unauthorized` when the token is not known.
     """
 
@@ -86,17 +88,19 @@ class DriverService:
 
     def _call(self, method: str, path: str, body: str | None = None) -> bytes:
         first, count = self._at, len(self._urls)
+        found: ServiceUnavailable | None = None
         for turn in range(count):
             at = (first + turn) % count
             try:
                 answer = self._call_one(method, self._urls[at] + path, body)
-            except ServiceUnavailable:
-                if turn == count - 1:
-                    raise
+            except ServiceUnavailable as error:
+                if not isinstance(found, TooManyRequests):  # one that is busy is not away
+                    found = error
             else:
                 self._at = at
                 return answer
-        raise AssertionError("there is a URL, and the last one's error is raised")
+        assert found is not None, "there is a URL"
+        raise found
 
     def _call_one(self, method: str, url: str, body: str | None) -> bytes:
         try:
@@ -112,6 +116,13 @@ class DriverService:
         raise _error(answer)
 
 
+def _retry_after_s(answer: httpx.Response) -> float:
+    """What the answer says, within reason; a second when it says nothing that can be read."""
+    given = answer.headers.get("retry-after", "").strip()
+    seconds = float(given) if given.isascii() and given.isdigit() else 1.0
+    return min(seconds, _LONGEST_RETRY_S)
+
+
 def _error(answer: httpx.Response) -> SweepError:
     request = answer.request
     text = f"{request.method} {request.url.path}: {answer.status_code} {answer.text[:500]}"
@@ -119,6 +130,8 @@ def _error(answer: httpx.Response) -> SweepError:
         return Fenced(text)
     if answer.status_code in (401, 403):
         return Unauthorized(text)
-    if answer.status_code == 429 or answer.status_code >= 500:
+    if answer.status_code == 429:
+        return TooManyRequests(text, retry_after_s=_retry_after_s(answer))
+    if answer.status_code >= 500:
         return ServiceUnavailable(text)
     return SweepError(text)

@@ -68,6 +68,8 @@ class Handler(BaseHTTPRequestHandler):
             status = waiting.pop(0) if len(waiting) > 1 else waiting[0]
         answer = Ack(wanted=WantedState.RUN).model_dump_json().encode()
         self.send_response(status)
+        if status == 429:
+            self.send_header("Retry-After", "1")
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
@@ -98,7 +100,7 @@ def run(service: Service, spool: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("service", [[500, 503, 200]], indirect=True)
+@pytest.mark.parametrize("service", [[500, 503, 200], [429, 429, 200]], indirect=True)
 def test_a_batch_is_sent_again_until_it_is_taken(service: Service, tmp_path: object) -> None:
     ended = run(service, f"{tmp_path}/spool")
     assert (ended.returncode, ended.stdout) == (0, "drained\n")

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sweep.errors import Fenced, ServiceUnavailable
+from sweep.errors import Fenced, ServiceUnavailable, TooManyRequests
 from sweep.wire import Heartbeat, Known
 from tests.fixtures import serve
 from workers.driver.service import DriverService
@@ -22,6 +22,7 @@ class Api:
 
     def __init__(self) -> None:
         self.status = 200
+        self.headers: dict[str, str] = {}
         self.beats = 0
         routes = [Route("/v1/driver/heartbeat", self._beat, methods=["POST"])]
         self.app = Starlette(routes=routes)
@@ -29,7 +30,7 @@ class Api:
     async def _beat(self, request: Request) -> Response:
         self.beats += 1
         assert request.headers["authorization"] == "Bearer swd_x"
-        return Response('{"wanted": "run"}', status_code=self.status)
+        return Response('{"wanted": "run"}', status_code=self.status, headers=self.headers)
 
 
 @pytest.fixture
@@ -83,3 +84,19 @@ def test_a_fence_is_no_reason_to_ask_another(stack: ExitStack) -> None:
     with pytest.raises(Fenced):
         service.heartbeat(BEAT)
     assert second.beats == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("7", 7), ("0", 0), ("86400", 60), ("tomorrow", 1), (None, 1)]
+)
+def test_a_busy_server_says_when_to_ask_again(
+    given: str | None, seconds: float, stack: ExitStack
+) -> None:
+    busy = Api()
+    busy.status = 429
+    busy.headers = {} if given is None else {"Retry-After": given}
+    urls = f"{stack.enter_context(serve(busy.app))},http://127.0.0.1:9"
+    service = stack.enter_context(closing(DriverService(urls, "swd_x")))
+    with pytest.raises(TooManyRequests) as caught:
+        service.heartbeat(BEAT)
+    assert caught.value.retry_after_s == seconds
