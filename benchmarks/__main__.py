@@ -5,7 +5,16 @@ import platform
 import sys
 from importlib import import_module
 
-NAMES = ("footprint", "noop", "packs_inner", "packs", "interactions", "simulation", "memory")
+NAMES = (
+    "footprint",
+    "noop",
+    "packs_inner",
+    "packs",
+    "interactions",
+    "simulation",
+    "memory",
+    "results",
+)
 
 
 def main() -> None:
