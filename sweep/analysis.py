@@ -160,7 +160,7 @@ class Curve(_Record):
     state: TrialState
     parameters: Mapping[str, Any] = {}
     best: bool = False
-    """Whether it is the best of the trials shown."""
+    """Whether it is the best of the trials shown, by the sweep's own metric."""
     reports: int
     """How many reports it has, before thinning."""
     steps: tuple[int, ...]

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
-from service.analysis.naming import NamedMetric, metric_named
+from service.analysis.naming import metric_named
 from service.query.ast import All, Compare, Field, Filter, SortKey
 from service.store.analysis import ALL_PARAMETERS, INDEX, TrialQuestion
 from service.store.interface import Store
@@ -16,6 +17,8 @@ from sweep.rungs import rung_steps
 from sweep.states import TrialState
 
 Point = tuple[int, float]
+Chosen = tuple[int, str, int, Mapping[str, Any], float | None]
+"""A trial that is shown: index, state, number of reports, parameters, best value."""
 
 MAX_TRIALS = 1_000
 MAX_POINTS = 200_000
@@ -30,7 +33,7 @@ class CurvesQuestion:
     metric: str | None = None
     filter: Filter | None = None
     sort: tuple[SortKey, ...] = ()
-    """The best first when empty."""
+    """The best by the sweep's own metric first when empty."""
     trials: int = 50
     points: int = 20_000
 
@@ -50,7 +53,7 @@ def curves(store: Store, sweep: SweepRecord, question: CurvesQuestion) -> Curves
             "points",
         )
     metric = metric_named(store, sweep, question.metric)
-    chosen = _chosen(store, sweep, metric, question)
+    chosen = _chosen(store, sweep, question)
     shares = share_points([row[2] for row in chosen], question.points)
     budgets = {row[0]: share for row, share in zip(chosen, shares, strict=True)}
     sizes = {row[0]: row[2] for row in chosen}
@@ -60,7 +63,7 @@ def curves(store: Store, sweep: SweepRecord, question: CurvesQuestion) -> Curves
         found[index] = thin(
             ((step, value) for _, step, value in points), sizes[index], budgets[index]
         )
-    best = _best(found, metric)
+    best = _best(found, chosen, sweep)
     items = tuple(
         Curve(
             trial=trial_id(sweep.id, index),
@@ -72,7 +75,7 @@ def curves(store: Store, sweep: SweepRecord, question: CurvesQuestion) -> Curves
             steps=tuple(step for step, _ in found[index]),
             values=tuple(value for _, value in found[index]),
         )
-        for index, state, reports, parameters in chosen
+        for index, state, reports, parameters, _ in chosen
         if index in found
     )
     return Curves(
@@ -129,17 +132,15 @@ def _extremes(low: Point, high: Point) -> list[Point]:
     return [low] if low == high else sorted((low, high))
 
 
-def _chosen(
-    store: Store, sweep: SweepRecord, metric: NamedMetric, question: CurvesQuestion
-) -> list[tuple[int, str, int, dict[str, object]]]:
-    """Index, state, number of reports and parameters of the trials to show."""
-    column = metric.field
-    best_first = (SortKey(column, descending=metric.mode != "min"),)
+def _chosen(store: Store, sweep: SweepRecord, question: CurvesQuestion) -> list[Chosen]:
+    best = Field("column", ("best",))
+    best_first = (SortKey(best, descending=sweep.spec.metric.mode == "max"),)
     fields = (
         INDEX,
         Field("column", ("state",)),
         Field("column", ("reports",)),
         ALL_PARAMETERS,
+        best,
     )
     reported: Filter = Compare(fields[2], ">", 0)
     if question.filter is not None:
@@ -147,13 +148,13 @@ def _chosen(
     asked = TrialQuestion(
         fields=fields, filter=reported, sort=question.sort or best_first, limit=question.trials
     )
-    return [(row[0], row[1], row[2], row[3]) for row in store.read_trials(sweep.id, asked)]
+    return [(row[0], row[1], row[2], row[3], row[4]) for row in store.read_trials(sweep.id, asked)]
 
 
-def _best(found: Mapping[int, Sequence[Point]], metric: NamedMetric) -> int | None:
-    """The trial whose curve reaches the best value; None when nothing says which is better."""
-    if not found or metric.mode is None:
-        return None
-    if metric.mode == "min":
-        return min(found, key=lambda i: (min(value for _, value in found[i]), i))
-    return min(found, key=lambda i: (-max(value for _, value in found[i]), i))
+def _best(
+    found: Mapping[int, Sequence[Point]], chosen: Sequence[Chosen], sweep: SweepRecord
+) -> int | None:
+    """The trial that is best by the sweep's own metric; None when none has a value."""
+    sign = -1 if sweep.spec.metric.mode == "max" else 1
+    ranked = [(sign * row[4], row[0]) for row in chosen if row[4] is not None and row[0] in found]
+    return min(ranked)[1] if ranked else None

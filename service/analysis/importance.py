@@ -4,13 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from service.analysis.labels import leaves
+from service.analysis.labels import swept
 from service.analysis.naming import NamedMetric, has_value, metric_named
 from service.query.ast import Filter
 from service.store.analysis import ALL_PARAMETERS, TrialQuestion, label_key
 from service.store.interface import Store
 from sweep.analysis import Importance, ParameterImportance
 from sweep.records import SweepRecord
+from sweep.space import lookup
 
 if TYPE_CHECKING:
     import numpy
@@ -45,7 +46,11 @@ def importance(
     question = TrialQuestion(fields=(ALL_PARAMETERS, named.field), filter=has_value(named, filter))
     rows = [(row[0], row[1]) for row in store.read_trials(sweep.id, question)]
     stride = math.ceil(len(rows) / MOST_TRIALS) or 1
-    samples = [(leaves(parameters), value) for parameters, value in rows[::stride]]
+    names = swept(sweep.spec)
+    samples = [
+        ({name: lookup(parameters, name) for name in names}, value)
+        for parameters, value in rows[::stride]
+    ]
     return judge(samples, named)
 
 
@@ -82,7 +87,7 @@ def _too_little(samples: Sequence[Sample], columns: Mapping[str, list[float]]) -
 
 
 def _varying(samples: Sequence[Sample]) -> dict[str, list[float]]:
-    """Parameters with several values, as numbers; other values by their order of rank."""
+    """Parameters with several values, as numbers; what is no number by its place in order."""
     names = sorted({name for parameters, _ in samples for name in parameters})
     columns = {}
     for name in names:

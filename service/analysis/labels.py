@@ -43,6 +43,11 @@ def distinct_shown(labels: Sequence[Label]) -> list[str]:
     ]
 
 
+def swept(spec: SweepSpec) -> tuple[str, ...]:
+    """The parameters that are searched over, names with dots: a grid of mappings is one."""
+    return tuple(".".join(path) for path, _ in kinds_in(spec.parameters))
+
+
 def leaves(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Parameters without nesting: names with dots."""
     flat: dict[str, Any] = {}

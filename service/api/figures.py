@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from service.analysis.comparison import compare
 from service.analysis.curves import CurvesQuestion, curves
 from service.analysis.importance import importance
+from service.analysis.labels import swept
 from service.analysis.naming import field_named, has_value, metric_named
 from service.analysis.pareto import ParetoQuestion, pareto
 from service.analysis.pivot import PivotQuestion, pivot
@@ -211,7 +212,9 @@ def get_parallel_figure(
         (trial_id(sweep.id, row[0]), row[1], row[2])
         for row in context.store.read_trials(sweep.id, question)
     ]
-    return shown.answer(parallel_figure(lines, metric=named.text, look=shown.look))
+    return shown.answer(
+        parallel_figure(lines, names=swept(sweep.spec), metric=named.text, look=shown.look)
+    )
 
 
 @router.get(

@@ -3,9 +3,21 @@
 from typing import Any
 
 from service.analysis.labels import shown
-from service.figures.style import SERIES, Look, axis, layout, nothing, number, plain
+from service.figures.style import (
+    SERIES,
+    WITH_LEGEND,
+    Look,
+    axis,
+    layout,
+    nothing,
+    number,
+    plain,
+)
 from service.store.analysis import label_key
 from sweep.analysis import Comparison, Interval, Matched
+
+_ROOM = 90
+"""Characters that fit side by side under an axis."""
 
 
 def comparison_figure(found: Comparison, *, look: Look) -> dict[str, Any]:
@@ -30,17 +42,28 @@ def _by_label(found: Comparison, look: Look) -> dict[str, Any]:
                 "name": f"{plain(sweep.name)} ({sweep.id})",
                 "x": texts,
                 "y": [best.get(key) for key in labels],
-                "marker": {"color": SERIES[i % len(SERIES)]},
+                "marker": {"color": look.series[i % len(SERIES)]},
                 "hovertemplate": "%{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
             }
         )
+    turned = sum(map(len, texts)) > _ROOM
     changes = {
+        **WITH_LEGEND,
         "barmode": "group",
         "bargap": 0.25,
-        "xaxis": axis(look, field, {"type": "category", "showgrid": False, "ticks": ""}),
+        "xaxis": axis(
+            look,
+            field,
+            {
+                "type": "category",
+                "showgrid": False,
+                "ticks": "",
+                "tickangle": -35 if turned else 0,
+            },
+        ),
         "yaxis": axis(look, found.metric),
     }
-    title = f"{found.metric[:1].upper()}{found.metric[1:]} by {field}"
+    title = f"{found.metric} by {field}"
     return {"data": traces, "layout": layout(look, title, changes=changes)}
 
 
@@ -58,7 +81,7 @@ def _pairs(found: Comparison, look: Look) -> dict[str, Any]:
                 "x": [pair.base for pair in other.pairs],
                 "y": [pair.other for pair in other.pairs],
                 "text": [plain(shown(dict(pair.parameters))) for pair in other.pairs],
-                "marker": {"color": SERIES[i % len(SERIES)], "size": 8, "opacity": 0.75},
+                "marker": {"color": look.series[i % len(SERIES)], "size": 8, "opacity": 0.75},
                 "hovertemplate": "%{text}<br>%{x:.4g} → %{y:.4g}<extra></extra>",
             }
         )
@@ -70,11 +93,13 @@ def _pairs(found: Comparison, look: Look) -> dict[str, Any]:
         "line": {"color": look.soft, "width": 1, "dash": "dot"},
     }
     base = found.sweeps[0]
+    first = found.matched[0].sweep
+    others = f"{names[first]} ({first})" if len(found.matched) == 1 else "the other sweep"
     changes = {
+        **WITH_LEGEND,
         "shapes": [equal],
-        "showlegend": True,
         "xaxis": axis(look, f"{base.name} ({base.id}): {found.metric}"),
-        "yaxis": axis(look, f"the other: {found.metric}"),
+        "yaxis": axis(look, f"{others}: {found.metric}"),
     }
     subtitle = "; ".join(_difference(other) for other in found.matched if other.difference)
     title = "The same assignments in both sweeps" if len(traces) == 1 else "The same assignments"
@@ -90,7 +115,7 @@ def _difference(other: Matched) -> str:
 
 
 def _overall(found: Comparison, look: Look) -> dict[str, Any]:
-    title = f"{found.metric[:1].upper()}{found.metric[1:]}"
+    title = found.metric
     if all(sweep.best is None for sweep in found.sweeps):
         return nothing(look, title, "None of these sweeps has a value of this metric yet.")
     trace = {
@@ -98,7 +123,7 @@ def _overall(found: Comparison, look: Look) -> dict[str, Any]:
         "x": [f"{plain(sweep.name)} ({sweep.id})" for sweep in found.sweeps],
         "y": [sweep.best for sweep in found.sweeps],
         "customdata": [sweep.best_trial for sweep in found.sweeps],
-        "marker": {"color": [SERIES[i % len(SERIES)] for i in range(len(found.sweeps))]},
+        "marker": {"color": [look.series[i % len(SERIES)] for i in range(len(found.sweeps))]},
         "width": [0.5] * len(found.sweeps),
         "hovertemplate": "%{y:.4g} by %{customdata}<extra></extra>",
     }

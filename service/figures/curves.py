@@ -5,7 +5,18 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from service.analysis.labels import leaves, shown
-from service.figures.style import SERIES, Look, Trace, axis, layout, nothing, number, plain
+from service.figures.style import (
+    SERIES,
+    WITH_LEGEND,
+    Look,
+    Trace,
+    axis,
+    layout,
+    log_axis,
+    nothing,
+    number,
+    plain,
+)
 from sweep.analysis import Curve, Curves
 from sweep.space import lookup
 from sweep.states import TrialState
@@ -27,15 +38,19 @@ def curves_figure(
     ordered = sorted(found.items, key=lambda curve: curve.best)
     colours = _colours(ordered, look, colour_by)
     traces = [_line(curve, colours, look, colour_by) for curve in ordered]
-    traces += _legend(colours, colour_by)
+    traces += _legend(colours, look, colour_by)
     traces += _ends(ordered, look)
     count = len(found.items)
     subtitle = f"{count} trial{'s' if count > 1 else ''}, {found.points:,} points shown"
     if colour_by is not None:
         subtitle += f", coloured by {plain(colour_by.removeprefix('parameters.'))}"
+    steps = [step for curve in ordered for step in (curve.steps[0], curve.steps[-1])]
+    values = [value for curve in ordered for value in curve.values]
+    across = {**(log_axis(steps) if log in ("x", "xy") else {}), "tickformat": ","}
     changes = {
-        "xaxis": axis(look, "step", {"type": "log" if "x" in log else "linear"}),
-        "yaxis": axis(look, found.metric, {"type": "log" if log in ("y", "xy") else "linear"}),
+        **WITH_LEGEND,
+        "xaxis": axis(look, "step", across),
+        "yaxis": axis(look, found.metric, log_axis(values) if log in ("y", "xy") else None),
         "shapes": [_rung_line(step, look) for step in found.rungs],
         "annotations": _rung_labels(found.rungs, look, log=log in ("x", "xy")),
         "hovermode": "closest",
@@ -53,8 +68,8 @@ def _colours(ordered: Sequence[Curve], look: Look, colour_by: str | None) -> dic
     """A colour for each trial or value; one for all when they are too many to tell apart."""
     keys = list(dict.fromkeys(_key(c, colour_by) for c in sorted(ordered, key=lambda c: c.index)))
     if colour_by is None and len(keys) > _FEW:
-        return dict.fromkeys(keys, SERIES[0] if look.theme == "light" else SERIES[4])
-    return {key: SERIES[min(i, len(SERIES) - 1)] for i, key in enumerate(keys)}
+        return dict.fromkeys(keys, look.series[0])
+    return {key: look.series[min(i, len(SERIES) - 1)] for i, key in enumerate(keys)}
 
 
 def _line(curve: Curve, colours: dict[str, str], look: Look, colour_by: str | None) -> Trace:
@@ -62,8 +77,8 @@ def _line(curve: Curve, colours: dict[str, str], look: Look, colour_by: str | No
     colour = colours[_key(curve, colour_by)]
     emphasised = curve.best and (many or len(colours) > 1)
     line = {"width": 3.5 if emphasised else 1.6, "color": colour}
-    if emphasised and colour_by is None:
-        line["color"] = look.accent
+    if emphasised:
+        line["color"] = look.accent if colour_by is None else look.ink
     label = f"trial {curve.index}"
     return {
         "type": "scatter",
@@ -85,14 +100,14 @@ def _about(curve: Curve) -> str:
     return "<br>".join([head, *lines[:8]])
 
 
-def _legend(colours: dict[str, str], colour_by: str | None) -> list[Trace]:
+def _legend(colours: dict[str, str], look: Look, colour_by: str | None) -> list[Trace]:
     """An entry for each value that colours stand for; lines of trials have none then."""
     if colour_by is None:
         return []
     names = list(colours)
     kept = names[: len(SERIES) - 1]
     if len(names) > len(SERIES):
-        named = [*((n, colours[n]) for n in kept), ("others", SERIES[-1])]
+        named = [*((n, colours[n]) for n in kept), ("others", look.series[-1])]
     else:
         named = list(colours.items())
     return [
@@ -128,8 +143,7 @@ def _ends(ordered: Sequence[Curve], look: Look) -> list[Trace]:
                     },
                     "customdata": [curve.trial for curve in ended],
                     "text": [f"trial {curve.index}" for curve in ended],
-                    "hovertemplate": f"%{{text}} {name} at step %{{x:,}}: %{{y:.4g}}"
-                    "<extra></extra>",
+                    "hovertemplate": f"%{{text}} {name} at step %{{x:,}}<extra></extra>",
                 }
             )
     return traces
@@ -152,7 +166,7 @@ def _rung_line(step: int, look: Look) -> dict[str, Any]:
 def _rung_labels(steps: Sequence[int], look: Look, *, log: bool) -> list[dict[str, Any]]:
     if not 0 < len(steps) <= _LABELLED_RUNGS:
         return []
-    kept = steps if log else [s for i, s in enumerate(steps) if s >= steps[-1] / 12 or i == -1]
+    kept = steps if log else [step for step in steps if step >= steps[-1] / 12]
     return [
         {
             "x": math.log10(step) if log else step,

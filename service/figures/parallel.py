@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.analysis.labels import distinct_shown, leaves
+from service.analysis.labels import distinct_shown
 from service.figures.style import (
     SCALE,
     Look,
@@ -18,6 +18,7 @@ from service.figures.style import (
     thinned,
 )
 from service.store.analysis import label_key
+from sweep.space import lookup
 
 Line = tuple[str, Mapping[str, Any], float]
 """A trial's id, parameters and value."""
@@ -28,16 +29,16 @@ _MOST_TICKS = 25
 _MOST_CHARS = 18
 
 
-def parallel_figure(lines: Sequence[Line], *, metric: str, look: Look) -> dict[str, Any]:
-    """One axis for each parameter that varies, the metric last; lines coloured by it."""
+def parallel_figure(
+    lines: Sequence[Line], *, names: Sequence[str], metric: str, look: Look
+) -> dict[str, Any]:
+    """An axis for each of the named parameters that varies, the metric last; it colours."""
     title = f"Parameters and {metric}"
     if not lines:
         return nothing(look, title, "No trial that matches has a value of this metric yet.")
     total = len(lines)
     lines = sorted(thinned(lines, _MOST_LINES), key=lambda line: line[2])
-    flat = [leaves(parameters) for _, parameters, _ in lines]
-    names = dict.fromkeys(name for parameters in flat for name in parameters)
-    axes = [_axis(name, [parameters.get(name) for parameters in flat]) for name in names]
+    axes = [_axis(name, [lookup(parameters, name) for _, parameters, _ in lines]) for name in names]
     varying = [axis for axis in axes if axis is not None]
     values = [value for _, _, value in lines]
     low, high = min(values), max(values)
@@ -63,7 +64,7 @@ def parallel_figure(lines: Sequence[Line], *, metric: str, look: Look) -> dict[s
     )
     if len(varying) > _MOST_AXES:
         subtitle += f"; the first {_MOST_AXES} of {len(varying)} parameters that vary"
-    margin = {"l": 90, "r": 40, "t": 118, "b": 28}
+    margin = {"l": 150, "r": 40, "t": 124, "b": 28}
     return {
         "data": [trace],
         "layout": layout(look, title, subtitle=subtitle, changes={"margin": margin}),
@@ -109,4 +110,5 @@ def _text_axis(name: str, values: Sequence[Any]) -> dict[str, Any]:
 
 
 def _cut(text: str) -> str:
-    return plain(text if len(text) <= _MOST_CHARS else f"{text[: _MOST_CHARS - 1]}…")
+    """Not escaped: of all texts in plotly, these ticks alone are not read as HTML."""
+    return text if len(text) <= _MOST_CHARS else f"{text[: _MOST_CHARS - 1]}…"

@@ -1,5 +1,7 @@
 """A pivot as a heatmap, every cell with its value."""
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 from service.analysis.labels import distinct_shown
@@ -10,6 +12,8 @@ _MOST_TEXTS = 1_500
 _ROW_HEIGHT = 30
 _LEAST_HEIGHT = 360
 _LONG = 8
+_TURNS_LIGHT = 0.43
+"""Where on the scale black is easier to read than white."""
 
 
 def pivot_figure(found: Pivot, *, look: Look) -> dict[str, Any]:
@@ -20,13 +24,11 @@ def pivot_figure(found: Pivot, *, look: Look) -> dict[str, Any]:
         return nothing(look, title, "No trial that matches has a value of this metric yet.")
     rows = [plain(text) for text in distinct_shown(found.rows)]
     columns = [plain(text) for text in distinct_shown(found.columns)]
-    few = len(rows) * len(columns) <= _MOST_TEXTS
     trace = {
         "type": "heatmap",
         "z": [[None if cell is None else cell.value for cell in row] for row in found.cells],
         "x": columns,
         "y": rows,
-        "text": [[_text(cell) for cell in row] for row in found.cells],
         "customdata": [[_hover(cell) for cell in row] for row in found.cells],
         "colorscale": SCALE,
         "xgap": 2,
@@ -34,13 +36,13 @@ def pivot_figure(found: Pivot, *, look: Look) -> dict[str, Any]:
         "hoverongaps": False,
         "hovertemplate": f"{plain(_short(found.row_field))}: %{{y}}<br>"
         f"{plain(_short(found.column_field))}: %{{x}}<br>%{{customdata}}<extra></extra>",
-        "colorbar": colour_bar(look, _value_name(found)),
-        "zmin": 0 if found.aggregate == "share" else min(values),
-        "zmax": 1 if found.aggregate == "share" else max(values),
+        "colorbar": {
+            **colour_bar(look, _value_name(found)),
+            "tickformat": ".0%" if found.aggregate == "share" else "",
+        },
+        "zmin": _range(found)[0],
+        "zmax": _range(found)[1],
     }
-    if few:
-        trace["texttemplate"] = "%{text}"
-        trace["textfont"] = {"size": 12 if len(columns) <= 14 else 10}
     wide = max(map(len, columns)) * len(columns) > 90 and max(map(len, columns)) > _LONG
     changes: dict[str, Any] = {
         "xaxis": axis(
@@ -56,8 +58,11 @@ def pivot_figure(found: Pivot, *, look: Look) -> dict[str, Any]:
     }
     if look.height is None:
         changes["height"] = max(_LEAST_HEIGHT, 150 + _ROW_HEIGHT * len(rows))
+    traces = [trace]
+    if len(rows) * len(columns) <= _MOST_TEXTS:
+        traces.append(_texts(found, rows, columns))
     return {
-        "data": [trace],
+        "data": traces,
         "layout": layout(look, title, subtitle=_subtitle(found), changes=changes),
     }
 
@@ -89,8 +94,49 @@ def _short(field: str) -> str:
     return field.removeprefix("parameters.")
 
 
-def _text(cell: Cell | None) -> str:
-    return "" if cell is None else number(cell.value)
+def _range(found: Pivot) -> tuple[float, float]:
+    if found.aggregate == "share":
+        return 0.0, 1.0
+    values = [cell.value for row in found.cells for cell in row if cell is not None]
+    low, high = min(values), max(values)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _texts(found: Pivot, rows: list[str], columns: list[str]) -> dict[str, Any]:
+    """The cells' values, black on light cells and white on dark ones."""
+    low, high = _range(found)
+    write = _writer(found, low, high)
+    filled = [
+        (columns[j], rows[i], cell.value)
+        for i, row in enumerate(found.cells)
+        for j, cell in enumerate(row)
+        if cell is not None
+    ]
+    light = [(value - low) / (high - low) > _TURNS_LIGHT for _, _, value in filled]
+    return {
+        "type": "scatter",
+        "mode": "text",
+        "x": [x for x, _, _ in filled],
+        "y": [y for _, y, _ in filled],
+        "text": [write(value) for _, _, value in filled],
+        "textfont": {
+            "size": 12 if len(columns) <= 14 else 10,
+            "color": ["#000000" if one else "#ffffff" for one in light],
+        },
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+
+
+def _writer(found: Pivot, low: float, high: float) -> Callable[[float], str]:
+    """How values are written: all with as many digits as tell them apart."""
+    if found.aggregate == "share":
+        return lambda value: f"{value:.0%}"
+    largest = max(abs(low), abs(high))
+    if found.aggregate == "count" or not 1e-2 < largest < 1e4:
+        return number
+    digits = 2 - math.floor(math.log10(largest))
+    return lambda value: f"{value:.{max(0, min(digits, 4))}f}"
 
 
 def _hover(cell: Cell | None) -> str:

@@ -7,7 +7,18 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from service.figures.style import SERIES, Look, axis, layout, nothing, number, plain, spread
+from service.figures.style import (
+    SERIES,
+    WITH_LEGEND,
+    Look,
+    axis,
+    layout,
+    log_axis,
+    nothing,
+    number,
+    plain,
+    spread,
+)
 from sweep.analysis import TrialSpan
 from sweep.states import FINAL_TRIAL_STATES, TrialState
 
@@ -15,13 +26,14 @@ _MOST_NODES = 7
 _MOST_MOMENTS = 500
 _BINS = 30
 _UNITS = ((1.0, "seconds"), (60.0, "minutes"), (3600.0, "hours"), (86400.0, "days"))
-_COLOURS = {
-    TrialState.COMPLETED: SERIES[0],
-    TrialState.STOPPED: SERIES[1],
-    TrialState.DIVERGED: SERIES[3],
-    TrialState.FAILED: SERIES[5],
-    TrialState.CANCELLED: SERIES[7],
+_PLACES = {
+    TrialState.COMPLETED: 0,
+    TrialState.STOPPED: 1,
+    TrialState.DIVERGED: 3,
+    TrialState.FAILED: 5,
+    TrialState.CANCELLED: 7,
 }
+"""Each state's place among the colours."""
 
 
 def resources_figure(spans: Iterable[TrialSpan], *, now: datetime, look: Look) -> dict[str, Any]:
@@ -45,7 +57,7 @@ def resources_figure(spans: Iterable[TrialSpan], *, now: datetime, look: Look) -
     moments = [begin.timestamp() + i * step for i in range(_MOST_MOMENTS + 1)]
     traces = []
     for i, (label, mine) in enumerate(sorted(groups.items(), key=_last_others)):
-        colour = SERIES[min(i, len(SERIES) - 1)]
+        colour = look.series[min(i, len(SERIES) - 1)]
         traces.append(
             {
                 "type": "scatter",
@@ -59,10 +71,10 @@ def resources_figure(spans: Iterable[TrialSpan], *, now: datetime, look: Look) -
             }
         )
     changes = {
+        **WITH_LEGEND,
         "xaxis": axis(look, f"{unit_name} since the first trial began", {"showgrid": False}),
         "yaxis": axis(look, "trials running", {"rangemode": "tozero"}),
         "hovermode": "x unified",
-        "showlegend": True,
     }
     count = f"{len(busiest)} node{'s' if len(busiest) > 1 else ''}"
     subtitle = f"{count}, from {begin:%Y-%m-%d %H:%M} UTC"
@@ -81,7 +93,7 @@ def duration_figure(spans: Iterable[TrialSpan], *, look: Look) -> dict[str, Any]
     if not every:
         return nothing(look, title, "No trial has ended yet.")
     unit, unit_name = _unit(every[len(every) // 2])
-    log = every[0] > 0 and spread(every)
+    log = spread(every, ratio=100)
     edges = _edges([value / unit for value in every], log=log)
     texts = [f"{number(a)} – {number(b)}" for a, b in itertools.pairwise(edges)]
     centres = [math.sqrt(a * b) if log else (a + b) / 2 for a, b in itertools.pairwise(edges)]
@@ -94,17 +106,17 @@ def duration_figure(spans: Iterable[TrialSpan], *, look: Look) -> dict[str, Any]
             "width": [(b - a) * 0.94 for a, b in itertools.pairwise(edges)],
             "text": texts,
             "textposition": "none",
-            "marker": {"color": _COLOURS[state], "line": {"width": 0}},
+            "marker": {"color": look.series[_PLACES[state]], "line": {"width": 0}},
             "hovertemplate": f"%{{text}} {unit_name}: %{{y:,}} {state.value}<extra></extra>",
         }
-        for state in _COLOURS
+        for state in _PLACES
         if state in by_state
     ]
     median = every[len(every) // 2] / unit
     changes = {
+        **WITH_LEGEND,
         "barmode": "stack",
-        "showlegend": True,
-        "xaxis": axis(look, unit_name, {"type": "log" if log else "linear", "showgrid": False}),
+        "xaxis": axis(look, unit_name, {**(log_axis(edges) if log else {}), "showgrid": False}),
         "yaxis": axis(look, "trials"),
     }
     subtitle = f"{len(every):,} trials; half took {number(median)} {unit_name} or less"

@@ -14,6 +14,8 @@ SERIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C
 """Okabe and Ito's colours, told apart with any colour vision; their yellow and black, which
 one of the themes swallows, are an ochre and a grey here."""
 
+_ON_DARK = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#B8963A", "#9A9A9A")
+
 SCALE = "Viridis"
 
 _MAX_TEXT = 60
@@ -48,6 +50,11 @@ class Look:
         return "#ffffff" if self.theme == "light" else "#12161c"
 
     @property
+    def series(self) -> tuple[str, ...]:
+        """Colours of series, those first that stand out most."""
+        return SERIES if self.theme == "light" else _ON_DARK
+
+    @property
     def accent(self) -> str:
         """What is to be seen first."""
         return "#D55E00" if self.theme == "light" else "#FF8A3D"
@@ -64,7 +71,8 @@ def number(value: float) -> str:
     """A number as people read it: three or four digits that count."""
     if value == 0 or 1e-3 <= abs(value) < 1e6:
         return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
-    return f"{value:.2e}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+    mantissa, _, exponent = f"{value:.2e}".partition("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
 def amount(value: float) -> str:
@@ -78,8 +86,13 @@ def amount(value: float) -> str:
 def axis(look: Look, title: str, changes: Mapping[str, Any] | None = None) -> Axis:
     """An axis with its title, its grid standing back."""
     return {
-        "title": {"text": plain(title), "font": {"size": 13, "color": look.soft}},
+        "title": {
+            "text": plain(title),
+            "font": {"size": 13, "color": look.soft},
+            "standoff": 12,
+        },
         "automargin": True,
+        "exponentformat": "power",
         "gridcolor": look.line,
         "linecolor": look.line,
         "zeroline": False,
@@ -91,13 +104,32 @@ def axis(look: Look, title: str, changes: Mapping[str, Any] | None = None) -> Ax
     }
 
 
+def log_axis(values: Iterable[float]) -> dict[str, Any]:
+    """A logarithmic axis with a number at each power of ten, where there are several."""
+    found = [value for value in values if value > 0]
+    decades = math.log10(max(found) / min(found)) if found else 0
+    return {"type": "log", **({"dtick": max(1, round(decades / 6))} if decades > 1 else {})}
+
+
+WITH_LEGEND: Mapping[str, Any] = {
+    "showlegend": True,
+    "margin": {"l": 16, "r": 24, "t": 112, "b": 16},
+}
+"""Changes to a layout: a legend in a row of its own under title and subtitle."""
+
+
+def capital(text: str) -> str:
+    """A text with a capital at its start."""
+    return text[:1].upper() + text[1:]
+
+
 def layout(
     look: Look, title: str, *, subtitle: str = "", changes: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """A layout: a title at the left, room for it, no background of its own."""
     heading: dict[str, Any] = {
-        "text": plain(title),
-        "font": {"size": 17, "color": look.ink},
+        "text": plain(capital(title)),
+        "font": {"size": 17, "color": look.ink, "weight": 600},
         "x": 0,
         "xref": "paper",
         "xanchor": "left",
@@ -113,7 +145,7 @@ def layout(
         "font": {"family": "inherit", "color": look.ink, "size": 13},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "colorway": list(SERIES),
+        "colorway": list(look.series),
         "margin": {"l": 16, "r": 24, "t": 84 if subtitle else 60, "b": 16},
         "hoverlabel": {
             "bgcolor": look.paper,
@@ -123,10 +155,11 @@ def layout(
         },
         "legend": {
             "orientation": "h",
-            "x": 1,
-            "xanchor": "right",
+            "x": 0,
+            "xanchor": "left",
             "y": 1.01,
             "yanchor": "bottom",
+            "itemsizing": "constant",
             "font": {"size": 12},
             "bgcolor": "rgba(0,0,0,0)",
         },
@@ -177,10 +210,10 @@ def log_ticks(low: float, high: float) -> list[float]:
     return inside if len(inside) > 1 else [low, high]
 
 
-def spread(values: Iterable[float]) -> bool:
-    """Whether positive values reach over more than two powers of ten."""
-    found = [value for value in values if value > 0]
-    return bool(found) and max(found) / min(found) > 100
+def spread(values: Iterable[float], *, ratio: float = 30) -> bool:
+    """Whether values are all above zero and the greatest is so many times the least, or more."""
+    found = list(values)
+    return bool(found) and min(found) > 0 and max(found) / min(found) >= ratio
 
 
 def thinned(items: Sequence[Any], most: int) -> Sequence[Any]:

@@ -5,10 +5,12 @@ from typing import Any
 
 from service.figures.style import (
     SERIES,
+    WITH_LEGEND,
     Look,
     amount,
     axis,
     layout,
+    log_axis,
     nothing,
     plain,
     spread,
@@ -39,7 +41,7 @@ def importance_figure(found: Importance, *, look: Look) -> dict[str, Any]:
             "thickness": 1.5,
             "width": 4,
         },
-        "marker": {"color": SERIES[0] if look.theme == "light" else SERIES[4]},
+        "marker": {"color": look.series[0]},
         "width": [min(0.7, 0.18 * max(len(items), 2))] * len(items),
         "hovertemplate": "%{y}: %{x:.3f}<extra></extra>",
     }
@@ -61,8 +63,8 @@ def savings_figure(found: Savings, *, look: Look) -> dict[str, Any]:
         return nothing(look, "Early stopping", "No trial has reached a rung yet.")
     steps = [f"{rung.step:,}" for rung in found.rungs]
     parts = (
-        ("went on", [rung.continued for rung in found.rungs], SERIES[0]),
-        ("stopped", [rung.stopped for rung in found.rungs], SERIES[1]),
+        ("went on", [rung.continued for rung in found.rungs], look.series[0]),
+        ("stopped", [rung.stopped for rung in found.rungs], look.series[1]),
     )
     traces = [
         {
@@ -74,7 +76,7 @@ def savings_figure(found: Savings, *, look: Look) -> dict[str, Any]:
             "textposition": "inside",
             "insidetextanchor": "middle",
             "textangle": 0,
-            "textfont": {"color": "#ffffff" if colour == SERIES[0] else "#1c2430"},
+            "textfont": {"color": "#ffffff" if colour == SERIES[0] else "#000000"},
             "marker": {"color": colour},
             "hovertemplate": f"rung %{{x}}: %{{y:,}} {name}<extra></extra>",
         }
@@ -86,8 +88,10 @@ def savings_figure(found: Savings, *, look: Look) -> dict[str, Any]:
         f"{found.stopped:,} trials stopped early"
     )
     changes = {
+        **WITH_LEGEND,
         "barmode": "stack",
         "bargap": 0.35,
+        "uniformtext": {"mode": "hide", "minsize": 11},
         "xaxis": axis(look, "rung (step)", {"type": "category", "showgrid": False, "ticks": ""}),
         "yaxis": axis(look, "trials that reached it"),
     }
@@ -131,6 +135,7 @@ def pareto_figure(
         },
     ]
     changes = {
+        **WITH_LEGEND,
         "xaxis": axis(look, f"{found.x} ({_better(found.x_mode)})", _scale(p[1] for p in points)),
         "yaxis": axis(look, f"{found.y} ({_better(found.y_mode)})", _scale(p[2] for p in points)),
     }
@@ -152,4 +157,4 @@ def _steps(found: ParetoFront) -> str:
 
 def _scale(values: Any) -> dict[str, Any]:
     found = list(values)
-    return {"type": "log"} if found and min(found) > 0 and spread(found) else {}
+    return log_axis(found) if spread(found, ratio=1_000) else {}
