@@ -4,7 +4,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from service.figures.style import (
@@ -25,6 +25,7 @@ from sweep.states import FINAL_TRIAL_STATES, TrialState
 _MOST_NODES = 7
 _MOST_MOMENTS = 500
 _BINS = 30
+_SHORTEST = timedelta(microseconds=1)
 _UNITS = ((1.0, "seconds"), (60.0, "minutes"), (3600.0, "hours"), (86400.0, "days"))
 _PLACES = {
     TrialState.COMPLETED: 0,
@@ -125,7 +126,7 @@ def duration_figure(spans: Iterable[TrialSpan], *, look: Look) -> dict[str, Any]
 
 def _end(span: TrialSpan, now: datetime) -> datetime:
     """A trial that waits to go on has no end, and counts as running until it has one."""
-    return span.ended_at or max(now, span.started_at)
+    return max(span.ended_at or now, span.started_at + _SHORTEST)
 
 
 def _node(node: str | None) -> str:

@@ -54,7 +54,9 @@ def pivot(
         for label, cells in zip(found.rows, found.cells, strict=True)
     ]
     heads = [found.row_field, *(show(label) for label in found.columns)]
-    make_console().print(table(heads, lines, title=_pivot_title(found)))
+    console = make_console()
+    console.print(_pivot_title(found), markup=False)
+    console.print(table(heads, lines))
 
 
 def groups(
@@ -155,7 +157,8 @@ def _print_comparison(found: Comparison) -> None:
         by_label = [[label, *(b.get(key) for b in best)] for key, label in labels.items()]
         console.print(table([found.by, *ids], by_label, title=f"best by {found.by}"))
     spec = [[d.path, *d.values] for d in found.spec[:_SHOWN_DIFFERENCES]]
-    console.print(table(["spec field", *ids], spec, title="Where the specs differ"))
+    if spec:
+        console.print(table(["spec field", *ids], spec, title="Where the specs differ"))
     for other in found.matched:
         if other.difference is None:
             console.print(f"{other.sweep} has no assignment in common with {other.base}")
@@ -168,6 +171,8 @@ def _print_comparison(found: Comparison) -> None:
                 high=other.difference.high,
             )
         )
-        title = f"{other.sweep} minus {other.base}: {mean} over {other.assignments} assignments"
+        both = f"{other.assignments} assignments that both have"
+        console.print(f"{other.sweep} minus {other.base}: {mean} over {both}", markup=False)
         pairs = [[p.parameters, p.base, p.other, p.difference] for p in other.pairs[:_SHOWN_PAIRS]]
-        console.print(table(["parameters", "base", "other", "difference"], pairs, title=title))
+        heads = ["parameters", other.base, other.sweep, "difference"]
+        console.print(table(heads, pairs, title="The largest differences"))

@@ -139,7 +139,10 @@ def test_savings_count_the_steps_that_stopped_trials_did_not_train(filled: Fille
 
 
 def test_two_sweeps_are_compared_by_assignment(filled: Filled) -> None:
-    fields = {"name": "second", "parameters": {"task": {"grid": ["a", "b"]}, "network": "dense"}}
+    fields: dict[str, Any] = {
+        "name": "second",
+        "parameters": {"task": {"grid": ["a", "b"]}, "network": "dense"},
+    }
     if "s2" not in {sweep.id for sweep in filled.store.list_sweeps().items}:
         create(filled.store, "s2", **fields)
     first = [("a", 0.1), ("a", 0.3), ("b", 0.5), ("c", 0.9)]

@@ -100,8 +100,8 @@ def test_a_budget_too_small_is_named(filled: Filled) -> None:
     hold_three(filled)
     with pytest.raises(ParameterError, match="too few for 50 trials"):
         asked(filled, points=100)
+    filled.hold([trial(0, reports=1, last={"score": 1.0})])
     with pytest.raises(ParameterError, match="no trial of the sweep reports 'nope'"):
-        filled.hold([trial(0, reports=1, last={"score": 1.0})])
         asked(filled, metric="nope")
 
 
@@ -109,9 +109,7 @@ def test_a_budget_too_small_is_named(filled: Filled) -> None:
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.none() | values, min_size=1, max_size=30))
-def test_points_come_back_as_they_were_reported(
-    filled: Filled, drawn: list[float | None]
-) -> None:
+def test_points_come_back_as_they_were_reported(filled: Filled, drawn: list[float | None]) -> None:
     filled.hold([trial(0, reports=len(drawn), best=1.0, best_step=1)])
     filled.report(0, "score", [(i + 1, value) for i, value in enumerate(drawn)])
     found = list(filled.store.stream_points("s1", "score", [0]))

@@ -1,0 +1,220 @@
+"""Questions about many trials at once, and their figures, over REST."""
+
+import shutil
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.figures import picture
+from service.store.interface import Store
+from sweep.states import TrialState
+from sweep.wire import RungDecided, RungEntry
+from tests.unit.api.test_sweeps import post
+from tests.unit.store.builders import START, drive, moved, reported, send, started
+
+SWEEP = "/v1/sweeps/id1"
+PIVOT = {"rows": "parameters.x", "columns": "parameters.kind"}
+
+KINDS: dict[str, dict[str, str]] = {
+    "curves": {},
+    "pivot": PIVOT,
+    "importance": {},
+    "parallel": {},
+    "savings": {},
+    "pareto": {"x": "min.loss"},
+    "resources": {},
+    "duration": {},
+}
+
+
+@pytest.fixture
+def trained(client: TestClient, store: Store) -> TestClient:
+    """The sweep id1 of six trials; five ran, one of them was stopped at a rung."""
+    post(client)
+    driver = drive(store, "id1")
+    for index, score in enumerate((0.5, 0.25, 0.75, 1.0, 0.125)):
+        stopped = index == 4
+        entry = RungEntry(
+            step=1,
+            trial=index,
+            group="{}",
+            value=score / 2,
+            peers=3,
+            decision="stop" if stopped else "continue",
+            time=START,
+        )
+        steps = ((1, score / 2),) if stopped else ((1, score / 2), (2, score))
+        send(
+            store,
+            driver,
+            started(index),
+            reported(*steps, trial=index, loss=1 - score),
+            RungDecided(entry=entry),
+            moved(
+                TrialState.STOPPED if stopped else TrialState.COMPLETED, trial=index, reason="rung"
+            ),
+            known=6,
+        )
+    return client
+
+
+def get(client: TestClient, path: str, **parameters: Any) -> Any:
+    answer = client.get(path, params=parameters)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_pivot(trained: TestClient) -> None:
+    found = get(trained, f"{SWEEP}/pivot", **PIVOT)
+    assert (found["rows"], found["columns"]) == ([1, 2, 3], ["a", "b"])
+    values = [[cell and cell["value"] for cell in row] for row in found["cells"]]
+    assert values == [[0.5, 0.25], [0.75, 1.0], [0.0625, None]]
+    share = get(
+        trained, f"{SWEEP}/pivot", rows="state", columns="group", aggregate="share", threshold=0.75
+    )
+    assert share["rows"] == ["completed", "pending", "stopped"]
+    assert share["cells"][0][0] == {"value": 0.5, "count": 2, "low": None, "high": None}
+
+
+def test_groups(trained: TestClient) -> None:
+    found = get(trained, f"{SWEEP}/groups", by="parameters.kind", filter="reports > 0")
+    assert [item["labels"] for item in found["items"]] == [
+        {"parameters.kind": "a"},
+        {"parameters.kind": "b"},
+    ]
+    a = found["items"][0]
+    assert (a["trials"], a["states"]) == (3, {"completed": 2, "stopped": 1})
+    assert a["best"] == {"trial": "id1-2", "index": 2, "value": 0.75}
+
+
+def test_the_other_questions(trained: TestClient) -> None:
+    front = get(trained, f"{SWEEP}/pareto", x="min.loss")
+    assert [item["trial"] for item in front["items"]] == ["id1-3"]
+    assert "20 or more" in get(trained, f"{SWEEP}/importance")["note"]
+    savings = get(trained, f"{SWEEP}/savings")
+    assert (savings["trained"], savings["saved"], savings["rungs"][0]["stopped"]) == (9, 8, 1)
+    curves = get(trained, f"{SWEEP}/curves", metric="loss", trials=2)
+    assert [item["trial"] for item in curves["items"]] == ["id1-3", "id1-2"]
+    assert curves["items"][0]["values"] == [0.0, 0.0]
+
+
+def test_two_sweeps_side_by_side(trained: TestClient) -> None:
+    post(trained, name="second")
+    found = get(trained, "/v1/compare", sweeps="id1,id2", by="parameters.kind")
+    assert [sweep["best"] for sweep in found["sweeps"]] == [1.0, None]
+    assert found["spec"] == [{"path": "name", "values": ["first", "second"]}]
+    assert found["matched"][0]["assignments"] == 0
+    figure = get(trained, "/v1/compare/figure", sweeps="id1,id2")
+    assert figure["data"][0]["customdata"] == ["id1-3", None]
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "field", "says"),
+    [
+        ("pivot", {"rows": "parameters.x"}, "query.columns", "required"),
+        ("pivot", {**PIVOT, "rows": "nope"}, "query.rows", "there is no field 'nope'"),
+        ("pivot", {**PIVOT, "rows": "-index"}, "query.rows", "not one field"),
+        ("pivot", {**PIVOT, "metric": "state"}, "query.metric", "is a field of a trial"),
+        ("pivot", {**PIVOT, "metric": "nope"}, "query.metric", "there are loss, score"),
+        ("pivot", {**PIVOT, "aggregate": "sum"}, "query.aggregate", "'max'"),
+        ("pivot", {**PIVOT, "aggregate": "share"}, "query.threshold", "is needed"),
+        ("pivot", {**PIVOT, "threshold": "nan"}, "query.threshold", "finite"),
+        ("pivot", {**PIVOT, "threshold": "1"}, "query.threshold", "share alone"),
+        ("groups", {"by": "nope"}, "query.by", "nope"),
+        ("groups", {"by": "a,b,c,d,e,f"}, "query.by", "at most 5"),
+        ("groups", {"by": "state", "metric": "loss"}, "query.mode", "max or min"),
+        ("pareto", {"x": "last.loss"}, "query.x_mode", "max or min"),
+        ("curves", {"points": "50"}, "query.points", "too few"),
+        ("curves", {"trials": "0"}, "query.trials", "greater than or equal"),
+        ("figures/curves", {"colour_by": "state"}, "query.colour_by", "no parameter"),
+        ("figures/pivot", {**PIVOT, "theme": "pink"}, "query.theme", "'light' or 'dark'"),
+        ("figures/savings", {"width": "9"}, "query.width", "200"),
+    ],
+)
+def test_what_does_not_fit_is_a_problem_that_names_the_parameter(
+    trained: TestClient, path: str, parameters: dict[str, str], field: str, says: str
+) -> None:
+    answer = trained.get(f"{SWEEP}/{path}", params=parameters)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert [p["path"] for p in problem["problems"]] == [field]
+    assert says.lower() in problem["problems"][0]["message"].lower()
+
+
+@pytest.mark.parametrize("path", [*(f"figures/{kind}" for kind in KINDS), "pivot", "savings"])
+def test_a_sweep_that_is_not_there(client: TestClient, path: str) -> None:
+    asked = {**PIVOT, "x": "min.loss"}
+    assert client.get(f"/v1/sweeps/nope/{path}", params=asked).status_code == 404
+
+
+def test_a_filter_that_cannot_be_read_says_where(trained: TestClient) -> None:
+    answer = trained.get(f"{SWEEP}/pivot", params={**PIVOT, "filter": "best >"})
+    assert answer.status_code == 422
+    assert "column 7" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_figure_is_one_that_plotly_takes(trained: TestClient, kind: str, theme: str) -> None:
+    import plotly.graph_objects as go
+
+    figure = get(trained, f"{SWEEP}/figures/{kind}", theme=theme, width=700, **KINDS[kind])
+    drawn = go.Figure(figure)
+    assert drawn.layout.width == 700
+    assert drawn.layout.title.text
+
+
+def test_traces_tell_the_trials_that_they_show(trained: TestClient) -> None:
+    curves = get(trained, f"{SWEEP}/figures/curves")["data"]
+    assert {trial for trace in curves for trial in trace.get("customdata", ())} == {
+        f"id1-{i}" for i in range(5)
+    }
+    parallel = get(trained, f"{SWEEP}/figures/parallel")["data"]
+    assert set(parallel[0]["customdata"]) == {f"id1-{i}" for i in range(5)}
+    one = get(trained, "/v1/trials/id1-3/figures/curves")
+    assert [trace["customdata"] for trace in one["data"]] == [["id1-3", "id1-3"]]
+
+
+def test_a_sweep_without_results_has_figures_that_say_so(client: TestClient) -> None:
+    import plotly.graph_objects as go
+
+    post(client)
+    for kind, asked in KINDS.items():
+        figure = get(client, f"{SWEEP}/figures/{kind}", **asked)
+        go.Figure(figure)
+        assert figure["data"] == []
+        assert figure["layout"]["annotations"][0]["text"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(picture.find_browser() is None, reason="needs Chromium")
+def test_a_figure_as_png(trained: TestClient) -> None:
+    answer = trained.get(
+        f"{SWEEP}/figures/pivot", params={**PIVOT, "format": "png", "width": 500, "height": 300}
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.content.startswith(b"\x89PNG\r\n")
+    width, height = (int.from_bytes(answer.content[i : i + 4], "big") for i in (16, 20))
+    assert (width, height) == (1000, 600)  # twice as fine
+
+
+def test_without_a_browser_png_is_a_problem(
+    trained: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BROWSER_PATH", raising=False)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    answer = trained.get(f"{SWEEP}/figures/savings", params={"format": "png"})
+    assert answer.status_code == 503
+    assert "Chromium or Chrome" in answer.json()["detail"]
+
+
+def test_a_browser_that_does_not_start_is_a_problem(
+    trained: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROWSER_PATH", "/nowhere/chromium")
+    answer = trained.get(f"{SWEEP}/figures/savings", params={"format": "png"})
+    assert answer.status_code == 503
+    assert "/nowhere/chromium" in answer.json()["detail"]
