@@ -46,6 +46,8 @@ class Pivot(_Record):
     row_field: str
     column_field: str
     metric: str
+    mode: Mode | None = None
+    """Which way the metric is better; null where nothing tells."""
     aggregate: Aggregate
     replicates: Replicates = "each"
     threshold: float | None = None

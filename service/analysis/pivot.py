@@ -61,6 +61,7 @@ def pivot(store: Store, sweep: SweepRecord, question: PivotQuestion) -> Pivot:
         row_field=question.rows,
         column_field=question.columns,
         metric=metric.text,
+        mode=metric.mode,
         aggregate=question.aggregate,
         replicates=question.replicates,
         threshold=question.threshold,

@@ -213,7 +213,9 @@ def get_parallel_figure(
         for row in context.store.read_trials(sweep.id, question)
     ]
     return shown.answer(
-        parallel_figure(lines, names=swept(sweep.spec), metric=named.text, look=shown.look)
+        parallel_figure(
+            lines, names=swept(sweep.spec), metric=named.text, mode=named.mode, look=shown.look
+        )
     )
 
 

@@ -18,6 +18,7 @@ from service.figures.style import (
     thinned,
 )
 from service.store.analysis import label_key
+from sweep.analysis import Mode
 from sweep.space import lookup
 
 Line = tuple[str, Mapping[str, Any], float]
@@ -30,14 +31,22 @@ _MOST_CHARS = 18
 
 
 def parallel_figure(
-    lines: Sequence[Line], *, names: Sequence[str], metric: str, look: Look
+    lines: Sequence[Line],
+    *,
+    names: Sequence[str],
+    metric: str,
+    look: Look,
+    mode: Mode | None = "max",
 ) -> dict[str, Any]:
-    """An axis for each of the named parameters that varies, the metric last; it colours."""
+    """An axis for each of the named parameters that varies, the metric last; it colours.
+
+    The best lines are those that stand out most from the theme's background, drawn last.
+    """
     title = f"Parameters and {metric}"
     if not lines:
         return nothing(look, title, "No trial that matches has a value of this metric yet.")
     total = len(lines)
-    lines = sorted(thinned(lines, _MOST_LINES), key=lambda line: line[2])
+    lines = sorted(thinned(lines, _MOST_LINES), key=lambda line: line[2], reverse=mode == "min")
     axes = [_axis(name, [lookup(parameters, name) for _, parameters, _ in lines]) for name in names]
     varying = [axis for axis in axes if axis is not None]
     values = [value for _, _, value in lines]
@@ -49,6 +58,7 @@ def parallel_figure(
         "line": {
             "color": values,
             "colorscale": SCALE,
+            "reversescale": (look.theme == "light") != (mode == "min"),
             "cmin": low,
             "cmax": high if high > low else low + 1,
             "showscale": True,

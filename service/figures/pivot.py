@@ -17,7 +17,7 @@ _TURNS_LIGHT = 0.43
 
 
 def pivot_figure(found: Pivot, *, look: Look) -> dict[str, Any]:
-    """Rows downwards as they stand in the pivot; higher values are lighter."""
+    """Rows downwards as they stand in the pivot; better values are lighter."""
     title = pivot_title(found)
     values = [cell.value for row in found.cells for cell in row if cell is not None]
     if not values:
@@ -31,6 +31,7 @@ def pivot_figure(found: Pivot, *, look: Look) -> dict[str, Any]:
         "y": rows,
         "customdata": [[_hover(cell) for cell in row] for row in found.cells],
         "colorscale": SCALE,
+        "reversescale": _is_reversed(found),
         "xgap": 2,
         "ygap": 2,
         "hoverongaps": False,
@@ -74,6 +75,8 @@ def pivot_title(found: Pivot) -> str:
         return f"Trials {by}"
     if found.aggregate == "share":
         return f"Share of trials with {found.metric} at {number(found.threshold or 0)} or better"
+    if found.aggregate == found.mode and found.metric.startswith("best "):
+        return f"{found.metric} {by}"
     names = {"max": "Highest", "min": "Lowest", "mean": "Mean", "median": "Median"}
     return f"{names[found.aggregate]} {found.metric} {by}"
 
@@ -83,7 +86,8 @@ def _subtitle(found: Pivot) -> str:
         return ""
     unit = "assignments, replicates averaged" if found.replicates == "mean" else "trials"
     total = sum(cell.count for row in found.cells for cell in row if cell is not None)
-    return f"{total:,} {unit}"
+    better = "; lighter is better" if found.mode or found.aggregate == "share" else ""
+    return f"{total:,} {unit}{better}"
 
 
 def _value_name(found: Pivot) -> str:
@@ -92,6 +96,10 @@ def _value_name(found: Pivot) -> str:
 
 def _short(field: str) -> str:
     return field.removeprefix("parameters.")
+
+
+def _is_reversed(found: Pivot) -> bool:
+    return found.mode == "min" and found.aggregate not in ("count", "share")
 
 
 def _range(found: Pivot) -> tuple[float, float]:
@@ -112,7 +120,10 @@ def _texts(found: Pivot, rows: list[str], columns: list[str]) -> dict[str, Any]:
         for j, cell in enumerate(row)
         if cell is not None
     ]
-    light = [(value - low) / (high - low) > _TURNS_LIGHT for _, _, value in filled]
+    places = [(value - low) / (high - low) for _, _, value in filled]
+    if _is_reversed(found):
+        places = [1 - place for place in places]
+    light = [place > _TURNS_LIGHT for place in places]
     return {
         "type": "scatter",
         "mode": "text",

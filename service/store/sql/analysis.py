@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Float, Select, and_, case, cast, false, func, null, select
+from sqlalchemy import Connection, Select, and_, case, false, func, select
 
 from service.store.analysis import Grouping, GroupSummary, Reach
 from service.store.sql.filters import Compiler
-from service.store.sql.grouping import LabelReader, Labels, merged
+from service.store.sql.grouping import LabelReader, Labels, merged, metric_value
 from service.store.sql.sweeps import find
 from service.store.tables import trials
 from sweep.analysis import Mode
@@ -99,8 +99,7 @@ def _units(
     """What counts as one, with its labels, value and reports; of trials, state and index too."""
     dialect = connection.dialect.name
     compiler, reader = Compiler(dialect), LabelReader(grouping.by, dialect)
-    number = compiler.read(grouping.value).number
-    value = cast(null() if number is None else number, Float(53))
+    value = metric_value(grouping.value, dialect)
     mine = and_(
         trials.c.sweep_pk == find(connection, sweep_id).pk,
         trials.c["index"] >= 0,  # SQLite then reads the table in order, which is much faster

@@ -1,7 +1,7 @@
 """Fields of trials as columns that can be grouped by, and their rows as labels."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -16,6 +16,12 @@ from service.store.tables import trials
 Expression = ColumnElement[Any]
 Labels = tuple[Label, ...]
 Row = TypeVar("Row")
+
+_METRICS: Mapping[str, Expression] = {
+    "last": trials.c.last,
+    "min": trials.c.minimum,
+    "max": trials.c.maximum,
+}
 
 _DISTINCT = 50_000
 """JSON texts whose value is kept: fields that are grouped by have few."""
@@ -52,6 +58,19 @@ class LabelReader:
                 found.append(_scalar(row[place], row[place + 1]))
                 place += 2
         return tuple(found)
+
+
+def metric_value(field: Field, dialect: str) -> Expression:
+    """The number that a field is; NULL where it is none.
+
+    Metrics are numbers or null whenever they are there, so that one look is enough.
+    """
+    if field.source not in _METRICS:
+        return cast(Compiler(dialect).reading(field).number, Float(53))
+    column = _METRICS[field.source]
+    if dialect == "sqlite":
+        return cast(func.json_extract(column, literal(_path(field), Text)), Float(53))
+    return cast(func.jsonb_extract_path_text(column, *field.path), Float(53))
 
 
 def merged(

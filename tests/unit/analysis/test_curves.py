@@ -1,5 +1,6 @@
 """Thinned curves keep every extreme and their budget."""
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -57,6 +58,15 @@ def test_points_are_shared_out_and_none_is_wasted(sizes: list[int], each: int) -
     shares = share_points(sizes, budget)
     assert sum(shares) == min(budget, sum(sizes)) or sum(shares) > budget - len(sizes)
     assert all(min(size, 4) <= share <= size for size, share in zip(sizes, shares, strict=True))
+
+
+def test_thinning_keeps_no_more_than_its_budget_in_memory() -> None:
+    tracemalloc.start()
+    kept = thin(((i, float(i % 97)) for i in range(200_000)), 200_000, 1_000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 900 < len(kept) <= 1_000
+    assert peak < 1_000_000  # all of them would take more than 20 MB
 
 
 def hold_three(filled: Filled) -> None:

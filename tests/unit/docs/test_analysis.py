@@ -60,7 +60,7 @@ def test_its_python_examples_run(
         code = block.replace("parameters.task", "parameters.kind")
         exec(code.replace("parameters.network", "parameters.x"), known)
     printed = capsys.readouterr().out
-    assert "Highest best score by kind and group" in printed
+    assert "Best score by kind and group" in printed
     assert "5 mean=0.25" in printed
     assert "0 of 180 steps spared" in printed
 
