@@ -51,7 +51,8 @@ def field_named(text: str, parameter: str) -> Field:
     try:
         keys = parse_sort(text)
     except QueryError as error:
-        raise ParameterError(error.message, parameter) from None
+        what = error.message.removeprefix(f"cannot sort by {text.strip()!r}: ")
+        raise ParameterError(what, parameter) from None
     if len(keys) != 1 or keys[0].descending:
         raise ParameterError(f"{text!r} is not one field, such as parameters.task", parameter)
     found = keys[0].field

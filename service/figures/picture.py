@@ -1,11 +1,17 @@
 """Figures as PNG, by a browser that plotly's kaleido drives."""
 
-import asyncio
+import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
+from importlib.util import find_spec
 from typing import Any
+
+import psutil
 
 from service.figures.style import Look
 from sweep.errors import ServiceUnavailable
@@ -13,6 +19,7 @@ from sweep.errors import ServiceUnavailable
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _LIMIT_S = 60.0
 _WAIT_S = 60.0
+_END_S = 5.0
 _FONTS = "Inter, system-ui, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
 
 WIDTH, HEIGHT = 1_000, 600
@@ -29,18 +36,16 @@ def find_browser() -> str | None:
 def draw(figure: Mapping[str, Any], look: Look) -> bytes:
     """A figure as PNG, twice as fine as its size says, on the theme's own background.
 
-    One is drawn at a time, within a minute; the browser ends afterwards.
+    One is drawn at a time, within a minute, in a process of its own: the server stays light.
 
     Raises:
         ServiceUnavailable: when there is no kaleido or browser, or they do not answer.
     """
-    try:
-        import kaleido
-    except ImportError:
+    if find_spec("kaleido") is None:
         raise ServiceUnavailable(
             "PNG needs kaleido, which is not installed: pip install 'sweep-service[service]', "
             "or ask for format=json"
-        ) from None
+        )
     browser = find_browser()
     if browser is None:
         raise ServiceUnavailable(
@@ -48,25 +53,42 @@ def draw(figure: Mapping[str, Any], look: Look) -> bytes:
             "one, name it in BROWSER_PATH, or ask for format=json"
         )
     shown = _standing_alone(figure, look)
-    size = {"format": "png", "scale": 2, **_size(shown)}
     if not _one_at_a_time.acquire(timeout=_WAIT_S):
         raise ServiceUnavailable("too many pictures are being drawn: try again in a minute")
     try:
-        picture: bytes = asyncio.run(
-            asyncio.wait_for(
-                kaleido.calc_fig(
-                    shown,
-                    opts=size,
-                    kopts={"path": browser, "mathjax": False, "timeout": _LIMIT_S},
-                ),
-                _LIMIT_S,
-            )
-        )
-    except (OSError, RuntimeError, TimeoutError) as error:
-        raise ServiceUnavailable(f"the browser {browser} drew nothing: {error!r}") from error
+        return _drawn({"figure": shown, "browser": browser, **_size(shown)}, browser)
     finally:
         _one_at_a_time.release()
+
+
+def _drawn(task: Mapping[str, Any], browser: str) -> bytes:
+    """What a process of its own makes of the task; it and its browser end in any case."""
+    command = [sys.executable, "-m", "service.figures.drawing"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        try:
+            picture, words = process.communicate(json.dumps(task).encode(), timeout=_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            raise ServiceUnavailable(
+                f"the browser {browser} drew nothing within {_LIMIT_S:g} s"
+            ) from None
+        finally:
+            _end(process)
+    if process.returncode:
+        last = " ".join(words.decode(errors="replace").strip().splitlines()[-1:])
+        raise ServiceUnavailable(f"the browser {browser} drew nothing: {last:.500}")
     return picture
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process that goes on, and all that it started."""
+    if process.poll() is None:
+        started = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        for one in started:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(started, timeout=_END_S)
 
 
 def _standing_alone(figure: Mapping[str, Any], look: Look) -> dict[str, Any]:

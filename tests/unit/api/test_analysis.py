@@ -1,8 +1,10 @@
 """Questions about many trials at once, and their figures, over REST."""
 
 import shutil
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from fastapi.testclient import TestClient
 
@@ -209,6 +211,21 @@ def test_without_a_browser_png_is_a_problem(
     answer = trained.get(f"{SWEEP}/figures/savings", params={"format": "png"})
     assert answer.status_code == 503
     assert "Chromium or Chrome" in answer.json()["detail"]
+
+
+def test_a_browser_that_hangs_is_ended(
+    trained: TestClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    browser = tmp_path / "chromium"
+    mark = tmp_path / "pid"
+    browser.write_text(f"#!/bin/sh\necho $$ > {mark}\nexec sleep 60\n")
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER_PATH", str(browser))
+    monkeypatch.setattr(picture, "_LIMIT_S", 5.0)
+    answer = trained.get(f"{SWEEP}/figures/savings", params={"format": "png"})
+    assert answer.status_code == 503
+    assert str(browser) in answer.json()["detail"]
+    assert not psutil.pid_exists(int(mark.read_text()))
 
 
 def test_a_browser_that_does_not_start_is_a_problem(
