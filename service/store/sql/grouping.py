@@ -1,7 +1,7 @@
 """Fields of trials as columns that can be grouped by, and their rows as labels."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -16,12 +16,6 @@ from service.store.tables import trials
 Expression = ColumnElement[Any]
 Labels = tuple[Label, ...]
 Row = TypeVar("Row")
-
-_METRICS: Mapping[str, Expression] = {
-    "last": trials.c.last,
-    "min": trials.c.minimum,
-    "max": trials.c.maximum,
-}
 
 _DISTINCT = 50_000
 """JSON texts whose value is kept: fields that are grouped by have few."""
@@ -61,16 +55,8 @@ class LabelReader:
 
 
 def metric_value(field: Field, dialect: str) -> Expression:
-    """The number that a field is; NULL where it is none.
-
-    Metrics are numbers or null whenever they are there, so that one look is enough.
-    """
-    if field.source not in _METRICS:
-        return cast(Compiler(dialect).reading(field).number, Float(53))
-    column = _METRICS[field.source]
-    if dialect == "sqlite":
-        return cast(func.json_extract(column, literal(_path(field), Text)), Float(53))
-    return cast(func.jsonb_extract_path_text(column, *field.path), Float(53))
+    """The number that a field is; NULL where it is none."""
+    return _or_null(Compiler(dialect).read(field).number, Float(53))
 
 
 def merged(
