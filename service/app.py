@@ -15,6 +15,8 @@ from service.api import (
     lifecycle,
     logs,
     queries,
+    session,
+    studies,
     sweeps,
     tokens,
     trials,
@@ -23,8 +25,9 @@ from service.api.bodies import BodyLimit
 from service.api.context import Context
 from service.api.places import Places
 from service.api.problems import install
+from service.api.session import SignIn
 from service.api.tokens import TokenRequest
-from service.dashboard import pages
+from service.dashboard import assets, pages
 from service.live.hub import Hub
 from service.settings import Settings
 from service.store.interface import Store
@@ -34,19 +37,8 @@ from sweep.trainables import Trainable
 from sweep.wire import Batch, Heartbeat
 
 PARTS = (
-    sweeps,
-    lifecycle,
-    trials,
-    queries,
-    analysis,
-    figures,
-    logs,
-    events,
-    catalogue,
-    tokens,
-    driver,
-    health,
-    pages,
+    *(sweeps, lifecycle, trials, queries, analysis, figures, logs, events, studies),
+    *(catalogue, tokens, session, driver, health, pages, assets),
 )
 """The modules whose routers make up the app."""
 
@@ -92,7 +84,7 @@ def _document_bodies(app: FastAPI) -> None:
     def openapi() -> dict[str, object]:
         document = generate()
         parts = document.setdefault("components", {}).setdefault("schemas", {})
-        for model in (SweepSpec, SweepEdit, AddTrials, TokenRequest, Batch, Heartbeat):
+        for model in (SweepSpec, SweepEdit, AddTrials, TokenRequest, SignIn, Batch, Heartbeat):
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             parts.update(schema.pop("$defs", {}))
             parts[model.__name__] = schema

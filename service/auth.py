@@ -3,6 +3,10 @@
 A user's token opens every route but the driver's; a driver's token opens the driver
 routes of one sweep. Only SHA-256 hashes are stored: the secrets are 256 random bits,
 so a slow hash would add nothing.
+
+A browser has its user's token in a cookie that scripts cannot read. A cookie travels with
+whatever makes a browser ask, so a request that changes something and has no more than the
+cookie is refused: the page adds a header that other sites cannot add.
 """
 
 import hashlib
@@ -20,8 +24,11 @@ from sweep.records import NewToken
 USER_PREFIX = "swp_"
 DRIVER_PREFIX = "swd_"
 LOCAL_ACTOR = "local"
+COOKIE = "sweep_token"
+PAGE_HEADER = "x-sweep-page"
 
 _TOUCH_EVERY = timedelta(minutes=1)
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,11 @@ class Caller:
     authorization: str | None
     host: str | None
     origin: str | None
+    method: str = "GET"
+    cookie: str | None = None
+    """The token of the page's cookie."""
+    from_page: bool = False
+    """Whether it has the header that the page alone can add."""
 
 
 def hash_secret(secret: str) -> str:
@@ -61,9 +73,13 @@ def authenticate_user(store: Store, caller: Caller, *, embedded: bool, now: date
     if embedded:
         _refuse_other_sites(caller)
         return LOCAL_ACTOR
-    secret = _bearer(caller)
+    secret = _user_secret(caller)
     if secret.startswith(DRIVER_PREFIX):
         raise Forbidden("a driver's token is good for driver routes alone")
+    return _owner(store, secret, now=now)
+
+
+def _owner(store: Store, secret: str, *, now: datetime) -> str:
     given = hash_secret(secret)
     found = None
     for record, token_hash in store.live_token_hashes():
@@ -92,6 +108,16 @@ def authenticate_driver(store: Store, caller: Caller) -> DriverIdentity:
     return driver
 
 
+def _user_secret(caller: Caller) -> str:
+    if caller.authorization is not None or not caller.cookie:
+        return _bearer(caller)
+    if caller.method not in _SAFE_METHODS and not caller.from_page:
+        raise Forbidden(
+            f"a request that changes something needs the header '{PAGE_HEADER}' beside the cookie"
+        )
+    return caller.cookie
+
+
 def _bearer(caller: Caller) -> str:
     scheme, _, secret = (caller.authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not secret.strip():
@@ -104,11 +130,20 @@ def _bearer(caller: Caller) -> str:
 
 def _refuse_other_sites(caller: Caller) -> None:
     """A web page that the user visits must not drive a service that asks for no token."""
-    host = _split(f"//{caller.host or ''}").hostname
-    if host is None or not is_loopback(host):
-        raise Forbidden(f"this service answers to loopback addresses alone, not to {host!r:.100}")
+    refuse_other_hosts(caller.host)
     if caller.origin is not None and _split(caller.origin).netloc != caller.host:
         raise Forbidden(f"requests from another site ({caller.origin!r:.100}) are refused")
+
+
+def refuse_other_hosts(header: str | None) -> None:
+    """A name that another site had pointed at this machine must not open the service.
+
+    Raises:
+        Forbidden: when the Host header names no loopback address.
+    """
+    host = _split(f"//{header or ''}").hostname
+    if host is None or not is_loopback(host):
+        raise Forbidden(f"this service answers to loopback addresses alone, not to {host!r:.100}")
 
 
 def _split(url: str) -> SplitResult:

@@ -284,6 +284,14 @@ class NewToken(TokenRecord):
     secret: str
 
 
+class SessionRecord(_Record):
+    """Who is signed in on the page."""
+
+    name: str
+    embedded: bool
+    """Whether the service asks nobody for a token."""
+
+
 class Problem(_Record):
     """A problem document (RFC 9457)."""
 

@@ -8,7 +8,13 @@ from typing import Annotated, Any
 from fastapi import Depends, Query, Request
 
 from service.api.places import Places
-from service.auth import Caller, authenticate_driver, authenticate_user
+from service.auth import (
+    COOKIE,
+    PAGE_HEADER,
+    Caller,
+    authenticate_driver,
+    authenticate_user,
+)
 from service.live.hub import Hub
 from service.settings import Settings
 from service.store.interface import DriverIdentity, Store
@@ -44,7 +50,14 @@ In = Annotated[Context, Depends(_context)]
 
 def _caller(request: Request) -> Caller:
     headers = request.headers
-    return Caller(headers.get("authorization"), headers.get("host"), headers.get("origin"))
+    return Caller(
+        authorization=headers.get("authorization"),
+        host=headers.get("host"),
+        origin=headers.get("origin"),
+        method=request.method,
+        cookie=request.cookies.get(COOKIE),
+        from_page=PAGE_HEADER in headers,
+    )
 
 
 def _user(request: Request, context: In) -> str:

@@ -1,92 +1,117 @@
-"""The page: server-rendered, no script, one stylesheet."""
+"""The page: shells that hold no data, which scripts fill from the API.
 
-from collections.abc import Mapping
+A shell is the same for everybody, so it needs no token. The scripts ask the API, which
+checks the caller as it checks anyone.
+"""
+
+import re
 from functools import cache
-from importlib.resources import files
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from service.api.context import In, User
-from service.query.ast import Compare, Field, SortKey
-from service.store.interface import TrialQuery
-from sweep.parameters import kinds_in
-from sweep.records import SweepRecord, TrialRecord
-from sweep.space import lookup
-from sweep.states import FINAL_SWEEP_STATES, FINAL_TRIAL_STATES, TrialState
+from service.api.context import In
+from service.auth import refuse_other_hosts
+from service.dashboard.assets import PLOTLY, plotly_version, static_version
 
 router = APIRouter(include_in_schema=False)
 
-_SHOWN_SWEEPS = 100
-_SHOWN_TRIALS = 50
-_SHOWN_FAILURES = 10
-_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_PREFIX = re.compile(r"(/(?!\.+(?:/|$))[A-Za-z0-9._~-]+)+")
+
+
+@router.get("/")
+def sweeps_page(request: Request, context: In) -> Response:
+    """Every sweep with its progress."""
+    return _shell(request, context, view="sweeps", title="Sweeps")
+
+
+@router.get("/sweeps/{sweep_id}")
+def sweep_page(request: Request, context: In, sweep_id: str) -> Response:
+    """One sweep: its trials, its figures, what may be done with it."""
+    return _shell(request, context, view="sweep", title="Sweep", subject=sweep_id)
+
+
+@router.get("/trials/{trial_id}")
+def trial_page(request: Request, context: In, trial_id: str) -> Response:
+    """One trial: curves, parameters, what it printed."""
+    return _shell(request, context, view="trial", title="Trial", subject=trial_id)
+
+
+@router.get("/compare")
+def compare_page(request: Request, context: In) -> Response:
+    """Two or more sweeps beside each other."""
+    return _shell(request, context, view="compare", title="Compare")
+
+
+@router.get("/submit")
+def submit_page(request: Request, context: In) -> Response:
+    """An editor for a new sweep."""
+    return _shell(request, context, view="submit", title="New sweep")
+
+
+@router.get("/studies")
+def studies_page(request: Request, context: In) -> Response:
+    """The studies that the installed packages offer."""
+    return _shell(request, context, view="studies", title="Studies")
+
+
+@router.get("/studies/{name}")
+def study_page(request: Request, context: In, name: str) -> Response:
+    """One study: what was published against what was found here."""
+    return _shell(request, context, view="study", title="Study", subject=name)
+
+
+def base_path(request: Request) -> str | None:
+    """The path under which the service is reached, when a proxy or the server tells it."""
+    told = request.headers.get("x-forwarded-prefix") or request.scope.get("root_path", "")
+    told = told.rstrip("/")
+    return told if _PREFIX.fullmatch(told) else None
 
 
 @cache
 def _templates() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("service.dashboard"), autoescape=select_autoescape(), trim_blocks=True
-    )
-    environment.filters["number"] = _number
-    return environment
-
-
-@router.get("/")
-def sweeps_page(request: Request, context: In, user: User) -> Response:
-    """Every sweep with its progress."""
-    sweeps = context.store.list_sweeps(limit=_SHOWN_SWEEPS).items
-    live = any(sweep.state not in FINAL_SWEEP_STATES for sweep in sweeps)
-    url = context.settings.public_url or str(request.base_url)
-    return _page("sweeps.html", live=live, sweeps=sweeps, done=_done, url=url.rstrip("/"))
-
-
-@router.get("/sweeps/{sweep_id}")
-def sweep_page(context: In, user: User, sweep_id: str) -> Response:
-    """One sweep: progress, leaderboard, failures."""
-    sweep = context.store.get_sweep(sweep_id)
-    best_first = SortKey(Field("column", ("best",)), descending=sweep.spec.metric.mode == "max")
-    query = TrialQuery(sort=(best_first,), limit=_SHOWN_TRIALS)
-    failed = Compare(Field("column", ("state",)), "==", TrialState.FAILED.value)
-    failures = TrialQuery(filter=failed, limit=_SHOWN_FAILURES)
-    return _page(
-        "sweep.html",
-        live=sweep.state not in FINAL_SWEEP_STATES,
-        sweep=sweep,
-        done=_done(sweep),
-        names=[".".join(path) for path, _ in kinds_in(sweep.spec.parameters)],
-        trials=context.store.list_trials(sweep_id, query).items,
-        failures=context.store.list_trials(sweep_id, failures).items,
-        parameter=_parameter,
+    return Environment(
+        loader=PackageLoader("service.dashboard"),
+        autoescape=select_autoescape(),
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 
-@router.get("/static/style.css")
-def stylesheet(user: User) -> Response:
-    """The stylesheet."""
-    text = files("service.dashboard").joinpath("static/style.css").read_text()
-    return Response(text, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
-
-
-def _page(template: str, **values: Any) -> Response:
-    html = _templates().get_template(template).render(**values)
-    headers = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer"}
+def _shell(request: Request, context: In, *, view: str, title: str, subject: str = "") -> Response:
+    if context.settings.embedded:
+        refuse_other_hosts(request.headers.get("host"))
+    root = _root(request)
+    html = (
+        _templates()
+        .get_template("shell.html")
+        .render(
+            root=root,
+            static=f"{root}static/{static_version()}/",
+            plotly=f"{root}static/{plotly_version()}/{PLOTLY}",
+            view=view,
+            title=title,
+            subject=subject,
+        )
+    )
+    headers = {
+        "Content-Security-Policy": POLICY,
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-cache",
+    }
     return Response(html, media_type="text/html; charset=utf-8", headers=headers)
 
 
-def _done(sweep: SweepRecord) -> int:
-    return sum(sweep.trials.get(state, 0) for state in FINAL_TRIAL_STATES)
-
-
-def _parameter(trial: TrialRecord, path: str) -> str:
-    value = lookup(trial.parameters, path)
-    if isinstance(value, Mapping):
-        return " ".join(str(part) for part in value.values())
-    return _number(value)
-
-
-def _number(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "–" if value is None else str(value)
+def _root(request: Request) -> str:
+    """Where the service starts, seen from the page; it holds behind any prefix."""
+    prefix = base_path(request)
+    if prefix is not None:
+        return f"{prefix}/"
+    depth = request.url.path.count("/") - 1
+    return "../" * depth or "./"

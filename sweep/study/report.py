@@ -90,12 +90,17 @@ def make_report(study: Study, results: Results) -> Report:
     """
     check_packages()
     claims = check_claims(study, results)
-    drawn = {figure: svg for figure in study.figures if (svg := _draw(figure, results))}
+    drawn = {figure: svg for figure in study.figures if (svg := draw(figure, results))}
     files = {figure: f"{study.name}-{results.size}-{figure.name}.svg" for figure in drawn}
-    notices = (*_left_out(results), *_other_specs(study, results))
+    notices = notices_of(study, results)
     markdown = _markdown(study, results, claims, files, notices)
     pictures = {file: drawn[figure] for figure, file in files.items()}
     return Report(markdown, _html(study, markdown, pictures), pictures, claims, notices)
+
+
+def notices_of(study: Study, results: Results) -> tuple[str, ...]:
+    """What a reader must know before the verdicts: what is missing, or ran otherwise."""
+    return (*_left_out(results), *_other_specs(study, results))
 
 
 def _left_out(results: Results) -> list[str]:
@@ -133,8 +138,8 @@ def _counts(states: Mapping[TrialState, int]) -> str:
     return ", ".join(f"{count} {state}" for state, count in states.items() if count)
 
 
-def _draw(figure: Figure, results: Results) -> str | None:
-    """The figure as SVG, the same for the same results; its text stays text."""
+def draw(figure: Figure, results: Results) -> str | None:
+    """The figure as SVG, the same for the same results; None when what it shows was not run."""
     picture = figure.draw(results)
     if picture is None:
         return None

@@ -97,9 +97,29 @@ def collect(client: Client, study: Study, size: Size | None = None) -> Results:
     Raises:
         NotFound: when the study was not run.
     """
+    size, found = newest_run(client.sweeps(), study, size)
+    if size is None or not found:
+        raise NotFound(
+            f"study {study.name!r} was not run on {client.url}"
+            + (f" in size {size}" if size else "")
+            + f": run it with `sweep study run {study.name}`"
+        )
+    return read_results(client, size, found)
+
+
+def newest_run(
+    sweeps: Iterable[SweepRecord], study: Study, size: Size | None = None
+) -> tuple[Size | None, tuple[SweepRecord, ...]]:
+    """A study's newest run: its size, and its sweeps.
+
+    Args:
+        sweeps: the service's, newest first.
+        study: which.
+        size: the size; the one that was run last when not given.
+    """
     newest: dict[str, SweepRecord] = {}
     wanted: set[str] = set()
-    for sweep in client.sweeps():
+    for sweep in sweeps:
         if f"study:{study.name}" not in sweep.tags:
             continue
         if size is None:
@@ -109,14 +129,7 @@ def collect(client: Client, study: Study, size: Size | None = None) -> Results:
             newest.setdefault(sweep.name, sweep)
         if wanted and wanted <= newest.keys():
             break
-    found = tuple(sweep for name, sweep in newest.items() if name in wanted)
-    if size is None or not found:
-        raise NotFound(
-            f"study {study.name!r} was not run on {client.url}"
-            + (f" in size {size}" if size else "")
-            + f": run it with `sweep study run {study.name}`"
-        )
-    return read_results(client, size, found)
+    return size, tuple(sweep for name, sweep in newest.items() if name in wanted)
 
 
 def read_results(client: Client, size: Size, sweeps: Sequence[SweepRecord]) -> Results:

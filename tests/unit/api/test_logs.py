@@ -57,11 +57,5 @@ def test_bad_questions_are_problems(client: TestClient, store: Store) -> None:
         assert client.get(f"/v1/trials/{sweep_id}-0/logs", params=bad).status_code == 422
 
 
-def test_the_page_leads_to_what_a_trial_printed(client: TestClient, store: Store) -> None:
-    sweep_id = fill(client, store)
-    page = client.get(f"/sweeps/{sweep_id}").text
-    assert f'href="../v1/trials/{sweep_id}-0/logs?format=text"' in page
-
-
 def test_a_token_is_needed(guarded: TestClient) -> None:
     assert guarded.get("/v1/trials/s1-0/logs").status_code == 401

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -223,31 +222,3 @@ def test_a_service_without_its_schema_lives_and_is_not_ready(
     store.close()
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.headers["retry-after"]
-
-
-def test_the_page_shows_sweeps_and_escapes_what_people_wrote(
-    client: TestClient, store: Store
-) -> None:
-    empty = client.get("/", headers={"Host": "127.0.0.1:8081"}).text
-    assert "No sweep yet" in empty
-    assert "@spec.yaml http://127.0.0.1:8081/v1/sweeps" in empty
-    sweep = post(client, name="<script>alert(1)</script>")
-    driver = drive(store, sweep)
-    error = "<b>Traceback</b>"
-    send(
-        store,
-        driver,
-        started(),
-        reported((1, 0.5)),
-        moved(TrialState.FAILED, reason="error", error=error),
-        known=6,
-    )
-    for path in ("/", f"/sweeps/{sweep}"):
-        answer = client.get(path)
-        assert answer.status_code == 200
-        assert "&lt;script&gt;" in answer.text
-        assert "<script" not in answer.text
-        assert "default-src 'none'" in answer.headers["content-security-policy"]
-    assert "&lt;b&gt;Traceback" in client.get(f"/sweeps/{sweep}").text
-    assert client.get("/static/style.css").headers["content-type"].startswith("text/css")
-    assert json.loads(client.get("/sweeps/nope").text)["code"] == "not-found"

@@ -1,0 +1,139 @@
+// A sweep's trials: sorted, filtered and paged by the service.
+
+import { get, isAbort, pageOf } from "./api.js";
+import { el, fill, throttle } from "./dom.js";
+import { at, between, count, duration, number, value } from "./format.js";
+import { sortField, varying } from "./spec.js";
+import { hint, pill, scrolling, trouble } from "./ui.js";
+
+const PAGE = 50;
+const QUIET_MS = 1_000;
+
+/** The columns of a sweep's table: heading, field to sort by, cell. */
+function columnsOf(sweep, metrics) {
+  const { name } = sweep.spec.metric;
+  const others = metrics.filter((metric) => metric !== name);
+  return [
+    { title: "Trial", sort: "index", number: true, cell: (t) => el("a", { href: pageOf("trials", t.id) }, `#${t.index}`) },
+    { title: "State", sort: "state", cell: (t) => [pill(t.state), t.reason ? el("span", { class: "soft reason" }, t.reason) : null] },
+    { title: `Best ${name}`, sort: "best", number: true, strong: true, cell: (t) => number(t.best?.value) },
+    { title: "at step", sort: "best_step", number: true, cell: (t) => number(t.best?.step) },
+    ...varying(sweep.spec.parameters).map((parameter) => ({
+      title: parameter.path, sort: sortField(parameter), number: isNumber(parameter),
+      cell: (t) => value(at(t.parameters, parameter.path)),
+    })),
+    ...[name, ...others].map((metric) => ({ title: `Last ${metric}`, sort: `metrics.${metric}`, number: true, cell: (t) => t.nonfinite?.[metric] ?? number(t.metrics?.[metric]) })),
+    { title: "Step", sort: "step", number: true, cell: (t) => number(t.step) },
+    { title: "Time", number: true, cell: (t) => duration(between(t.started_at, t.ended_at)) },
+    { title: "Node", sort: "node", cell: (t) => value(t.node) },
+  ];
+}
+
+function isNumber({ values, kind }) {
+  return values ? values.every((one) => typeof one === "number") : kind !== "choice";
+}
+
+/** The sort that shows the best trials first. */
+export function bestFirst(sweep) {
+  return sweep.spec.metric.mode === "max" ? "-best" : "best";
+}
+
+/**
+ * The leaderboard of a sweep. `state` holds `filter` and `sort` and is shared with the figures;
+ * `onSort` and `onError` hear of changes.
+ */
+export function leaderboard({ sweep, metrics, state, onSort, onError, onTrials }) {
+  const columns = columnsOf(sweep, metrics);
+  const body = el("tbody");
+  const heads = el("tr");
+  const summary = el("p", { class: "summary", role: "status" });
+  const pager = el("div", { class: "row pager" });
+  const table = el("table", { class: "board" }, el("caption", { class: "hidden" }, `Trials of ${sweep.name}`), el("thead", {}, heads), body);
+  const message = el("div");
+  const element = el("div", { class: "stack" }, el("div", { class: "row between" }, summary, pager), scrolling("Trials", table), message);
+  let before = [];
+  let cursor = null;
+  let rows = new Map();
+  let running = null;
+
+  const drawHeads = () => fill(heads, columns.map((column) => {
+    const sorted = state.sort.replace(/^-/, "") === column.sort;
+    const order = sorted ? (state.sort.startsWith("-") ? "descending" : "ascending") : null;
+    const props = { scope: "col", class: column.number ? "number" : null, "aria-sort": order };
+    if (!column.sort) return el("th", props, column.title);
+    return el("th", props, el("button", { type: "button", on: { click: () => sortBy(column, order) } }, column.title,
+      el("span", { class: "arrow", "aria-hidden": "true" }, order ? (order === "descending" ? "↓" : "↑") : "")));
+  }));
+  const sortBy = (column, order) => {
+    const first = column.number && column.sort !== "index" ? "-" : "";
+    state.sort = order ? (order === "descending" ? column.sort : `-${column.sort}`) : first + column.sort;
+    drawHeads();
+    restart();
+    onSort();
+  };
+  const row = (trial, old) => {
+    const cells = columns.map((column) => el("td", { class: [column.number ? "number" : "", column.strong ? "strong" : ""].join(" ").trim() || null }, column.cell(trial)));
+    const made = el("tr", { data: { trial: trial.id } }, cells);
+    const changed = old && old.trial.best?.value !== trial.best?.value;
+    if (changed || (old && old.trial.state !== trial.state)) made.classList.add("changed");
+    return made;
+  };
+  const show = (page) => {
+    const old = rows;
+    rows = new Map();
+    const made = page.items.map((trial) => {
+      const kept = old.get(trial.id);
+      const same = kept && JSON.stringify(kept.trial) === JSON.stringify(trial) && trial.state !== "running";
+      const shown = same ? kept.shown : row(trial, kept);
+      rows.set(trial.id, { trial, shown });
+      return shown;
+    });
+    const focused = document.activeElement?.closest?.("tr[data-trial]")?.dataset.trial;
+    fill(body, made);
+    if (focused) rows.get(focused)?.shown.querySelector("a")?.focus();
+    table.hidden = !made.length;
+    fill(message, made.length ? null : empty());
+    summarise(page);
+    onTrials(page.items);
+  };
+  const empty = () => hint(state.filter ? "No trial matches this filter. Loosen it, or clear it." : "This sweep has no trials yet.");
+  const summarise = (page) => {
+    const first = before.length * PAGE;
+    const range = `${first + 1}–${first + page.items.length}`;
+    const all = page.count ?? (page.next_cursor || before.length ? null : page.items.length);
+    if (!page.items.length) summary.textContent = "0 trials";
+    else if (all === null) summary.textContent = `Trials ${range}`;
+    else summary.textContent = page.items.length === all ? count(all, "trial") : `${range} of ${count(all, "trial")}`;
+    const back = el("button", { type: "button", disabled: !before.length, on: { click: () => { cursor = before.pop() ?? null; load(); } } }, "Previous");
+    const on = el("button", { type: "button", disabled: !page.next_cursor, on: { click: () => { before.push(cursor); cursor = page.next_cursor; load(); } } }, "Next");
+    fill(pager, before.length || page.next_cursor ? [back, on] : []);
+  };
+  const load = async () => {
+    running?.abort();
+    const mine = new AbortController();
+    running = mine;
+    element.setAttribute("aria-busy", "true");
+    try {
+      const sort = state.sort.replace(/^-/, "") === "index" ? state.sort : `${state.sort},index`;
+      const params = { filter: state.filter, sort, limit: PAGE, cursor, count: "true" };
+      const page = await get(`v1/sweeps/${sweep.id}/trials`, params, mine.signal);
+      if (mine.signal.aborted) return;
+      onError(null);
+      show(page);
+    } catch (error) {
+      if (isAbort(error)) return;
+      if (error.code === "invalid-query" && state.filter) return onError(error);
+      fill(message, trouble(error));
+    } finally {
+      if (running === mine) element.removeAttribute("aria-busy");
+    }
+    return undefined;
+  };
+  const restart = () => {
+    before = [];
+    cursor = null;
+    return load();
+  };
+  drawHeads();
+  return { element, load, restart, refresh: throttle(QUIET_MS, load) };
+}

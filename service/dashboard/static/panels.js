@@ -1,0 +1,196 @@
+// The views of a sweep beside its table, each made when it is first shown.
+
+import { get, pageOf } from "./api.js";
+import { el, fill, throttle } from "./dom.js";
+import { figure } from "./figures.js";
+import { count, moment, number, value } from "./format.js";
+import { parallel } from "./parallel.js";
+import { pivot } from "./pivot.js";
+import { choice, hint, pill, scrolling, trouble } from "./ui.js";
+
+const QUIET_MS = 3_000;
+const FAILURES = 50;
+
+/** Everything that the tabs show. */
+export function panelsOf(view) {
+  const makers = { trials, curves, pivot: (v) => pivot(v), importance, pareto, stopping, resources, failures, spec };
+  const made = new Map();
+  let shown = null;
+  const reload = (typed = true) => made.get(shown)?.load(typed);
+  return {
+    show(name, panel) {
+      shown = name;
+      if (!made.has(name)) {
+        const one = makers[name](view);
+        made.set(name, one);
+        fill(panel, one.element);
+      }
+      made.get(name).load(true);
+    },
+    filtered: (typed) => { if (shown !== "trials" || typed) reload(typed); },
+    refresh: () => made.get(shown)?.refresh?.(),
+    clearMark: (name) => made.get("trials")?.clearMark(name),
+  };
+}
+
+function metricNames(view) {
+  return view.metrics.map((name) => [name, name]);
+}
+
+function trials(view) {
+  const lines = parallel({ sweep: view.sweep(), state: view.state, onMark: (marks) => view.mark(marks) });
+  const plot = el("details", { class: "fold", open: matchMedia("(min-width: 50rem)").matches }, el("summary", {}, "Parallel coordinates"), lines.element);
+  plot.addEventListener("toggle", () => { if (plot.open) lines.load(); });
+  let begun = false;
+  return {
+    element: el("div", { class: "stack" }, plot, view.board.element),
+    load(typed) {
+      if (typed && plot.open) lines.load();
+      if (!begun) view.board.load();
+      begun = true;
+    },
+    refresh: lines.refresh,
+    clearMark: (name) => lines.clear(name),
+  };
+}
+
+function curves(view) {
+  const { id, spec: { metric } } = view.sweep();
+  const chosen = { metric: metric.name, trials: "50" };
+  const drawing = figure({
+    path: `v1/sweeps/${id}/figures/curves`, title: "Learning curves of the trials, rungs and stopped trials marked",
+    params: () => ({ ...chosen, filter: view.state.filter, sort: view.state.sort }),
+    empty: "No curves yet: no trial of this filter has reported.",
+  });
+  const again = () => drawing.load();
+  const controls = el("div", { class: "row controls" },
+    choice("curve-metric", "Metric", metricNames(view), chosen.metric, (picked) => { chosen.metric = picked; again(); }),
+    choice("curve-trials", "Trials", [["20", "first 20"], ["50", "first 50"], ["200", "first 200"]], chosen.trials, (picked) => { chosen.trials = picked; again(); }),
+    el("p", { class: "soft small" }, "The first trials of the table's order. Click a curve to open its trial."));
+  return { element: el("div", { class: "stack" }, controls, drawing.element), load: again, refresh: drawing.refresh };
+}
+
+function importance(view) {
+  const { id, spec: { metric } } = view.sweep();
+  const drawing = figure({
+    path: `v1/sweeps/${id}/figures/importance`, title: "How much each parameter matters",
+    params: () => ({ metric: "best", filter: view.state.filter }),
+    empty: "Too few trials have reported to tell which parameters matter.",
+  });
+  const text = el("p", { class: "soft small" }, `How much worse a random forest predicts the best ${metric.name} when one parameter is shuffled. It tells what matters here, not why.`);
+  return { element: el("div", { class: "stack" }, text, drawing.element), load: drawing.load, refresh: null };
+}
+
+function pareto(view) {
+  const { id, spec: { metric } } = view.sweep();
+  const names = [["best", `best ${metric.name}`], ["step", "steps"], ...view.metrics.flatMap((name) => [[`metrics.${name}`, `last ${name}`], [`min.${name}`, `min ${name}`], [`max.${name}`, `max ${name}`]])];
+  const other = view.metrics.find((name) => name !== metric.name);
+  const chosen = { x: other ? `metrics.${other}` : "step", y: "best", x_mode: "min", y_mode: metric.mode };
+  const drawing = figure({
+    path: `v1/sweeps/${id}/figures/pareto`, title: "Trials that no other beats in both metrics",
+    params: () => ({ ...chosen, filter: view.state.filter }), empty: "No trial of this filter has both metrics.",
+  });
+  const modes = [["min", "lower is better"], ["max", "higher is better"]];
+  const pick = (name) => (picked) => { chosen[name] = picked; drawing.load(); };
+  const controls = el("div", { class: "row controls" },
+    choice("pareto-x", "Across", names, chosen.x, pick("x")), choice("pareto-x-mode", "Across is", modes, chosen.x_mode, pick("x_mode")),
+    choice("pareto-y", "Up", names, chosen.y, pick("y")), choice("pareto-y-mode", "Up is", modes, chosen.y_mode, pick("y_mode")));
+  return { element: el("div", { class: "stack" }, controls, drawing.element), load: drawing.load, refresh: drawing.refresh };
+}
+
+function stopping(view) {
+  const sweep = view.sweep();
+  if (!["asha", "halving"].includes(sweep.spec.early_stopping?.type)) {
+    return { element: hint("This sweep stops no trial early. Give its spec early_stopping: {type: asha, …} to save steps."), load() {} };
+  }
+  const facts = el("dl", { class: "facts" });
+  const drawing = figure({
+    path: `v1/sweeps/${sweep.id}/figures/savings`, title: "Trials at each rung, and the steps that early stopping saved",
+    params: () => ({}), empty: "No trial has reached a rung yet.",
+  });
+  const tell = async () => {
+    const told = await get(`v1/sweeps/${sweep.id}/savings`).catch(() => null);
+    if (told) fill(facts, savingFacts(told));
+  };
+  const load = () => { tell(); drawing.load(); };
+  return { element: el("div", { class: "stack" }, facts, drawing.element), load, refresh: throttle(QUIET_MS, load) };
+}
+
+function savingFacts(told) {
+  const trained = told.trained ?? told.trial_steps ?? told.trained_steps;
+  const without = told.without_stopping ?? told.trial_steps_without ?? told.full_steps;
+  if (trained === undefined || !without) return [];
+  const facts = [["Steps trained", number(trained)], ["Without early stopping", number(without)], ["Saved", `${Math.round(100 * (1 - trained / without))}%`]];
+  return facts.map(([name, shown]) => el("div", {}, el("dt", {}, name), el("dd", {}, el("span", { class: "figure-value" }, shown))));
+}
+
+function resources(view) {
+  const { id } = view.sweep();
+  const drawing = figure({
+    path: `v1/sweeps/${id}/figures/resources`, title: "Trials that trained on each node over time",
+    params: () => ({}), empty: "No trial has started yet.",
+  });
+  const lengths = figure({
+    path: `v1/sweeps/${id}/figures/duration`, title: "How long trials took",
+    params: () => ({ filter: view.state.filter }), empty: "No trial has ended yet.",
+  });
+  const nodes = el("div");
+  const tell = async () => {
+    const excluded = Object.entries(view.sweep().excluded_nodes ?? {});
+    fill(nodes, excluded.map(([node, why]) => hint(`${node}: excluded. ${why}`, "busy")));
+  };
+  const load = () => { tell(); drawing.load(); lengths.load(); };
+  return { element: el("div", { class: "stack" }, nodes, el("h2", {}, "Trials running, by node"), drawing.element, el("h2", {}, "Time a trial took"), lengths.element), load, refresh: drawing.refresh };
+}
+
+function failures(view) {
+  const list = el("div", { class: "stack" });
+  const opened = new Set();
+  const load = async () => {
+    try {
+      const filter = "state in ['failed', 'diverged']";
+      const page = await get(`v1/sweeps/${view.sweep().id}/trials`, { filter: view.state.filter ? `(${view.state.filter}) and ${filter}` : filter, limit: FAILURES, sort: "index" });
+      fill(list, page.items.length ? groupsOf(page.items).map((group) => failure(group, opened)) : hint("No trial of this filter has failed or diverged.", "good"));
+    } catch (error) {
+      if (error.code !== "invalid-query") fill(list, trouble(error));
+    }
+  };
+  return { element: list, load, refresh: throttle(QUIET_MS, load) };
+}
+
+/** Trials with the same last line of their traceback, together. */
+function groupsOf(items) {
+  const groups = new Map();
+  for (const trial of items) {
+    const line = (trial.error ?? "").trim().split("\n").at(-1) || trial.reason || trial.state;
+    groups.set(line, [...(groups.get(line) ?? []), trial]);
+  }
+  return [...groups].map(([line, found]) => ({ line, found })).sort((a, b) => b.found.length - a.found.length);
+}
+
+function failure({ line, found }, opened) {
+  const trialsOf = found.slice(0, 20).map((trial) => el("a", { href: pageOf("trials", trial.id) }, `#${trial.index}`));
+  const details = el("details", { class: "failure", open: opened.has(line) },
+    el("summary", {}, pill(found[0].state), el("code", {}, line), el("span", { class: "soft" }, count(found.length, "trial"))),
+    el("p", { class: "row" }, "Trials:", trialsOf, found.length > 20 ? `and ${found.length - 20} more` : null),
+    found[0].error ? el("pre", { tabindex: "0" }, found[0].error) : null);
+  details.addEventListener("toggle", () => { if (details.open) opened.add(line); else opened.delete(line); });
+  return details;
+}
+
+function spec(view) {
+  const text = el("pre", { tabindex: "0", "aria-label": "The sweep's spec" });
+  const audit = el("div");
+  const load = async () => {
+    const { id, spec: asked } = view.sweep();
+    text.textContent = JSON.stringify(asked, null, 2);
+    const page = await get(`v1/sweeps/${id}/audit`).catch(() => ({ items: [] }));
+    fill(audit, page.items.length ? auditTable(page.items) : hint("Nothing yet."));
+  };
+  return { element: el("div", { class: "stack" }, el("h2", {}, "What happened"), audit, el("h2", {}, "Spec"), text), load, refresh: throttle(QUIET_MS, load) };
+}
+
+function auditTable(events) {
+  const rows = [...events].reverse().map((event) => el("tr", {}, el("td", {}, moment(event.time)), el("td", {}, event.actor), el("td", {}, event.kind), el("td", { class: "wrap" }, value(event.detail) || "–")));
+  return scrolling("What happened", el("table", {}, el("thead", {}, el("tr", {}, ["When", "Who", "What", "Detail"].map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, rows)));
+}

@@ -1,0 +1,249 @@
+// Parallel coordinates: one line a trial, one axis a parameter. What is marked on an axis
+// becomes a condition of the filter, so the table and the figures follow.
+
+import { get, isAbort, pageOf } from "./api.js";
+import { el, fill, throttle } from "./dom.js";
+import { constant, fieldName } from "./filterbox.js";
+import { number } from "./format.js";
+import { flatten, varying } from "./spec.js";
+import { hint, trouble } from "./ui.js";
+
+const LIMIT = 500;
+const HEIGHT = 250;
+const TOP = 34;
+const BOTTOM = 14;
+const AXIS_PX = 118;
+const MAX_AXES = 12;
+const REACH_PX = 22;
+const SVG = "http://www.w3.org/2000/svg";
+const VIRIDIS = [[68, 1, 84], [71, 44, 122], [59, 81, 139], [44, 113, 142], [33, 144, 141], [39, 173, 129], [92, 200, 99], [170, 220, 50], [253, 231, 37]];
+
+function colour(share, dark) {
+  const low = dark ? 0.25 : 0;
+  const high = dark ? 1 : 0.85;
+  const place = (low + share * (high - low)) * (VIRIDIS.length - 1);
+  const i = Math.min(Math.floor(place), VIRIDIS.length - 2);
+  const mix = VIRIDIS[i].map((part, c) => Math.round(part + (VIRIDIS[i + 1][c] - part) * (place - i)));
+  return `rgb(${mix.join(" ")})`;
+}
+
+/** An axis over the values that trials have in a field; null when they all have the same. */
+export function axisOf({ name, title, values, log }) {
+  const known = values.filter((value) => value !== null && value !== undefined);
+  const distinct = [...new Set(known)];
+  if (distinct.length < 2) return null;
+  if (known.every((value) => typeof value === "number")) return numeric({ name, title, known, log });
+  const names = distinct.map(String).sort();
+  const share = (value) => 1 - (names.indexOf(String(value)) + 0.5) / names.length;
+  const back = new Map(distinct.map((value) => [String(value), value]));
+  const condition = ([low, high]) => {
+    const inside = names.filter((one) => share(one) >= low && share(one) <= high).map((one) => back.get(one));
+    if (!inside.length || inside.length === names.length) return null;
+    return inside.length === 1 ? `${name} == ${constant(inside[0])}`
+      : inside.some((one) => typeof one === "boolean") ? null : `${name} in [${inside.map(constant).join(", ")}]`;
+  };
+  return { name, title, share, condition, ticks: names.map((one) => [share(one), one]) };
+}
+
+function numeric({ name, title, known, log }) {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const value of known) {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  const wide = low > 0 && (log || high / low > 50);
+  const to = wide ? Math.log10 : (value) => value;
+  const from = wide ? (value) => 10 ** value : (value) => value;
+  const share = (value) => (to(value) - to(low)) / (to(high) - to(low));
+  const value = (part) => Number(from(to(low) + part * (to(high) - to(low))).toPrecision(4));
+  const condition = ([bottom, top]) => {
+    const parts = [];
+    if (bottom > 0.001) parts.push(`${name} >= ${value(bottom)}`);
+    if (top < 0.999) parts.push(`${name} <= ${value(top)}`);
+    return parts.join(" and ") || null;
+  };
+  const ticks = [0, 0.5, 1].map((part) => [part, number(value(part))]);
+  return { name, title, share, condition, ticks };
+}
+
+function axesOf(sweep, trials) {
+  const logs = new Map(varying(sweep.spec.parameters).map(({ path, kind }) => [path, kind.startsWith("log")]));
+  const rows = trials.map((trial) => new Map(flatten(trial.parameters)));
+  const paths = new Set();
+  for (const row of rows) for (const [path, value] of row) if (!Array.isArray(value)) paths.add(path);
+  const parameters = [...paths].map((path) => axisOf({
+    name: `parameters.${fieldName(path)}`, title: path, log: logs.get(path), values: rows.map((row) => row.get(path)),
+  }));
+  const metric = axisOf({ name: "best", title: `best ${sweep.spec.metric.name}`, values: trials.map((trial) => trial.best?.value) });
+  const found = parameters.map((axis, i) => axis && { ...axis, of: (j) => rows[j].get([...paths][i]) }).filter(Boolean);
+  const kept = found.slice(0, MAX_AXES - 1);
+  return metric ? [...kept, { ...metric, of: (j) => trials[j].best?.value }] : kept;
+}
+
+function svg(tag, props, text) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(props)) made.setAttribute(name, value);
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+/** The plot of a sweep; `onMark` is told all conditions that are marked, by field. */
+export function parallel({ sweep, state, onMark }) {
+  const canvas = el("canvas", { "aria-hidden": "true" });
+  const layer = svg("svg", { class: "axes", role: "img", "aria-label": "Parallel coordinates of the trials: one line a trial, one axis a parameter" });
+  const stage = el("div", { class: "parallel", hidden: true }, canvas, layer);
+  const message = el("div");
+  const help = el("p", { class: "soft small" }, "Drag along an axis to keep what lies there; click it to let go. The filter box does the same by keyboard.");
+  const element = el("div", { class: "stack" }, el("div", { class: "scroll" }, stage), help, message);
+  const marks = new Map();
+  let trials = [];
+  let axes = [];
+  let running = null;
+
+  const dark = () => getComputedStyle(document.documentElement).getPropertyValue("--is-dark").trim() === "1";
+  const width = () => Math.max(element.clientWidth, axes.length * AXIS_PX);
+  const x = (i) => 60 + (axes.length > 1 ? (i * (width() - 120)) / (axes.length - 1) : 0);
+  const y = (share) => TOP + (1 - share) * (HEIGHT - TOP - BOTTOM);
+  const passes = (j) => axes.every((axis) => {
+    const mark = marks.get(axis.name);
+    const value = axis.of(j);
+    if (!mark) return true;
+    return value !== null && value !== undefined && axis.share(value) >= mark[0] && axis.share(value) <= mark[1];
+  });
+
+  const drawLines = () => {
+    const scale = window.devicePixelRatio || 1;
+    canvas.width = width() * scale;
+    canvas.height = HEIGHT * scale;
+    canvas.style.setProperty("width", `${width()}px`);
+    canvas.style.setProperty("height", `${HEIGHT}px`);
+    const pen = canvas.getContext("2d");
+    pen.scale(scale, scale);
+    const metric = axes.at(-1);
+    const worstFirst = sweep.spec.metric.mode === "max" ? 1 : -1;
+    const order = trials.map((_, j) => j).sort((a, b) => worstFirst * ((metric.of(a) ?? -Infinity) - (metric.of(b) ?? -Infinity)));
+    for (const kept of [false, true]) {
+      for (const j of order) {
+        if (passes(j) !== kept) continue;
+        const value = metric.of(j);
+        const share = value === null || value === undefined ? 0 : metric.share(value);
+        pen.strokeStyle = kept ? colour(sweep.spec.metric.mode === "max" ? share : 1 - share, dark()) : dark() ? "rgb(255 255 255 / 7%)" : "rgb(20 30 50 / 7%)";
+        pen.globalAlpha = kept ? Math.max(0.35, Math.min(0.9, 60 / trials.length)) : 1;
+        pen.lineWidth = kept ? 1.6 : 1;
+        line(pen, j);
+      }
+    }
+  };
+  const line = (pen, j) => {
+    pen.beginPath();
+    let before = null;
+    axes.forEach((axis, i) => {
+      const value = axis.of(j);
+      if (value === null || value === undefined) {
+        before = null;
+        return;
+      }
+      const point = [x(i), y(axis.share(value))];
+      if (before) pen.bezierCurveTo((before[0] + point[0]) / 2, before[1], (before[0] + point[0]) / 2, point[1], ...point);
+      else pen.moveTo(...point);
+      before = point;
+    });
+    pen.stroke();
+  };
+  const drawAxes = () => {
+    layer.setAttribute("width", width());
+    layer.setAttribute("height", HEIGHT);
+    const parts = axes.flatMap((axis, i) => {
+      const group = [
+        svg("line", { x1: x(i), x2: x(i), y1: y(1), y2: y(0), class: "axis" }),
+        svg("text", { x: x(i), y: 14, class: "title", "text-anchor": "middle" }, short(axis.title, 17)),
+        ...axis.ticks.map(([share, text]) => svg("text", { x: x(i) + 6, y: y(share) + 4, class: "tick" }, short(text, 14))),
+      ];
+      const mark = marks.get(axis.name);
+      if (mark) group.push(svg("rect", { x: x(i) - 7, width: 14, y: y(mark[1]), height: Math.max(2, y(mark[0]) - y(mark[1])), rx: 3, class: "mark" }));
+      return group;
+    });
+    layer.replaceChildren(...parts);
+  };
+  const draw = () => {
+    if (!axes.length || stage.hidden) return;
+    drawAxes();
+    drawLines();
+  };
+  const tell = () => onMark(axes.map((axis) => [axis, marks.get(axis.name)]).filter(([, mark]) => mark)
+    .map(([axis, mark]) => ({ name: axis.name, title: axis.title, condition: axis.condition(mark) })).filter(({ condition }) => condition));
+  const near = (event) => {
+    const place = event.clientX - layer.getBoundingClientRect().left;
+    const i = axes.findIndex((_, k) => Math.abs(x(k) - place) <= REACH_PX);
+    return i < 0 ? null : axes[i];
+  };
+  const shareAt = (event) => Math.min(1, Math.max(0, 1 - (event.clientY - layer.getBoundingClientRect().top - TOP) / (HEIGHT - TOP - BOTTOM)));
+
+  layer.addEventListener("pointerdown", (event) => {
+    const axis = near(event);
+    if (!axis) return openNearest(event);
+    const start = shareAt(event);
+    layer.setPointerCapture(event.pointerId);
+    marks.delete(axis.name);
+    const move = (moved) => {
+      const now = shareAt(moved);
+      if (Math.abs(now - start) > 0.02) marks.set(axis.name, [Math.min(start, now), Math.max(start, now)]);
+      draw();
+    };
+    const end = () => {
+      layer.removeEventListener("pointermove", move);
+      draw();
+      tell();
+    };
+    layer.addEventListener("pointermove", move);
+    layer.addEventListener("pointerup", end, { once: true });
+    return undefined;
+  });
+  const openNearest = (event) => {
+    const box = layer.getBoundingClientRect();
+    const [px, py] = [event.clientX - box.left, event.clientY - box.top];
+    const i = axes.findIndex((_, k) => k + 1 < axes.length && px >= x(k) && px <= x(k + 1));
+    if (i < 0) return;
+    const part = (px - x(i)) / (x(i + 1) - x(i));
+    const away = (j) => {
+      const [a, b] = [axes[i].of(j), axes[i + 1].of(j)];
+      if (a === undefined || a === null || b === undefined || b === null || !passes(j)) return Infinity;
+      return Math.abs(y(axes[i].share(a)) * (1 - part) + y(axes[i + 1].share(b)) * part - py);
+    };
+    const best = trials.reduce((found, _, j) => (away(j) < away(found) ? j : found), 0);
+    if (trials.length && away(best) < 8) location.href = pageOf("trials", trials[best].id);
+  };
+
+  const load = async () => {
+    running?.abort();
+    const mine = new AbortController();
+    running = mine;
+    try {
+      const page = await get(`v1/sweeps/${sweep.id}/trials`, {
+        filter: state.text, sort: state.sort, limit: LIMIT, fields: "id,index,state,parameters,best",
+      }, mine.signal);
+      if (mine.signal.aborted) return;
+      trials = page.items;
+      axes = axesOf(sweep, trials);
+      stage.hidden = axes.length < 2;
+      help.hidden = stage.hidden;
+      fill(message, stage.hidden ? hint("Lines appear once two trials with different parameters have reported.")
+        : page.next_cursor ? el("p", { class: "soft small" }, `The first ${LIMIT} trials of this order are drawn.`) : null);
+      draw();
+    } catch (error) {
+      if (!isAbort(error) && error.code !== "invalid-query") fill(message, trouble(error));
+    }
+  };
+  new ResizeObserver(draw).observe(element);
+  document.addEventListener("theme-changed", draw);
+  return {
+    element, load,
+    refresh: throttle(3_000, () => { if (element.offsetParent !== null) load(); }),
+    clear(name) { marks.delete(name); draw(); tell(); },
+  };
+}
+
+function short(text, size) {
+  return text.length > size ? `${text.slice(0, size - 1)}…` : text;
+}

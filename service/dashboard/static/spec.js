@@ -1,0 +1,73 @@
+// What a sweep's spec says of its parameters.
+
+const KINDS = new Set(["grid", "choice", "uniform", "loguniform", "quniform", "randint", "lograndint", "normal"]);
+
+function isMapping(node) {
+  return node !== null && typeof node === "object" && !Array.isArray(node);
+}
+
+/** The kind of a parameter (grid, uniform, …), or null for a constant or a nested mapping. */
+function kindOf(node) {
+  if (!isMapping(node)) return null;
+  return Object.keys(node).find((key) => KINDS.has(key)) ?? null;
+}
+
+/** Parameters that vary: their path and kind. */
+export function varying(parameters, prefix = "") {
+  return Object.entries(parameters).flatMap(([name, node]) => {
+    const path = prefix + name;
+    const kind = kindOf(node);
+    if (kind) return isSingle(node[kind]) ? [] : [{ path, kind, values: valuesOf(node[kind]) }];
+    return isMapping(node) ? varying(node, `${path}.`) : [];
+  });
+}
+
+function valuesOf(given) {
+  if (Array.isArray(given)) return given;
+  return Array.isArray(given?.values) ? given.values : null;
+}
+
+function isSingle(given) {
+  return valuesOf(given)?.length === 1;
+}
+
+/** Scalars of a parameter set under their dotted paths. */
+export function flatten(given, prefix = "") {
+  return Object.entries(given).flatMap(([name, node]) =>
+    isMapping(node) ? flatten(node, `${prefix}${name}.`) : [[prefix + name, node]]);
+}
+
+/** By which field to sort a parameter: a mapping by its first scalar that varies. */
+export function sortField({ path, values }) {
+  const first = values?.find(isMapping);
+  if (!first) return `parameters.${path}`;
+  const names = Object.keys(first);
+  const told = names.find((name) => new Set(values.map((value) => value?.[name])).size > 1) ?? names[0];
+  return `parameters.${path}.${told}`;
+}
+
+/** Fields that filters may name, as far as a spec tells them. */
+export function fieldsOf(spec, metrics) {
+  const numbers = ["best", "best_step", "step", "reports", "index", "assignment", "replicate", "attempts", "max_t", "seed"];
+  const texts = ["state", "reason", "group", "node", "pack", "origin"];
+  const states = ["completed", "stopped", "diverged", "failed", "cancelled", "running", "paused", "pending"];
+  const parameters = varying(spec.parameters).flatMap(({ path, values }) => {
+    const found = new Map();
+    for (const value of values ?? [0]) {
+      for (const [name, scalar] of isMapping(value) ? flatten(value, `${path}.`) : [[path, value]]) {
+        found.set(name, [...(found.get(name) ?? []), scalar]);
+      }
+    }
+    return [...found].map(([name, scalars]) => ({
+      name: `parameters.${name}`,
+      type: typeof scalars[0] === "string" ? "text" : typeof scalars[0] === "boolean" ? "boolean" : "number",
+      values: [...new Set(scalars.filter((scalar) => typeof scalar === "string"))],
+    }));
+  });
+  return [
+    ...numbers.map((name) => ({ name, type: "number", values: [] })),
+    ...texts.map((name) => ({ name, type: "text", values: name === "state" ? states : [] })),
+    ...parameters,
+    ...["metrics", "min", "max"].flatMap((source) => metrics.map((name) => ({ name: `${source}.${name}`, type: "number", values: [] }))),
+  ];
+}

@@ -1,0 +1,81 @@
+// One trial: curves, parameters, what it printed, why it failed.
+
+import { address, get, pageOf } from "../api.js";
+import { el, fill } from "../dom.js";
+import { figure } from "../figures.js";
+import { between, duration, moment, number, value } from "../format.js";
+import { logView } from "../logs.js";
+import { flatten } from "../spec.js";
+import { TRIAL_ENDED, hint, pill } from "../ui.js";
+
+const AGAIN_MS = 3_000;
+
+/** Show a trial. */
+export async function show(main, id) {
+  let trial = await get(`v1/trials/${encodeURIComponent(id)}`);
+  const sweep = await get(`v1/sweeps/${trial.sweep_id}`);
+  document.title = `Trial #${trial.index} of ${sweep.name} · Sweeps`;
+  const title = el("h1");
+  const facts = el("dl", { class: "facts" });
+  const error = el("div");
+  const values = el("div", { class: "columns" });
+  const curves = figure({
+    path: `v1/trials/${trial.id}/figures/curves`, title: "What the trial reported, by step", params: () => ({}),
+    empty: "It has not reported yet.",
+  });
+  const logs = logView(trial.id, () => TRIAL_ENDED.has(trial.state));
+  const draw = () => {
+    fill(title, el("span", {}, `Trial #${trial.index}`), pill(trial.state));
+    fill(facts, factsOf(trial, sweep));
+    fill(error, trial.error ? failure(trial) : null);
+    fill(values, section("Parameters", flatten(trial.parameters)), section("Metrics", metricsOf(trial)), section("Training", training(trial)));
+  };
+  fill(main,
+    el("nav", { "aria-label": "Where this is", class: "crumbs" }, el("a", { href: address("") }, "Sweeps"), " / ", el("a", { href: pageOf("sweeps", sweep.id) }, sweep.name)),
+    el("div", { class: "head" }, title, facts), error,
+    el("section", { class: "stack", "aria-label": "Curves" }, el("h2", {}, "Curves"), curves.element), values, logs.element);
+  draw();
+  curves.load();
+  logs.load();
+  const again = async () => {
+    if (document.hidden) return;
+    const before = JSON.stringify(trial);
+    trial = await get(`v1/trials/${trial.id}`).catch(() => trial);
+    if (JSON.stringify(trial) !== before) {
+      draw();
+      curves.refresh();
+    }
+  };
+  if (sweep.state !== "completed" && sweep.state !== "cancelled") setInterval(again, AGAIN_MS);
+}
+
+function factsOf(trial, sweep) {
+  const { metric } = sweep.spec;
+  const facts = [
+    [`Best ${metric.name}`, [el("span", { class: "figure-value" }, number(trial.best?.value)), trial.best ? el("span", { class: "soft" }, ` step ${number(trial.best.step)}`) : null]],
+    ["Step", [el("span", { class: "figure-value" }, number(trial.step)), trial.max_t ? el("span", { class: "soft" }, ` of ${number(trial.max_t)}`) : null]],
+    ["Took", [el("span", { class: "figure-value" }, duration(between(trial.started_at, trial.ended_at)))]],
+    ["Why", trial.reason ?? "–"],
+    ["Node", trial.node ?? "–"],
+  ];
+  return facts.map(([name, shown]) => el("div", {}, el("dt", {}, name), el("dd", {}, shown)));
+}
+
+function failure(trial) {
+  return el("section", { class: "stack", "aria-label": "Traceback" }, el("h2", {}, "Why it failed"), el("pre", { class: "bad", tabindex: "0" }, trial.error));
+}
+
+function metricsOf(trial) {
+  const names = Object.keys(trial.metrics ?? {});
+  return names.map((name) => [name, trial.nonfinite?.[name] ?? `${number(trial.metrics[name])}  (${number(trial.minimum?.[name])} to ${number(trial.maximum?.[name])})`]);
+}
+
+function training(trial) {
+  const facts = { group: trial.group === "{}" ? "" : trial.group, replicate: trial.replicate, seed: trial.seed, attempts: trial.attempts, pack: trial.pack, reports: trial.reports, started: trial.started_at && moment(trial.started_at), ended: trial.ended_at && moment(trial.ended_at), checkpoint: trial.checkpoint };
+  return Object.entries(facts).filter(([, fact]) => fact !== null && fact !== undefined && fact !== "");
+}
+
+function section(title, pairs) {
+  const list = pairs.length ? el("dl", { class: "pairs" }, pairs.map(([name, shown]) => el("div", {}, el("dt", {}, name), el("dd", {}, typeof shown === "string" ? shown : value(shown))))) : hint("None yet.");
+  return el("section", { class: "card", "aria-label": title }, el("h2", {}, title), list);
+}
