@@ -34,12 +34,13 @@ class Server:
     def __enter__(self) -> Self:
         """Start it and wait until it is ready."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SWEEP_")}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.page.server", str(self.home), *self._options],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=(self.home / "server.log").open("wb"),
-        )
+        with (self.home / "server.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.page.server", str(self.home), *self._options],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:

@@ -40,6 +40,7 @@ function suggestions(text, caret, fields) {
   const last = head.split(/\s+/).at(-1) ?? "";
   if (/(==|!=|<=|>=|<|>|contains|\[|,)$/i.test(head)) return valuesFor(head, word, start, fields);
   if (head === "" || /^(and|or|not|\(+)$/i.test(last) || last.endsWith("(")) return fieldsFor(word, start, fields);
+  if (!word && !/\s$/.test(before)) return { start, items: [] };
   const known = fields.some((field) => field.name === last);
   return words(known ? OPERATORS : AFTER_VALUE, word, start);
 }

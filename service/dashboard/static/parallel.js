@@ -12,9 +12,11 @@ const LIMIT = 500;
 const HEIGHT = 250;
 const TOP = 34;
 const BOTTOM = 14;
-const AXIS_PX = 118;
+const AXIS_PX = 130;
 const MAX_AXES = 12;
 const REACH_PX = 22;
+const TICK_PX = 6.4;
+const NEAR_END = 0.03;
 const SVG = "http://www.w3.org/2000/svg";
 const VIRIDIS = [[68, 1, 84], [71, 44, 122], [59, 81, 139], [44, 113, 142], [33, 144, 141], [39, 173, 129], [92, 200, 99], [170, 220, 50], [253, 231, 37]];
 
@@ -103,7 +105,7 @@ export function parallel({ sweep, state, onMark }) {
 
   const dark = () => getComputedStyle(document.documentElement).getPropertyValue("--is-dark").trim() === "1";
   const width = () => Math.max(element.clientWidth, axes.length * AXIS_PX);
-  const x = (i) => 60 + (axes.length > 1 ? (i * (width() - 120)) / (axes.length - 1) : 0);
+  const x = (i) => 46 + (axes.length > 1 ? (i * (width() - 116)) / (axes.length - 1) : 0);
   const y = (share) => TOP + (1 - share) * (HEIGHT - TOP - BOTTOM);
   const passes = (j) => axes.every((axis) => {
     const mark = marks.get(axis.name);
@@ -158,7 +160,7 @@ export function parallel({ sweep, state, onMark }) {
       const group = [
         svg("line", { x1: x(i), x2: x(i), y1: y(1), y2: y(0), class: "axis" }),
         svg("text", { x: x(i), y: 14, class: "title", "text-anchor": "middle" }, short(axis.title, 17)),
-        ...axis.ticks.map(([share, text]) => svg("text", { x: x(i) + 6, y: y(share) + 4, class: "tick" }, short(text, 14))),
+        ...axis.ticks.flatMap(([share, text]) => tick(x(i) + 8, y(share), short(text, 18))),
       ];
       const mark = marks.get(axis.name);
       if (mark) group.push(svg("rect", { x: x(i) - 7, width: 14, y: y(mark[1]), height: Math.max(2, y(mark[0]) - y(mark[1])), rx: 3, class: "mark" }));
@@ -178,7 +180,10 @@ export function parallel({ sweep, state, onMark }) {
     const i = axes.findIndex((_, k) => Math.abs(x(k) - place) <= REACH_PX);
     return i < 0 ? null : axes[i];
   };
-  const shareAt = (event) => Math.min(1, Math.max(0, 1 - (event.clientY - layer.getBoundingClientRect().top - TOP) / (HEIGHT - TOP - BOTTOM)));
+  const shareAt = (event) => {
+    const share = 1 - (event.clientY - layer.getBoundingClientRect().top - TOP) / (HEIGHT - TOP - BOTTOM);
+    return share < NEAR_END ? 0 : share > 1 - NEAR_END ? 1 : share;
+  };
 
   layer.addEventListener("pointerdown", (event) => {
     const axis = near(event);
@@ -242,6 +247,12 @@ export function parallel({ sweep, state, onMark }) {
     refresh: throttle(3_000, () => { if (element.offsetParent !== null) load(); }),
     clear(name) { marks.delete(name); draw(); tell(); },
   };
+}
+
+/** A tick's text on a ground of its own, since lines start where it stands. */
+function tick(left, middle, text) {
+  const ground = svg("rect", { x: left - 3, y: middle - 8, width: text.length * TICK_PX + 6, height: 16, rx: 3, class: "ground" });
+  return [ground, svg("text", { x: left, y: middle + 4, class: "tick" }, text)];
 }
 
 function short(text, size) {

@@ -142,8 +142,8 @@ function factsOf(sweep) {
     [`Best ${metric.name} (${metric.mode})`, best],
     ["Training now", [el("span", { class: "figure-value" }, number(sweep.trials.running ?? 0)), sweep.places ? el("span", { class: "soft" }, ` of ${count(sweep.places, "place")}`) : null]],
     ["Took", [el("span", { class: "figure-value" }, duration(seconds))]],
-    ["Steps trained", [el("span", { class: "figure-value" }, number(sweep.used?.trial_steps ?? 0))]],
   ];
+  if (sweep.used?.trial_steps) facts.push(["Steps trained", [el("span", { class: "figure-value" }, number(sweep.used.trial_steps))]]);
   if (sweep.used?.gpu_seconds) facts.push(["GPU hours", [el("span", { class: "figure-value" }, number(sweep.used.gpu_seconds / 3600))]]);
   facts.push(["Started", [sweep.started_at ? moment(sweep.started_at) : "not yet", el("span", { class: "soft" }, ` by ${sweep.created_by}`)]]);
   return facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)));

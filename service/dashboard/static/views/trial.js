@@ -71,7 +71,8 @@ function metricsOf(trial) {
 }
 
 function training(trial) {
-  const facts = { group: trial.group === "{}" ? "" : trial.group, replicate: trial.replicate, seed: trial.seed, attempts: trial.attempts, pack: trial.pack, reports: trial.reports, started: trial.started_at && moment(trial.started_at), ended: trial.ended_at && moment(trial.ended_at), checkpoint: trial.checkpoint };
+  const group = flatten(JSON.parse(trial.group)).map(([name, part]) => `${name} = ${value(part)}`).join("\n");
+  const facts = { group, replicate: trial.replicate, seed: String(trial.seed), attempts: trial.attempts, pack: trial.pack, reports: trial.reports, started: trial.started_at && moment(trial.started_at), ended: trial.ended_at && moment(trial.ended_at), checkpoint: trial.checkpoint };
   return Object.entries(facts).filter(([, fact]) => fact !== null && fact !== undefined && fact !== "");
 }
 
