@@ -132,6 +132,7 @@ export function leaderboard({ sweep, metrics, state, onSort, onError, onTrials }
   const restart = () => {
     before = [];
     cursor = null;
+    fill(pager);
     return load();
   };
   drawHeads();

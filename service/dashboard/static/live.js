@@ -9,8 +9,8 @@ const HIDDEN_MS = 30_000;
 /**
  * Follow a stream of events.
  *
- * `on` maps events to functions of their data; `poll` is called every few seconds while no
- * stream can be had; `status` hears "live", "polling" or "ended". While the tab is hidden the
+ * `on` maps events to functions of their data; `poll` is called once a stream is open, since
+ * something may have changed before, and every few seconds while none can be had; `status` hears "live", "polling" or "ended". While the tab is hidden the
  * stream is let go, since a browser has few connections to one host.
  */
 export function follow(path, { on, poll, status }) {
@@ -34,6 +34,7 @@ export function follow(path, { on, poll, status }) {
       clearInterval(timer);
       timer = 0;
       status("live");
+      poll();
     };
     source.onerror = () => {
       if (source?.readyState === EventSource.CLOSED) fallBack();

@@ -77,10 +77,10 @@ function axesOf(sweep, trials) {
   const parameters = [...paths].map((path) => axisOf({
     name: `parameters.${fieldName(path)}`, title: path, log: logs.get(path), values: rows.map((row) => row.get(path)),
   }));
-  const metric = axisOf({ name: "best", title: `best ${sweep.spec.metric.name}`, values: trials.map((trial) => trial.best?.value) });
+  const metric = axisOf({ name: "best", title: `best ${sweep.spec.metric.name}`, values: trials.map((trial) => trial.best) });
   const found = parameters.map((axis, i) => axis && { ...axis, of: (j) => rows[j].get([...paths][i]) }).filter(Boolean);
   const kept = found.slice(0, MAX_AXES - 1);
-  return metric ? [...kept, { ...metric, of: (j) => trials[j].best?.value }] : kept;
+  return metric ? [...kept, { ...metric, of: (j) => trials[j].best }] : kept;
 }
 
 function svg(tag, props, text) {
@@ -229,7 +229,7 @@ export function parallel({ sweep, state, onMark }) {
         filter: state.text, sort: state.sort, limit: LIMIT, fields: "id,index,state,parameters,best",
       }, mine.signal);
       if (mine.signal.aborted) return;
-      trials = page.items;
+      trials = page.items.map((trial) => ({ ...trial, best: trial.best?.value ?? trial.best }));
       axes = axesOf(sweep, trials);
       stage.hidden = axes.length < 2;
       help.hidden = stage.hidden;
