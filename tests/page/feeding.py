@@ -140,12 +140,12 @@ RuntimeError: mat1 and mat2 shapes cannot be multiplied (32x256 and 128x128)
 
 
 def curve(task: TrialTask) -> Iterator[tuple[int, float]]:
-    """An accuracy for every thirtieth step: fast for multiplications, slow otherwise."""
+    """An accuracy for every twentieth step: fast for multiplications, slow otherwise."""
     kind = task.parameters["network"]["type"]
     lr = float(task.parameters["lr"])
     best = {"dense": 0.35, "multiply": 0.98, "multiply_simple": 0.85}[kind]
     speed = 900 * lr**0.5 / (1 + 300 * lr)
-    for step in range(30, 901, 30):
+    for step in range(20, 901, 20):
         wobble = 0.02 * ((step * 7 + task.index * 13) % 11 - 5) / 5
         yield step, round(max(0.0, min(1.0, best * (1 - exp(-speed * step / 900)) + wobble)), 5)
 
@@ -166,10 +166,10 @@ def _train(driver: Driver, task: TrialTask) -> None:
         driver.report(task.index, {s: v for s, v in values.items() if s <= 60})
         driver.move(task.index, TrialState.FAILED, "error", TRACEBACK)
         return
-    stop = 900 if values[90] > 0.3 else 300 if values[90] > 0.15 else 90
+    stop = 900 if values[100] > 0.3 else 300 if values[100] > 0.15 else 100
     driver.report(task.index, {s: v for s, v in values.items() if s <= stop})
     _print(driver, task, values)
-    for rung in (90, 300, 900):
+    for rung in (100, 300, 900):
         if rung <= stop:
             decision = "stop" if rung == stop and stop < 900 else "continue"
             entry = RungEntry(

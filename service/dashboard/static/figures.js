@@ -36,18 +36,38 @@ function isEmpty(drawing) {
   return !drawing.data?.length;
 }
 
-function fitted(layout) {
+function fitted(drawing) {
   const style = getComputedStyle(document.body);
-  const narrow = matchMedia("(max-width: 40rem)").matches;
-  const { width, ...rest } = layout ?? {};
-  return {
+  const { width, title, ...rest } = drawing.layout ?? {};
+  const fitting = {
     ...rest,
     autosize: true,
     font: { ...rest.font, family: style.fontFamily, color: style.color },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    ...(narrow ? { margin: { l: 48, r: 12, t: 36, b: 56, ...rest.margin, ...{ r: 12 } } } : {}),
+    margin: { ...rest.margin, t: 44 },
   };
+  if (!matchMedia("(max-width: 40rem)").matches) return { data: drawing.data, layout: fitting };
+  return { data: drawing.data.map((trace) => (trace.type === "heatmap" ? { ...trace, showscale: false } : trace)), layout: narrow(fitting) };
+}
+
+/** A layout for a phone: labels may lean, the legend takes a row of its own. */
+function narrow(layout) {
+  const xaxis = { ...layout.xaxis, automargin: true, ...(layout.xaxis?.type === "category" ? { tickangle: -50 } : {}) };
+  const legend = { ...layout.legend, orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", font: { size: 11 } };
+  return { ...layout, xaxis, yaxis: { ...layout.yaxis, automargin: true }, legend, margin: { ...layout.margin, l: 8, r: 10 } };
+}
+
+/** Plotly's text without its marks. */
+function plainText(text) {
+  return new DOMParser().parseFromString(text ?? "", "text/html").body.textContent;
+}
+
+/** A figure's title and what stands below it, as text of the page, which wraps and can be chosen. */
+function captionOf({ layout }) {
+  const title = plainText(typeof layout?.title === "string" ? layout.title : layout?.title?.text);
+  const below = plainText(layout?.title?.subtitle?.text);
+  return [title ? el("strong", {}, title) : null, below ? el("span", { class: "soft small" }, below) : null];
 }
 
 function trialOf(point) {
@@ -60,13 +80,14 @@ function trialOf(point) {
  * A figure of the service.
  *
  * `path` is its route, `params` tells its query when it is drawn, `onPoint` hears of clicks on
- * points that are no trial's. `load` draws it, `refresh` does so again when things are quiet.
+ * points; without it a click opens the point's trial. `load` draws it, `refresh` does so again when things are quiet.
  */
 export function figure({ path, title, params, onPoint = null, empty = "Nothing to draw yet." }) {
   const plot = el("div", { class: "plot", role: "img", "aria-label": title });
   const links = el("div", { class: "row plot-links" });
   const message = el("div");
-  const element = el("figure", { class: "figure" }, message, plot, links);
+  const caption = el("figcaption", { class: "row" });
+  const element = el("figure", { class: "figure" }, caption, message, plot, links);
   let running = null;
   let shown = "";
   let wanted = false;
@@ -76,10 +97,13 @@ export function figure({ path, title, params, onPoint = null, empty = "Nothing t
     const text = JSON.stringify(drawing) + theme();
     if (text === shown) return;
     shown = text;
-    await library.react(plot, drawing.data, fitted(drawing.layout), { displayModeBar: false, responsive: true });
+    const fitting = fitted(drawing);
+    fill(caption, ...captionOf(drawing));
+    plot.style.height = drawing.layout?.height ? `${drawing.layout.height}px` : "";
+    await library.react(plot, fitting.data, fitting.layout, { displayModeBar: false, responsive: true });
     plot.removeAllListeners?.("plotly_click");
     plot.on("plotly_click", ({ points }) => {
-      const id = trialOf(points[0]);
+      const id = onPoint ? null : trialOf(points[0]);
       if (id) location.href = pageOf("trials", id);
       else onPoint?.(points[0]);
     });
@@ -96,10 +120,12 @@ export function figure({ path, title, params, onPoint = null, empty = "Nothing t
       plot.hidden = isEmpty(drawing);
       fill(message, isEmpty(drawing) ? hint(empty) : null);
       if (!isEmpty(drawing)) await draw(drawing);
+      caption.hidden = isEmpty(drawing);
       fill(links, isEmpty(drawing) ? null : saving(path, query));
     } catch (error) {
       if (isAbort(error)) return;
       plot.hidden = true;
+      caption.hidden = true;
       shown = "";
       fill(links);
       fill(message, trouble(error));

@@ -56,16 +56,21 @@ function trials(view) {
 
 function curves(view) {
   const { id, spec: { metric } } = view.sweep();
-  const chosen = { metric: metric.name, trials: "50" };
+  const chosen = { metric: metric.name, trials: "50", colour_by: "", log: "none" };
+  const parameters = view.box.fields.map(({ name }) => name).filter((name) => name.startsWith("parameters."));
+  const colours = [["", "none"], ...parameters.map((name) => [name, name.slice("parameters.".length)])];
+  const scales = [["none", "linear"], ["y", "logarithmic up"], ["x", "logarithmic across"], ["xy", "logarithmic both"]];
   const drawing = figure({
     path: `v1/sweeps/${id}/figures/curves`, title: "Learning curves of the trials, rungs and stopped trials marked",
     params: () => ({ ...chosen, filter: view.state.filter, sort: view.state.sort }),
     empty: "No curves yet: no trial of this filter has reported.",
   });
   const again = () => drawing.load();
+  const pick = (name) => (picked) => { chosen[name] = picked; again(); };
   const controls = el("div", { class: "row controls" },
-    choice("curve-metric", "Metric", metricNames(view), chosen.metric, (picked) => { chosen.metric = picked; again(); }),
-    choice("curve-trials", "Trials", [["20", "first 20"], ["50", "first 50"], ["200", "first 200"]], chosen.trials, (picked) => { chosen.trials = picked; again(); }),
+    choice("curve-metric", "Metric", metricNames(view), chosen.metric, pick("metric")),
+    choice("curve-trials", "Trials", [["20", "first 20"], ["50", "first 50"], ["200", "first 200"]], chosen.trials, pick("trials")),
+    choice("curve-colour", "Colour by", colours, chosen.colour_by, pick("colour_by")), choice("curve-scale", "Scale", scales, chosen.log, pick("log")),
     el("p", { class: "soft small" }, "The first trials of the table's order. Click a curve to open its trial."));
   return { element: el("div", { class: "stack" }, controls, drawing.element), load: again, refresh: drawing.refresh };
 }
@@ -116,11 +121,8 @@ function stopping(view) {
   return { element: el("div", { class: "stack" }, facts, drawing.element), load, refresh: throttle(QUIET_MS, load) };
 }
 
-function savingFacts(told) {
-  const trained = told.trained ?? told.trial_steps ?? told.trained_steps;
-  const without = told.without_stopping ?? told.trial_steps_without ?? told.full_steps;
-  if (trained === undefined || !without) return [];
-  const facts = [["Steps trained", number(trained)], ["Without early stopping", number(without)], ["Saved", `${Math.round(100 * (1 - trained / without))}%`]];
+function savingFacts({ trained, without, saved, stopped }) {
+  const facts = [["Steps trained", number(trained)], ["Without early stopping", number(without)], ["Saved", without ? `${Math.round((100 * saved) / without)}%` : "–"], ["Trials stopped early", number(stopped)]];
   return facts.map(([name, shown]) => el("div", {}, el("dt", {}, name), el("dd", {}, el("span", { class: "figure-value" }, shown))));
 }
 
@@ -140,7 +142,7 @@ function resources(view) {
     fill(nodes, excluded.map(([node, why]) => hint(`${node}: excluded. ${why}`, "busy")));
   };
   const load = () => { tell(); drawing.load(); lengths.load(); };
-  return { element: el("div", { class: "stack" }, nodes, el("h2", {}, "Trials running, by node"), drawing.element, el("h2", {}, "Time a trial took"), lengths.element), load, refresh: drawing.refresh };
+  return { element: el("div", { class: "stack" }, nodes, drawing.element, lengths.element), load, refresh: drawing.refresh };
 }
 
 function failures(view) {

@@ -3,22 +3,25 @@
 import { get, isAbort } from "./api.js";
 import { el, fill } from "./dom.js";
 import { figure } from "./figures.js";
-import { constant } from "./filterbox.js";
-import { number } from "./format.js";
+import { all, constant } from "./filterbox.js";
+import { number, value } from "./format.js";
+import { flatten, varying } from "./spec.js";
 import { choice, scrolling } from "./ui.js";
 
 const AGGREGATES = [["max", "largest"], ["min", "smallest"], ["mean", "mean"], ["median", "median"], ["count", "how many"], ["share", "share that reach"]];
 const INNER = new Set(["group", "state", "node", "reason", "replicate", "assignment", "origin", "pack"]);
 
 function fieldsFor(view) {
-  const named = view.box.fields.map((field) => field.name).filter((name) => name.startsWith("parameters.") || INNER.has(name));
+  const whole = varying(view.sweep().spec.parameters).map(({ path }) => `parameters.${path}`);
+  const told = view.box.fields.map((field) => field.name);
+  const named = [...whole, ...told.filter((name) => name.startsWith("parameters.") || INNER.has(name))];
   return [...new Set(named)].map((name) => [name, name.replace(/^parameters\./, "")]);
 }
 
 function startOf(view, names) {
   const grouped = (view.sweep().spec.early_stopping?.group_by ?? []).map((name) => `parameters.${name}`);
   const known = names.map(([name]) => name);
-  const wanted = grouped.flatMap((name) => [name, ...known.filter((one) => one.startsWith(`${name}.`))]).filter((name) => known.includes(name));
+  const wanted = grouped.filter((name) => known.includes(name));
   const parameters = known.filter((name) => name.startsWith("parameters."));
   const [rows, columns] = [...new Set([...wanted, ...parameters, "state", "replicate"])];
   return { rows, columns };
@@ -34,8 +37,12 @@ export function pivot(view) {
   const drawing = figure({
     path: `v1/sweeps/${id}/figures/pivot`, title: "Heatmap of the pivot", params: asked,
     empty: "No trial of this filter has a value to show.",
-    onPoint: (point) => { if (typeof point.y === "string" || typeof point.y === "number") view.narrow(`${chosen.rows} == ${plain(point.y)} and ${chosen.columns} == ${plain(point.x)}`); },
+    onPoint: ({ pointIndex }) => narrow(pointIndex),
   });
+  const narrow = async ([row, column]) => {
+    const { rows, columns } = await get(`v1/sweeps/${id}/pivot`, asked());
+    view.narrow(all([...conditions(chosen.rows, rows[row]), ...conditions(chosen.columns, columns[column])]));
+  };
   const table = el("div");
   const fold = el("details", { class: "fold" }, el("summary", {}, "The same as a table"), table);
   const load = () => { drawing.load(); if (fold.open) tabulate(); };
@@ -59,15 +66,15 @@ export function pivot(view) {
   return { element: el("div", { class: "stack" }, controls, drawing.element, fold), load, refresh: drawing.refresh };
 }
 
-/** A label as a constant: numbers and booleans were those. */
-function plain(label) {
-  const text = String(label);
-  if (text === "true" || text === "false" || text === "null") return text;
-  return text !== "" && Number.isFinite(Number(text)) ? text : constant(text);
+/** What a trial must meet to have a label: a mapping's parts each. */
+function conditions(name, label) {
+  if (Array.isArray(label)) return [];
+  if (label === null || typeof label !== "object") return [`${name} == ${constant(label)}`];
+  return flatten(label, `${name}.`).map(([path, part]) => `${path} == ${constant(part)}`);
 }
 
 function tableOf(told, chosen) {
   const cell = (one) => (one ? [number(one.value), one.low !== null && one.low !== undefined ? el("span", { class: "soft small block" }, `${number(one.low)} to ${number(one.high)}`) : null] : "–");
-  return scrolling("Pivot", el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, `${chosen.rows} / ${chosen.columns}`), told.columns.map((name) => el("th", { scope: "col", class: "number" }, String(name))))),
-    el("tbody", {}, told.rows.map((name, i) => el("tr", {}, el("th", { scope: "row" }, String(name)), told.cells[i].map((one) => el("td", { class: "number" }, cell(one))))))));
+  return scrolling("Pivot", el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, `${chosen.rows} / ${chosen.columns}`), told.columns.map((label) => el("th", { scope: "col", class: "number" }, value(label))))),
+    el("tbody", {}, told.rows.map((label, i) => el("tr", {}, el("th", { scope: "row" }, value(label)), told.cells[i].map((one) => el("td", { class: "number" }, cell(one))))))));
 }

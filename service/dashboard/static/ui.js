@@ -2,7 +2,7 @@
 
 import { address } from "./api.js";
 import { el, fill } from "./dom.js";
-import { count } from "./format.js";
+import { between, count } from "./format.js";
 
 export const SWEEP_ENDED = new Set(["completed", "failed", "cancelled"]);
 export const TRIAL_ENDED = new Set(["completed", "stopped", "diverged", "failed", "cancelled"]);
@@ -23,6 +23,11 @@ export function done(trials) {
 /** How many trials there are. */
 export function total(trials) {
   return Object.values(trials).reduce((sum, n) => sum + n, 0);
+}
+
+/** The seconds in which a sweep trained. */
+export function took(sweep) {
+  return sweep.used?.seconds || between(sweep.started_at, SWEEP_ENDED.has(sweep.state) ? sweep.ended_at : null);
 }
 
 /** A bar with a piece for each state. */

@@ -4,8 +4,10 @@ import { address, get, pageOf } from "../api.js";
 import { el, fill } from "../dom.js";
 import { figure } from "../figures.js";
 import { count, duration, number, value } from "../format.js";
-import { varying } from "../spec.js";
-import { choice, hint, notice, pill, scrolling, total, trouble } from "../ui.js";
+import { flatten, varying } from "../spec.js";
+import { choice, hint, notice, pill, scrolling, took, total, trouble } from "../ui.js";
+
+const SHOWN_PAIRS = 20;
 
 /** Show the comparison that the address names, or a list to choose from. */
 export async function show(main) {
@@ -20,7 +22,7 @@ export async function show(main) {
     history.replaceState(null, "", address(location.pathname, { ...query(ids, chosen), metric: chosen.metric === "best" ? "" : chosen.metric }));
     drawing.load();
     try {
-      fill(result, ...resultOf(await get("v1/compare", query(ids, chosen)), sweeps));
+      fill(result, ...resultOf(await get("v1/compare", query(ids, chosen))));
     } catch (error) {
       fill(result, trouble(error));
     }
@@ -34,6 +36,7 @@ export async function show(main) {
   return load();
 }
 
+/** What is asked of the API and kept in the address. */
 function query(ids, { metric, by }) {
   return { sweeps: ids.join(","), metric, by };
 }
@@ -63,7 +66,7 @@ function overview(sweeps) {
   const rows = [
     ["State", (sweep) => pill(sweep.state)], ["Best", (sweep) => el("span", { class: "strong" }, number(sweep.best?.value))],
     ["Metric", (sweep) => `${sweep.spec.metric.name} (${sweep.spec.metric.mode})`], ["Trials", (sweep) => number(total(sweep.trials))],
-    ["Took", (sweep) => duration(sweep.used?.seconds)], ["Steps trained", (sweep) => number(sweep.used?.trial_steps)],
+    ["Took", (sweep) => duration(took(sweep))],
   ];
   return table("Overview", ["", ...sweeps.map((sweep) => el("a", { href: pageOf("sweeps", sweep.id) }, sweep.name))], rows.map(([name, cell]) => [name, ...sweeps.map(cell)]));
 }
@@ -73,24 +76,34 @@ function table(label, heads, rows) {
     el("tbody", {}, rows.map(([first, ...cells]) => el("tr", {}, el("th", { scope: "row" }, first), cells.map((cell) => el("td", { class: "wrap" }, cell)))))));
 }
 
-function resultOf(told, sweeps) {
-  const nameOf = (id) => sweeps.find((sweep) => sweep.id === id)?.name ?? id;
-  return [differences(told.differences ?? told.spec_differences, sweeps), matched(told.matched, nameOf)].filter(Boolean);
+function resultOf(told) {
+  return [told.by ? groups(told) : null, differences(told), ...told.matched.map((one) => matched(one, told.sweeps))].filter(Boolean);
 }
 
-function differences(found, sweeps) {
-  if (!found?.length) return el("p", { class: "soft" }, "Their specs do not differ.");
-  const shown = (one, i) => {
-    const given = Array.isArray(one.values) ? one.values[i] : one.values?.[sweeps[i].id];
-    return el("code", {}, given === undefined || given === null ? "–" : typeof given === "object" ? JSON.stringify(given) : value(given));
+function groups({ sweeps, by }) {
+  const labels = [...new Map(sweeps.flatMap((sweep) => sweep.groups.map(({ label }) => [JSON.stringify(label), label])))];
+  const cell = (sweep, key) => {
+    const found = sweep.groups.find(({ label }) => JSON.stringify(label) === key);
+    return found?.count ? [el("span", { class: "strong" }, number(found.best)), el("span", { class: "soft small" }, ` mean ${number(found.mean)} of ${number(found.count)}`)] : "–";
   };
-  return el("section", { class: "stack" }, el("h2", {}, "Where their specs differ"),
-    table("Differences", ["Field", ...sweeps.map((sweep) => sweep.name)], found.map((one) => [one.field ?? one.path, ...sweeps.map((_, i) => shown(one, i))])));
+  return el("section", { class: "stack" }, el("h2", {}, `Best by ${by.replace(/^parameters\./, "")}`),
+    table("Best by group", [by.replace(/^parameters\./, ""), ...sweeps.map(({ name }) => name)], labels.map(([key, label]) => [value(label), ...sweeps.map((sweep) => cell(sweep, key))])));
 }
 
-function matched(found, nameOf) {
-  const list = Array.isArray(found) ? found : found ? [found] : [];
-  if (!list.length) return hint("No two of their trials have the same parameters, so none can be compared one to one.");
-  return el("section", { class: "stack" }, el("h2", {}, "The same parameters in both"),
-    table("Matched assignments", ["Sweep", "pairs", "difference", "95% interval"], list.map((one) => [nameOf(one.sweep ?? one.id ?? ""), number(one.pairs ?? one.count), number(one.difference ?? one.mean), `${number(one.low)} to ${number(one.high)}`])));
+function differences({ spec, sweeps }) {
+  if (!spec.length) return el("p", { class: "soft" }, "Their specs do not differ.");
+  const shown = (given) => el("code", {}, given === null ? "–" : typeof given === "object" ? JSON.stringify(given) : String(given));
+  return el("section", { class: "stack" }, el("h2", {}, "Where their specs differ"),
+    table("Differences", ["Field", ...sweeps.map(({ name }) => name)], spec.map(({ path, values }) => [path, ...values.map(shown)])));
+}
+
+function matched({ sweep, base, assignments, difference, pairs }, sweeps) {
+  const nameOf = (id) => sweeps.find((one) => one.id === id)?.name ?? id;
+  const title = el("h2", {}, `${nameOf(sweep)} against ${nameOf(base)}, the same parameters in both`);
+  if (!difference) return el("section", { class: "stack" }, title, hint("No two of their trials have the same parameters, so none can be compared one to one."));
+  const interval = difference.low === null ? "" : ` (95%: ${number(difference.low)} to ${number(difference.high)})`;
+  const rows = pairs.slice(0, SHOWN_PAIRS).map((pair) => [flatten(pair.parameters).map(([name, given]) => `${name} ${value(given)}`).join(", "), number(pair.base), number(pair.other), number(pair.difference)]);
+  return el("section", { class: "stack" }, title,
+    el("p", {}, `Over ${count(assignments, "assignment")} the mean difference is `, el("span", { class: "strong" }, number(difference.mean)), interval, "."),
+    el("details", { class: "fold" }, el("summary", {}, `The ${count(rows.length, "largest difference")}`), table("Largest differences", ["Parameters", nameOf(base), nameOf(sweep), "Difference"], rows)));
 }

@@ -4,12 +4,12 @@ import { actions } from "../actions.js";
 import { address, get, pageOf } from "../api.js";
 import { el, fill, icon, throttle } from "../dom.js";
 import { all, filterBox } from "../filterbox.js";
-import { between, count, duration, moment, number } from "../format.js";
+import { count, duration, moment, number } from "../format.js";
 import { bestFirst, leaderboard } from "../leaderboard.js";
 import { follow } from "../live.js";
 import { panelsOf } from "../panels.js";
 import { fieldsOf } from "../spec.js";
-import { SWEEP_ENDED, TRIAL_STATES, bar, done, hint, pill, tabs, total } from "../ui.js";
+import { SWEEP_ENDED, TRIAL_STATES, bar, done, hint, pill, tabs, took, total } from "../ui.js";
 
 const TABS = {
   trials: "Trials", curves: "Curves", pivot: "Pivot", importance: "Importance", pareto: "Pareto",
@@ -133,15 +133,13 @@ function legend(sweep, view) {
 
 function factsOf(sweep) {
   const { metric } = sweep.spec;
-  const ended = SWEEP_ENDED.has(sweep.state);
-  const seconds = sweep.used?.seconds || between(sweep.started_at, ended ? sweep.ended_at : null);
   const best = sweep.best
     ? [el("span", { class: "figure-value" }, number(sweep.best.value)), " ", el("a", { href: pageOf("trials", sweep.best.trial_id) }, `trial #${sweep.best.trial_id.split("-").at(-1)}`), el("span", { class: "soft" }, ` step ${number(sweep.best.step)}`)]
     : [el("span", { class: "figure-value" }, "–")];
   const facts = [
     [`Best ${metric.name} (${metric.mode})`, best],
     ["Training now", [el("span", { class: "figure-value" }, number(sweep.trials.running ?? 0)), sweep.places ? el("span", { class: "soft" }, ` of ${count(sweep.places, "place")}`) : null]],
-    ["Took", [el("span", { class: "figure-value" }, duration(seconds))]],
+    ["Took", [el("span", { class: "figure-value" }, duration(took(sweep)))]],
   ];
   if (sweep.used?.trial_steps) facts.push(["Steps trained", [el("span", { class: "figure-value" }, number(sweep.used.trial_steps))]]);
   if (sweep.used?.gpu_seconds) facts.push(["GPU hours", [el("span", { class: "figure-value" }, number(sweep.used.gpu_seconds / 3600))]]);

@@ -3,9 +3,9 @@
 import { address, get, pageOf } from "../api.js";
 import { el, fill, throttle } from "../dom.js";
 import { filterBox } from "../filterbox.js";
-import { ago, between, count, duration, moment, number } from "../format.js";
+import { ago, count, duration, moment, number } from "../format.js";
 import { follow } from "../live.js";
-import { SWEEP_ENDED, bar, done, hint, notice, pill, scrolling, total, trouble } from "../ui.js";
+import { SWEEP_ENDED, bar, done, hint, notice, pill, scrolling, took, total, trouble } from "../ui.js";
 
 const PAGE = 50;
 const QUIET_MS = 1_000;
@@ -69,20 +69,19 @@ function none(filter) {
 function table(sweeps, chosen, choose) {
   const heads = ["", "Name", "State", "Progress", "Best", "Took", "Created"];
   return scrolling("Sweeps", el("table", { class: "sweeps" }, el("caption", { class: "hidden" }, "Sweeps, newest first"),
-    el("thead", {}, el("tr", {}, heads.map((head, i) => (i ? el("th", { scope: "col", class: i === 4 ? "number" : null }, head) : el("td", {}))))),
+    el("thead", {}, el("tr", {}, heads.map((head, i) => (i ? el("th", { scope: "col", class: { 2: "wide", 4: "number" }[i] }, head) : el("td", {}))))),
     el("tbody", {}, sweeps.map((sweep) => row(sweep, chosen, choose)))));
 }
 
 function row(sweep, chosen, choose) {
   const box = el("input", { type: "checkbox", "aria-label": `Compare ${sweep.name}`, checked: chosen.has(sweep.id), on: { change: () => choose(sweep.id, box.checked) } });
-  const seconds = sweep.used?.seconds || between(sweep.started_at, SWEEP_ENDED.has(sweep.state) ? sweep.ended_at : null);
   return el("tr", { data: { sweep: sweep.id } },
     el("td", {}, box),
-    el("th", { scope: "row", class: "name" }, el("a", { href: pageOf("sweeps", sweep.id) }, sweep.name), tags(sweep)),
-    el("td", {}, pill(sweep.state), sweep.waiting && !SWEEP_ENDED.has(sweep.state) ? el("span", { class: "reason soft", title: sweep.waiting }, sweep.waiting) : null),
+    el("th", { scope: "row", class: "name" }, el("a", { href: pageOf("sweeps", sweep.id) }, sweep.name), tags(sweep), el("span", { class: "narrow" }, pill(sweep.state))),
+    el("td", { class: "wide" }, pill(sweep.state), sweep.waiting && !SWEEP_ENDED.has(sweep.state) ? el("span", { class: "reason soft", title: sweep.waiting }, sweep.waiting) : null),
     el("td", { class: "progress" }, bar(sweep.trials), el("span", { class: "small soft" }, `${number(done(sweep.trials))} of ${count(total(sweep.trials), "trial")}`)),
     el("td", { class: "number" }, el("span", { class: "strong" }, number(sweep.best?.value)), el("span", { class: "small soft block" }, sweep.spec?.metric?.name ?? "")),
-    el("td", {}, duration(seconds)),
+    el("td", {}, duration(took(sweep))),
     el("td", { title: moment(sweep.created_at) }, ago(sweep.created_at), el("span", { class: "small soft block" }, sweep.created_by)));
 }
 

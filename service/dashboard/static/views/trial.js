@@ -6,7 +6,7 @@ import { figure } from "../figures.js";
 import { between, duration, moment, number, value } from "../format.js";
 import { logView } from "../logs.js";
 import { flatten } from "../spec.js";
-import { TRIAL_ENDED, hint, pill } from "../ui.js";
+import { TRIAL_ENDED, choice, hint, pill } from "../ui.js";
 
 const AGAIN_MS = 3_000;
 
@@ -19,10 +19,13 @@ export async function show(main, id) {
   const facts = el("dl", { class: "facts" });
   const error = el("div");
   const values = el("div", { class: "columns" });
+  const chosen = { metric: sweep.spec.metric.name };
   const curves = figure({
-    path: `v1/trials/${trial.id}/figures/curves`, title: "What the trial reported, by step", params: () => ({}),
+    path: `v1/trials/${trial.id}/figures/curves`, title: "What the trial reported, by step", params: () => chosen,
     empty: "It has not reported yet.",
   });
+  const names = [...new Set([chosen.metric, ...Object.keys(trial.metrics ?? {})])].map((name) => [name, name]);
+  const metric = choice("trial-metric", "Metric", names, chosen.metric, (picked) => { chosen.metric = picked; curves.load(); });
   const logs = logView(trial.id, () => TRIAL_ENDED.has(trial.state));
   const draw = () => {
     fill(title, el("span", {}, `Trial #${trial.index}`), pill(trial.state));
@@ -33,7 +36,7 @@ export async function show(main, id) {
   fill(main,
     el("nav", { "aria-label": "Where this is", class: "crumbs" }, el("a", { href: address("") }, "Sweeps"), " / ", el("a", { href: pageOf("sweeps", sweep.id) }, sweep.name)),
     el("div", { class: "head" }, title, facts), error,
-    el("section", { class: "stack", "aria-label": "Curves" }, el("h2", {}, "Curves"), curves.element), values, logs.element);
+    el("section", { class: "stack", "aria-label": "Curves" }, el("div", { class: "row between" }, el("h2", {}, "Curves"), metric), curves.element), values, logs.element);
   draw();
   curves.load();
   logs.load();
