@@ -53,6 +53,7 @@ from sweep.records import (
 from sweep.spec import SweepSpec
 from sweep.states import FINAL_SWEEP_STATES, FINAL_TRIAL_STATES
 from sweep.streaming import READ_TIMEOUT_S, follow_events
+from sweep.study.records import StudyRecord, StudyReport, StudySpec
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 
@@ -313,6 +314,19 @@ class Client(AnalysisCalls):
         """The registered trainables."""
         adapter = TypeAdapter(Page[TrainableRecord])
         return adapter.validate_json(self.get("/v1/trainables")).items
+
+    def studies(self) -> tuple[StudyRecord, ...]:
+        """The studies that the service's installed packages offer."""
+        return TypeAdapter(Page[StudyRecord]).validate_json(self.get("/v1/studies")).items
+
+    def study(self, name: str, size: str | None = None) -> StudyReport:
+        """What came of a study's claims in its newest run; of a size, or the last one run."""
+        answer = self.get(_at("/v1/studies", name), {"size": size} if size else None)
+        return StudyReport.model_validate_json(answer)
+
+    def study_specs(self) -> tuple[StudySpec, ...]:
+        """Every study's sweeps as they ship, as YAML."""
+        return TypeAdapter(Page[StudySpec]).validate_json(self.get("/v1/studies/specs")).items
 
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of a sweep spec."""

@@ -192,3 +192,23 @@ def _train(driver: Driver, task: TrialTask) -> None:
 def _print(driver: Driver, task: TrialTask, values: Mapping[int, float]) -> None:
     lines = "".join(f"step {s:>4}  accuracy {v:.4f}\n" for s, v in list(values.items())[:8])
     driver.send(LogWritten(work=f"{task.index}-1", seq=0, stream="stdout", text=lines, time=now()))
+
+
+def product_messages(tasks: Sequence[TrialTask]) -> Iterator[Message]:
+    """Every trial of the study `product`, trained to about what it was found to reach."""
+    outside = {"relu": 38.0, "log_relu": 4.0, "log_linear": 1e-5, "multiply": 2e-5}
+    for task in tasks:
+        network = task.parameters["network"]
+        units = network.get("units", 1)
+        spread = 1 + 0.05 * (task.index % 3) + (0.4 if task.parameters["lr"] > 2e-3 else 0)
+        rmse = 0.1 * spread / units if network["type"] == "relu" else 1e-3 * spread / units
+        values = {"rmse": rmse, "rmse_outside": outside[network["type"]] * spread}
+        yield TrialStarted(trial=task.index, attempt=1, node=NODES[0], time=now())
+        yield Reports(
+            trial=task.index,
+            attempt=1,
+            rows=(ReportRow(step=20_000, time=now(), values=values),),
+        )
+        yield TrialMoved(
+            trial=task.index, attempt=1, state=TrialState.COMPLETED, reason="max_t", time=now()
+        )

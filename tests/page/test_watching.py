@@ -39,11 +39,11 @@ def test_the_list_follows_too(viewer: Viewer, post: Post, drive: Drive) -> None:
     page = viewer.open("/")
     sweep_id = post(name="watched-from-the-list")
     row = page.locator(f'tr[data-sweep="{sweep_id}"]')
-    expect(row.locator(".pill")).to_have_text("queued")
+    expect(row.locator(".wide .pill")).to_have_text("queued")
     driver = drive(sweep_id)
     driver.start(0)
     driver.report(0, {30: 0.625})
-    expect(row.locator(".pill")).to_have_text("running")
+    expect(row.locator(".wide .pill")).to_have_text("running")
     expect(row).to_contain_text("0.625")
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Page
 
-from tests.page.feeding import SPEC, Driver, play
+from sweep.study import find_study
+from tests.page.feeding import SPEC, Driver, play, product_messages
 from tests.page.server import Server
 
 TABS = (
@@ -30,6 +31,11 @@ def fill(server: Server) -> Mapping[str, str]:
     with Driver(server.url, server.store, running) as driver:
         play(driver, ended=22)
     _post(server, {**SPEC, "name": "wide-network-search", "tags": ["demo", "wide"]})
+    (product,) = find_study("product").read_specs("quick")
+    study = _post(server, product.model_dump(mode="json"))
+    with Driver(server.url, server.store, study) as driver:
+        driver.send(*product_messages(driver.tasks))
+        driver.finish()
     return {
         "sweeps": "/",
         "running": f"/sweeps/{running}",

@@ -116,7 +116,7 @@ export function tabs(label, names, chosen, show) {
       tab.tabIndex = name === found ? 0 : -1;
       panel.hidden = name !== found;
       if (name === found) {
-        tab.scrollIntoView?.({ block: "nearest", inline: "nearest" });
+        list.scrollLeft = tab.offsetLeft - list.clientWidth / 3;
         show(name, panel);
       }
     }
