@@ -20,6 +20,9 @@ NAMES = (
     "not-found",
 )
 
+_SETTLED = """() => !document.querySelector('main [aria-busy=true]')
+    && [...document.images].every((image) => image.complete)"""
+
 
 def fill(server: Server) -> Mapping[str, str]:
     """A sweep that has ended and one that runs; the path of each view."""
@@ -55,7 +58,7 @@ def settle(page: Page, url: str) -> None:
     """Open a view and wait until nothing in it is being fetched or drawn any more."""
     page.goto(url)
     page.wait_for_selector("main[data-ready]")
-    page.wait_for_function("() => !document.querySelector('main [aria-busy=true]')", timeout=60_000)
+    page.wait_for_function(_SETTLED, timeout=60_000)
 
 
 def _post(server: Server, spec: Mapping[str, object]) -> str:

@@ -53,7 +53,8 @@ function fitted(drawing) {
 
 /** A layout for a phone: labels may lean, the legend takes a row of its own. */
 function narrow(layout) {
-  const xaxis = { ...layout.xaxis, automargin: true, ...(layout.xaxis?.type === "category" ? { tickangle: -50 } : {}) };
+  const title = { ...layout.xaxis?.title, font: { ...layout.xaxis?.title?.font, size: 11 } };
+  const xaxis = { ...layout.xaxis, title, automargin: true, ...(layout.xaxis?.type === "category" ? { tickangle: -50 } : {}) };
   const legend = { ...layout.legend, orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", font: { size: 11 } };
   return { ...layout, xaxis, yaxis: { ...layout.yaxis, automargin: true }, legend, margin: { ...layout.margin, l: 8, r: 10 } };
 }

@@ -6,6 +6,7 @@ import { figure } from "./figures.js";
 import { count, moment, number, value } from "./format.js";
 import { parallel } from "./parallel.js";
 import { pivot } from "./pivot.js";
+import { flatten } from "./spec.js";
 import { choice, hint, pill, scrolling, trouble } from "./ui.js";
 
 const QUIET_MS = 3_000;
@@ -193,6 +194,6 @@ function spec(view) {
 }
 
 function auditTable(events) {
-  const rows = [...events].reverse().map((event) => el("tr", {}, el("td", {}, moment(event.time)), el("td", {}, event.actor), el("td", {}, event.kind), el("td", { class: "wrap" }, value(event.detail) || "–")));
+  const rows = [...events].reverse().map((event) => el("tr", {}, el("td", {}, moment(event.time)), el("td", {}, event.actor), el("td", {}, event.kind), el("td", { class: "wrap" }, flatten(event.detail).map(([name, part]) => `${name} ${value(part)}`).join(", ") || "–")));
   return scrolling("What happened", el("table", {}, el("thead", {}, el("tr", {}, ["When", "Who", "What", "Detail"].map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, rows)));
 }

@@ -53,13 +53,16 @@ function tally(list) {
   return el("p", { class: "row" }, counts.map(([verdict, n]) => el("span", { class: "verdict", data: { verdict } }, `${n} ${verdict}`)));
 }
 
+/** Roles are named, since on a phone the rows are drawn as blocks. */
 function claims(list) {
-  const rows = list.map((claim) => el("tr", {},
-    el("td", { class: "verdict-cell" }, el("span", { class: "verdict", data: { verdict: claim.verdict } }, claim.verdict)),
-    el("th", { scope: "row", class: "wrap statement" }, claim.statement, el("span", { class: "soft small block" }, claim.source), why(claim)),
-    el("td", { class: "wrap" }, claim.published || "–"), el("td", { class: "wrap" }, claim.ours || "–")));
-  return scrolling("Claims", el("table", { class: "claims" }, el("caption", { class: "hidden" }, "Published against ours"),
-    el("thead", {}, el("tr", {}, ["Verdict", "Statement", "Published", "Ours"].map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, rows)));
+  const cell = (label, ...content) => el("td", { class: "wrap", role: "cell", data: { label } }, content);
+  const rows = list.map((claim) => el("tr", { role: "row" },
+    cell("Verdict", el("span", { class: "verdict", data: { verdict: claim.verdict } }, claim.verdict)),
+    el("th", { scope: "row", role: "rowheader", class: "wrap statement" }, claim.statement, el("span", { class: "soft small block" }, claim.source), why(claim)),
+    cell("Published", claim.published || "–"), cell("Ours", claim.ours || "–")));
+  const heads = ["Verdict", "Statement", "Published", "Ours"].map((head) => el("th", { scope: "col", role: "columnheader" }, head));
+  return scrolling("Claims", el("table", { class: "claims", role: "table" }, el("caption", { class: "hidden" }, "Published against ours"),
+    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, heads)), el("tbody", { role: "rowgroup" }, rows)));
 }
 
 function why(claim) {
@@ -68,7 +71,7 @@ function why(claim) {
 
 function picture(report, { name, title, caption }) {
   const source = address(`v1/studies/${encodeURIComponent(report.study.name)}/figures/${encodeURIComponent(name)}`, { size: report.size });
-  const shown = el("img", { src: source, alt: title, loading: "lazy" });
+  const shown = el("img", { src: source, alt: title });
   const made = el("figure", { class: "study-figure" }, el("h3", {}, title), shown, el("figcaption", { class: "soft" }, ...markdown(caption)));
   shown.addEventListener("error", () => made.remove());
   return made;
