@@ -93,7 +93,7 @@ def _sweep_error(request: Request, error: Exception) -> JSONResponse:
             detail=detail,
             problems=tuple(p for p in error.problems if p.path),
         )
-    if isinstance(error, QueryError):
+    if isinstance(error, QueryError) and not isinstance(error, ParameterError):
         return _query_error(request, error)
     return problem_response(
         request,

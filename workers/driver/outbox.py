@@ -51,6 +51,7 @@ class Outbox:
         with self._changed:
             for message in messages:
                 while not self._closed and not self._take(message):
+                    self._changed.notify_all()  # of what was taken before it: room comes of it
                     self._changed.wait(1.0)
             self._changed.notify_all()
 

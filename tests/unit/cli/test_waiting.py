@@ -1,6 +1,4 @@
-"""Why nothing of a sweep trains is shown wherever the sweep is."""
-
-import httpx
+"""Why nothing of a sweep trains is shown by every command."""
 
 from service.store.interface import Store
 from sweep.cli.output import state_line
@@ -12,7 +10,7 @@ from tests.unit.store.builders import LEASE, at, drive, send
 TEXT = "waiting for 1 GPU: the cluster has none"
 
 
-def test_it_is_on_the_command_line_and_the_page_until_it_ends(client: Client, store: Store) -> None:
+def test_it_is_on_the_command_line_until_it_ends(client: Client, store: Store) -> None:
     sweep = client.submit(SPEC)
     driver = drive(store, sweep.id)
 
@@ -22,13 +20,12 @@ def test_it_is_on_the_command_line_and_the_page_until_it_ends(client: Client, st
 
     def shown() -> list[bool]:
         texts = [run("list").output, run("show", sweep.id).output]
-        texts += [httpx.get(f"{client.url}/{path}").text for path in ("", f"sweeps/{sweep.id}")]
         return [TEXT in text for text in [*texts, state_line(client.sweep(sweep.id))]]
 
     beat(TEXT)
-    assert shown() == [True] * 5
+    assert shown() == [True] * 3
     beat(None)
-    assert shown() == [False] * 5
+    assert shown() == [False] * 3
 
 
 def test_excluded_nodes_are_shown(client: Client, store: Store) -> None:
@@ -37,4 +34,3 @@ def test_excluded_nodes_are_shown(client: Client, store: Store) -> None:
     reason = "10.0.0.2: 3 trials in a row failed there; the last: OSError: broken"
     send(store, driver, NodeExcluded(node="aa", reason=reason, time=at(2)), known=6)
     assert f"node excluded: {reason}" in run("show", sweep.id).output
-    assert reason in httpx.get(f"{client.url}/sweeps/{sweep.id}").text

@@ -53,7 +53,7 @@ def test_who_comes_again_misses_nothing_and_hears_nothing_twice(store: Store, ur
     driver = drive(store)
     version = store.get_sweep("s1").version
     send(store, driver, *(m for i in range(450) for m in (started(i), reported((1, 0.1), trial=i))))
-    send(store, driver, reported((2, 0.2), trial=7), DONE)
+    send(store, driver, reported((2, 0.2), trial=7), DONE, known=450)
     with httpx.stream("GET", f"{url}/v1/sweeps/s1/events?last_event_id={version}") as answer:
         told = [(event, id_, data) for event, id_, data in sse(answer)]
     assert [event for event, _, _ in told] == ["trials"] * 3 + ["sweep", "end"]
