@@ -108,7 +108,12 @@ class Compiler:
         if constant is None:
             return reading.is_null
         side = self._side(reading, constant)
-        return false() if side is None else side == self._bound(constant)
+        if side is None:
+            return false()
+        equal = side == self._bound(constant)
+        if isinstance(constant, str) and reading.may_equal is not None:
+            return and_(reading.may_equal(constant), equal)
+        return equal
 
     def _test(self, test: Test) -> Expression:
         text = self.read(test.field).text

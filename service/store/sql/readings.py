@@ -22,7 +22,9 @@ from sqlalchemy import (
     literal,
     null,
     select,
+    type_coerce,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from service.query.ast import Field
 from service.query.fields import SWEEPS, TRIALS, Entity
@@ -45,6 +47,8 @@ class Reading:
     members: Expression | None = None
     """A list of texts."""
     nullable: bool = True
+    may_equal: Callable[[str], Expression] | None = None
+    """What holds wherever the text is a given one, and costs less to find out."""
 
 
 class Reader:
@@ -95,7 +99,17 @@ class Reader:
             number=case((kind.in_(numbers), cast(value, Float(53)))),
             text=case((kind == texts, cast(value, Text))),
             boolean=boolean,
+            may_equal=lambda text: self._may_equal(path, value, text),
         )
+
+    def _may_equal(self, path: tuple[str, ...], value: Expression, text: str) -> Expression:
+        """Without asking for the type too, and on PostgreSQL without taking the value out."""
+        if self.sqlite:
+            return value == text
+        member: Any = text
+        for part in reversed(path):
+            member = {part: member}
+        return type_coerce(trials.c.parameters, JSONB).contains(member)
 
     def _metric(self, column: Expression, path: tuple[str, ...]) -> Reading:
         _, value = kind_and_value(column, path, sqlite=self.sqlite)
