@@ -16,7 +16,6 @@ from tests.chaos.deployment import Deployment, freeze, runs, thaw
 from tests.chaos.runs import PACE_S, STEPS, Recovery
 from tests.integration.service_process import wait_for
 
-
 AWAY_S = 60.0
 
 
