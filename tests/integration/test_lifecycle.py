@@ -84,29 +84,28 @@ def test_limits_trials_and_retries_reach_a_running_sweep(
 def test_a_sweep_of_higher_priority_takes_the_places_of_a_lower_one(
     service: ServiceProcess,
 ) -> None:
-    """On eight CPUs: trials of the lower sweep make room at their saved states."""
+    """On eight CPUs, all of which the higher one needs: no process of the lower one may stay."""
     client = service.start()
-    low = submit(client, trials=8, steps=250, reuse_actors=True)  # which keeps idle processes
-    wait_for(lambda: running(client, low) == 8, "a full cluster")
-    high = submit(client, trials=8, steps=60, priority=1)
+    low = submit(client, trials=4, steps=150, resources={"cpu": 2}, reuse_actors=True)
+    wait_for(lambda: running(client, low) == 4, "a full cluster")
+    high = submit(client, trials=1, steps=20, resources={"cpu": 8}, priority=1)
     wait_for(lambda: client.sweep(low.id).places == 0, "no places for the lower sweep")
-    wait_for(lambda: made_room(client, low) == 8, "trials that made room")
-    wait_for(lambda: running(client, high) == 8, "a cluster of the higher sweep")
-    check_whole(client, high, 60)
-    check_whole(client, low, 250)
+    wait_for(lambda: made_room(client, low) == 4, "trials that made room")
+    check_whole(client, high, 20)
+    check_whole(client, low, 150)
     assert client.sweep(low.id).epoch == 1
 
 
 def test_equal_sweeps_share_the_cluster_by_weight(service: ServiceProcess) -> None:
     client = service.start()
-    first = submit(client, trials=8, steps=250)
-    wait_for(lambda: running(client, first) == 8, "a full cluster")
-    second = submit(client, trials=10, steps=20, weight=3)
-    wait_for(lambda: client.sweep(first.id).places == 2, "a quarter of the cluster")
-    assert client.sweep(second.id).places == 6
+    first = submit(client, trials=4, steps=150, resources={"cpu": 2})
+    wait_for(lambda: running(client, first) == 4, "a full cluster")
+    second = submit(client, trials=5, steps=20, resources={"cpu": 2}, weight=3)
+    wait_for(lambda: client.sweep(first.id).places == 1, "a quarter of the cluster")
+    assert client.sweep(second.id).places == 3
     wait_for(lambda: made_room(client, first) >= 1, "a trial that made room")
     check_whole(client, second, 20)
-    check_whole(client, first, 250)
+    check_whole(client, first, 150)
 
 
 def test_a_budget_ends_a_sweep_cleanly(service: ServiceProcess) -> None:

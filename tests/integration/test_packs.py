@@ -26,6 +26,7 @@ def finished(client: Client, spec: dict[str, Any]) -> tuple[SweepRecord, list[Tr
     return sweep, list(client.trials(sweep.id))
 
 
+@pytest.mark.long
 def test_packed_and_alone_agree_to_sampling_noise(service: ServiceProcess) -> None:
     """Fixed seeds; without early stopping, so that every training is compared to its end."""
     client = service.start()

@@ -19,7 +19,7 @@ _EMPTY_STYLE = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 """Plotly clears a colour bar's style by an empty attribute, which the policy refuses too."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop must be over when other tests run theirs
 def browser() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
         pytest.skip(f"needs a Chromium at {CHROMIUM}: apt-get install chromium")

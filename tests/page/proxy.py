@@ -1,8 +1,9 @@
 """A proxy that puts a service under a path, as nginx would: it strips the path."""
 
 import http.client
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -15,6 +16,7 @@ PREFIX = "/tools/sweep"
 def behind_a_path(url: str, *, told: bool) -> Iterator[str]:
     """The service at `url` under a path, which its pages are told in a header or not."""
     target = urlsplit(url)
+    streams: list[socket.socket] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -25,10 +27,10 @@ def behind_a_path(url: str, *, told: bool) -> Iterator[str]:
             headers = {k: v for k, v in self.headers.items() if k.lower() != "connection"}
             if told:
                 headers["X-Forwarded-Prefix"] = PREFIX
-            upstream = http.client.HTTPConnection(str(target.netloc))
-            upstream.request(self.command, self.path.removeprefix(PREFIX), body, headers)
-            self._answer(upstream.getresponse())
-            upstream.close()
+            with closing(http.client.HTTPConnection(str(target.netloc))) as upstream:
+                upstream.request(self.command, self.path.removeprefix(PREFIX), body, headers)
+                streams.append(upstream.sock)
+                self._answer(upstream.getresponse())
 
         do_POST = do_GET
 
@@ -42,17 +44,22 @@ def behind_a_path(url: str, *, told: bool) -> Iterator[str]:
             try:
                 while piece := answer.read1(65_536):
                     self.wfile.write(piece)
-            except ConnectionError:
+            except OSError:
+                pass  # one of the two has gone
+            finally:
                 answer.close()
 
         def log_message(self, format: str, *args: Any) -> None:
             """Nothing: the tests read no log of the proxy."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server.daemon_threads = False  # so that closing it waits for them
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}{PREFIX}"
     server.shutdown()
     thread.join()
+    for stream in streams:
+        with suppress(OSError):
+            stream.shutdown(socket.SHUT_RDWR)
     server.server_close()

@@ -75,8 +75,8 @@ def test_a_mark_on_an_axis_narrows_the_table(viewer: Viewer, post: Post, drive: 
     page = viewer.open(f"/sweeps/{sweep_id}")
     axes = page.locator(".parallel .axes")
     expect(axes.locator("line.axis")).to_have_count(4)
-    line = axes.locator("line.axis").last.bounding_box()
-    assert line is not None
+    measure = "axis => axis.getBoundingClientRect().toJSON()"
+    line = axes.locator("line.axis").last.evaluate(measure)
     page.mouse.move(line["x"], line["y"] + 2)
     page.mouse.down()
     page.mouse.move(line["x"], line["y"] + line["height"] * 0.5, steps=4)
