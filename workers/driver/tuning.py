@@ -27,6 +27,7 @@ from workers.driver.leftovers import Leftovers
 from workers.driver.live import MAX_ERROR_CHARS, WorkPlan
 from workers.driver.placing import factory_of, node_of, was_cut_off, watch
 from workers.driver.running import LiveWork, RunningSweep
+from workers.driver.stepping import keep_stepping
 
 _TUNE_SETTINGS = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -216,6 +217,7 @@ def run_on_tune(sweep: RunningSweep, *, settle: Callable[[], None]) -> None:
         os.environ.setdefault(name, value)
     assignment = sweep.assignment
     watch(sweep, Demand().show)
+    keep_stepping()
     leftovers, ended = Leftovers(sweep), EndedTrials()
     scheduler = GroupedASHA(sweep, leftovers, ended, settle=settle)
     with tempfile.TemporaryDirectory(prefix="sweep-tune-") as folder, suppress(_SweepOver):
