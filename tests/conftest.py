@@ -9,6 +9,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from service.store.interface import Store
 from service.store.open import migrate, open_store
+from tests.chaos.runs import FAULT, Outcome
 from tests.fixtures import RayCluster, start_postgres
 
 
@@ -60,3 +61,23 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     folder.mkdir()
     return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of faults; here, since the process that prints loads no folder's own."""
+    outcomes = [
+        Outcome(*value)
+        for result in ("passed", "failed")
+        for report in terminalreporter.getreports(result)
+        if report.when == "call"
+        for name, value in report.user_properties
+        if name == FAULT
+    ]
+    if not outcomes:
+        return
+    width = max(len(outcome.fault) for outcome in outcomes)
+    terminalreporter.section("faults")
+    terminalreporter.write_line(f"{'fault':<{width}}  recovery  lost rows")
+    for outcome in outcomes:
+        took = "-" if outcome.recovery_s is None else f"{outcome.recovery_s:.1f} s"
+        terminalreporter.write_line(f"{outcome.fault:<{width}}  {took:>8}  {outcome.lost_rows:>9}")

@@ -1,4 +1,4 @@
-"""One deployment for all faults, and the table of what they cost."""
+"""One deployment for all faults."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import astuple
@@ -8,9 +8,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
 from tests.chaos.deployment import Deployment
-from tests.chaos.runs import Ends, Outcome, check_whole, submit
-
-_FAULT = "fault"
+from tests.chaos.runs import FAULT, Ends, Outcome, check_whole, submit
 
 Note = Callable[[Outcome], None]
 
@@ -18,7 +16,7 @@ Note = Callable[[Outcome], None]
 @pytest.fixture
 def note(record_property: Callable[[str, object], None]) -> Note:
     """Adds a line to the table; as a property, it reaches the process that prints it."""
-    return lambda outcome: record_property(_FAULT, list(astuple(outcome)))
+    return lambda outcome: record_property(FAULT, list(astuple(outcome)))
 
 
 @pytest.fixture(scope="session")
@@ -44,22 +42,3 @@ def engine(deployment: Deployment) -> Iterator[Engine]:
 def calm(deployment: Deployment) -> Ends:
     """How the trials of a sweep without faults end."""
     return check_whole(deployment, submit(deployment.client, "no faults"))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    outcomes = [
-        Outcome(*value)
-        for result in ("passed", "failed")
-        for report in terminalreporter.getreports(result)
-        if report.when == "call"
-        for name, value in report.user_properties
-        if name == _FAULT
-    ]
-    if not outcomes:
-        return
-    width = max(len(outcome.fault) for outcome in outcomes)
-    terminalreporter.section("faults")
-    terminalreporter.write_line(f"{'fault':<{width}}  recovery  lost rows")
-    for outcome in outcomes:
-        took = "-" if outcome.recovery_s is None else f"{outcome.recovery_s:.1f} s"
-        terminalreporter.write_line(f"{outcome.fault:<{width}}  {took:>8}  {outcome.lost_rows:>9}")

@@ -16,6 +16,9 @@ from tests.chaos.deployment import Deployment
 from tests.chaos.trainings import SAVE_EVERY, values
 from tests.integration.service_process import wait_for
 
+FAULT = "fault"
+"""The property of a test that is a line of the table of faults."""
+
 TRIALS = 12
 STEPS = 40
 PACE_S = 0.1
