@@ -71,7 +71,7 @@ def main() -> None:
     core = SweepCore(spec, tasks, (), max_concurrent=2, now=now(), breaker=breaker)
     sweep = CountingSweep(core, assignment, clock=now, emit=lambda messages: None)
     ray.init(namespace="kept", log_to_driver=False, logging_level="ERROR")
-    run_on_tune(sweep, settle=lambda: None)
+    run_on_tune(sweep, settle=lambda: None, left=lambda: None)
     sys.stdout.write(f"LEFT {sweep.most_ended} DONE {sweep.done}\n")
     sys.stdout.flush()
     os._exit(0)  # as a driver ends: without Tune's tidying up

@@ -89,13 +89,10 @@ def _run(service: DriverService, told: environment.Told) -> None:
     watch = connect(sweep, os.environ.get("RAY_ADDRESS", ""))
     watch.start()
     try:
-        run_on_tune(sweep, settle=watch.settle)
+        run_on_tune(sweep, settle=watch.settle, left=left.set)
     except Exception:
         watch.settle()
         raise
-    left.set()
-    if not sweep.done:
-        raise RuntimeError("Ray Tune ended before the sweep did")
     finish()
 
 

@@ -206,12 +206,18 @@ class _Starts(Callback):  # type: ignore[misc]
         self._scheduler.on_start(trial)
 
 
-def run_on_tune(sweep: RunningSweep, *, settle: Callable[[], None]) -> None:
+def run_on_tune(
+    sweep: RunningSweep, *, settle: Callable[[], None], left: Callable[[], None]
+) -> None:
     """Run the sweep to its end on the Ray cluster that this process is connected to.
 
     Args:
         sweep: What to run.
         settle: Called before a failure is told of; returns when Ray can be believed.
+        left: Called once Tune's loop is over; the rest of logs is read after it.
+
+    Raises:
+        RuntimeError: when the loop ended before the sweep did.
     """
     for name, value in _TUNE_SETTINGS.items():
         os.environ.setdefault(name, value)
@@ -239,6 +245,9 @@ def run_on_tune(sweep: RunningSweep, *, settle: Callable[[], None]) -> None:
             verbose=0,
             trial_dirname_creator=_short_name,
         )
+    if not sweep.done:
+        raise RuntimeError("Ray Tune ended before the sweep did")
+    left()
     leftovers.wait()
 
 
