@@ -7,11 +7,13 @@ from typing import Any
 from service.analysis.labels import leaves, ordered
 from service.analysis.naming import NamedMetric, field_named, has_value, metric_named
 from service.analysis.statistics import interval
-from service.query.ast import Field, Filter
+from service.query.ast import Field
 from service.store.analysis import (
     ALL_PARAMETERS,
+    ALL_TRIALS,
     Grouping,
     TrialQuestion,
+    Which,
     label_key,
 )
 from service.store.interface import Store
@@ -42,7 +44,7 @@ def compare(
     *,
     metric: str | None = None,
     by: str | None = None,
-    filter: Filter | None = None,
+    which: Which = ALL_TRIALS,
 ) -> Comparison:
     """Two to eight sweeps; assignments are matched with the first sweep's.
 
@@ -61,10 +63,10 @@ def compare(
     named = [metric_named(store, sweep, asked) for sweep in found]
     field = None if by is None else field_named(by, "by")
     shown = [
-        _compared(store, sweep, metric=each, field=field, filter=filter)
+        _compared(store, sweep, metric=each, field=field, which=which)
         for sweep, each in zip(found, named, strict=True)
     ]
-    means = [_means(store, sweep, each, filter) for sweep, each in zip(found, named, strict=True)]
+    means = [_means(store, sweep, each, which) for sweep, each in zip(found, named, strict=True)]
     return Comparison(
         metric=named[0].text,
         by=by,
@@ -119,10 +121,10 @@ def _compared(
     *,
     metric: NamedMetric,
     field: Field | None,
-    filter: Filter | None,
+    which: Which,
 ) -> ComparedSweep:
     mode = metric.need_mode("metric")
-    whole = Grouping(by=(), value=metric.field, filter=filter)
+    whole = Grouping(by=(), value=metric.field, which=which)
     values = [v for _, found in store.group_values(sweep.id, whole) for v in found]
     best = next(iter(store.group_best(sweep.id, whole, mode)), None)
     return ComparedSweep(
@@ -135,15 +137,15 @@ def _compared(
         best=None if best is None else best[2],
         best_trial=None if best is None else trial_id(sweep.id, best[1]),
         mean=statistics.fmean(values) if values else None,
-        groups=() if field is None else _groups(store, sweep, metric, field, filter),
+        groups=() if field is None else _groups(store, sweep, metric, field, which),
     )
 
 
 def _groups(
-    store: Store, sweep: SweepRecord, metric: NamedMetric, field: Field, filter: Filter | None
+    store: Store, sweep: SweepRecord, metric: NamedMetric, field: Field, which: Which
 ) -> tuple[ComparedGroup, ...]:
     pick = max if metric.mode == "max" else min
-    grouping = Grouping(by=(field,), value=metric.field, filter=filter, limit=MAX_LABELS + 1)
+    grouping = Grouping(by=(field,), value=metric.field, which=which, limit=MAX_LABELS + 1)
     found = {
         label_key(x[0]): (x[0], values) for x, values in store.group_values(sweep.id, grouping)
     }
@@ -163,10 +165,8 @@ def _groups(
     return tuple(items)
 
 
-def _means(store: Store, sweep: SweepRecord, metric: NamedMetric, filter: Filter | None) -> Means:
-    question = TrialQuestion(
-        fields=(ALL_PARAMETERS, metric.field), filter=has_value(metric, filter)
-    )
+def _means(store: Store, sweep: SweepRecord, metric: NamedMetric, which: Which) -> Means:
+    question = TrialQuestion(fields=(ALL_PARAMETERS, metric.field), which=has_value(metric, which))
     return _averaged((row[0], row[1]) for row in store.read_trials(sweep.id, question))
 
 

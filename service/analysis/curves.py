@@ -6,8 +6,8 @@ from itertools import groupby
 from typing import Any
 
 from service.analysis.naming import metric_named
-from service.query.ast import All, Compare, Field, Filter, SortKey
-from service.store.analysis import ALL_PARAMETERS, INDEX, TrialQuestion
+from service.query.ast import Compare, Field, SortKey
+from service.store.analysis import ALL_PARAMETERS, ALL_TRIALS, INDEX, TrialQuestion, Which
 from service.store.interface import Store
 from sweep.analysis import Curve, Curves
 from sweep.errors import ParameterError
@@ -31,7 +31,7 @@ class CurvesQuestion:
     """Which trials' reports of which metric, in how many points."""
 
     metric: str | None = None
-    filter: Filter | None = None
+    which: Which = ALL_TRIALS
     sort: tuple[SortKey, ...] = ()
     """The best by the sweep's own metric first when empty."""
     trials: int = 50
@@ -142,11 +142,9 @@ def _chosen(store: Store, sweep: SweepRecord, question: CurvesQuestion) -> list[
         ALL_PARAMETERS,
         best,
     )
-    reported: Filter = Compare(fields[2], ">", 0)
-    if question.filter is not None:
-        reported = All((reported, question.filter))
+    reported = question.which.that(Compare(fields[2], ">", 0))
     asked = TrialQuestion(
-        fields=fields, filter=reported, sort=question.sort or best_first, limit=question.trials
+        fields=fields, which=reported, sort=question.sort or best_first, limit=question.trials
     )
     return [(row[0], row[1], row[2], row[3], row[4]) for row in store.read_trials(sweep.id, asked)]
 

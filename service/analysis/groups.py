@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from service.analysis.labels import ordered
 from service.analysis.naming import field_named, metric_named
-from service.query.ast import Filter
-from service.store.analysis import Grouping, Label, label_key
+from service.store.analysis import ALL_TRIALS, Grouping, Label, Which, label_key
 from service.store.interface import Store
 from sweep.analysis import BestTrial, Group, Groups, Mode
 from sweep.errors import ParameterError
@@ -25,7 +24,7 @@ def groups(
     by: str,
     metric: str | None = None,
     mode: Mode | None = None,
-    filter: Filter | None = None,
+    which: Which = ALL_TRIALS,
 ) -> Groups:
     """States, mean, median and best trial of each group.
 
@@ -38,7 +37,7 @@ def groups(
     fields = tuple(field_named(name, "by") for name in names)
     named = metric_named(store, sweep, metric, mode=mode)
     better = named.need_mode()
-    grouping = Grouping(by=fields, value=named.field, filter=filter, limit=MAX_GROUPS + 1)
+    grouping = Grouping(by=fields, value=named.field, which=which, limit=MAX_GROUPS + 1)
     values = store.group_values(sweep.id, grouping)
     if len(values) > MAX_GROUPS:
         raise ParameterError(

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.analysis.labels import swept
 from service.analysis.naming import NamedMetric, has_value, metric_named
-from service.query.ast import Filter
-from service.store.analysis import ALL_PARAMETERS, TrialQuestion, label_key
+from service.store.analysis import ALL_PARAMETERS, ALL_TRIALS, TrialQuestion, Which, label_key
 from service.store.interface import Store
 from sweep.analysis import Importance, ParameterImportance
 from sweep.records import SweepRecord
@@ -35,7 +34,7 @@ Sample = tuple[Mapping[str, Any], float]
 
 
 def importance(
-    store: Store, sweep: SweepRecord, *, metric: str | None = None, filter: Filter | None = None
+    store: Store, sweep: SweepRecord, *, metric: str | None = None, which: Which = ALL_TRIALS
 ) -> Importance:
     """The parameters that vary, the most important first.
 
@@ -43,7 +42,7 @@ def importance(
         ParameterError: naming the parameter that does not fit.
     """
     named = metric_named(store, sweep, metric)
-    question = TrialQuestion(fields=(ALL_PARAMETERS, named.field), filter=has_value(named, filter))
+    question = TrialQuestion(fields=(ALL_PARAMETERS, named.field), which=has_value(named, which))
     rows = [(row[0], row[1]) for row in store.read_trials(sweep.id, question)]
     stride = math.ceil(len(rows) / MOST_TRIALS) or 1
     names = swept(sweep.spec)

@@ -1,20 +1,15 @@
 """Fields and metrics by the names that a request gives them."""
 
-import re
 from dataclasses import dataclass
 
-from service.query.ast import All, Compare, Field, Filter
+from service.query.ast import Compare, Field, Source
 from service.query.fields import TRIALS
 from service.query.parse import parse_sort
-from service.store.analysis import INDEX, TrialQuestion
-from service.store.interface import Store, TrialQuery
+from service.store.analysis import INDEX, TrialQuestion, Which
+from service.store.interface import Store
 from sweep.analysis import Mode
 from sweep.errors import ParameterError, QueryError
 from sweep.records import SweepRecord
-
-_PLAIN = re.compile(r"[ !#-\[\]-~]+")
-
-_SUMMARIES = {"last": "last", "metrics": "last", "min": "min", "max": "max"}
 
 
 @dataclass(frozen=True)
@@ -58,8 +53,6 @@ def field_named(text: str, parameter: str) -> Field:
     found = keys[0].field
     if TRIALS.type_of(found) == "time":
         raise ParameterError(f"{text} is a time: name a number, a text or a parameter", parameter)
-    if found.source == "parameter" and not all(map(_PLAIN.fullmatch, found.path)):
-        raise ParameterError(f"{text!r}: only ASCII names without quotes can be used", parameter)
     return found
 
 
@@ -82,22 +75,21 @@ def metric_named(
         return NamedMetric(f"best {own.name}", own.name, best, mode or own.mode)
     assert text is not None
     first, dot, rest = text.partition(".")
-    if dot and rest and first in _SUMMARIES:
-        source, name = _SUMMARIES[first], rest.strip("'\"")
+    if dot and rest and TRIALS.mappings.get(first) in ("last", "min", "max"):
+        found = field_named(text, parameter)
     else:
         _refuse_fields(text, first, parameter)
-        source, name = "last", text
-    found = Field(source, (name,))  # type: ignore[arg-type]
-    if '"' in name or "\x00" in name:
-        raise ParameterError(f"{name!r} is no name of a metric", parameter)
+        found = Field("last", (text,))
     _check_reported(store, sweep, found, parameter)
-    return NamedMetric(f"{source} {name}", name, found, mode or _mode(sweep, source, name))
+    (name,) = found.path
+    at = "" if found.step is None else f" at step {found.step:,}"
+    shown = f"{'' if at else found.source + ' '}{name}{at}"
+    return NamedMetric(shown, name, found, mode or _mode(sweep, found.source, name))
 
 
-def has_value(metric: NamedMetric, filter_: Filter | None) -> Filter:
-    """The filter, and that the trial has a value of the metric."""
-    there = Compare(metric.field, "!=", None)
-    return there if filter_ is None else All((there, filter_))
+def has_value(metric: NamedMetric, which: Which) -> Which:
+    """Those of the trials that have a value of the metric."""
+    return which.that(Compare(metric.field, "!=", None))
 
 
 def _refuse_fields(text: str, first: str, parameter: str) -> None:
@@ -109,29 +101,21 @@ def _refuse_fields(text: str, first: str, parameter: str) -> None:
         )
 
 
-def _mode(sweep: SweepRecord, source: str, name: str) -> Mode | None:
+def _mode(sweep: SweepRecord, source: Source, name: str) -> Mode | None:
     for metric in (sweep.spec.metric, sweep.spec.rung_metric):
         if name == metric.name:
             return metric.mode
-    return None if source == "last" else "min" if source == "min" else "max"
+    return source if source in ("min", "max") else None
 
 
 def _check_reported(store: Store, sweep: SweepRecord, field: Field, parameter: str) -> None:
     """Refuse a metric that no trial has, once some trial has reported."""
-    there = Compare(field, "!=", None)
-    some = TrialQuestion(fields=(INDEX,), filter=there, limit=1)
+    some = TrialQuestion(fields=(INDEX,), which=Which(Compare(field, "!=", None)), limit=1)
     if list(store.read_trials(sweep.id, some)):
         return
-    names = metric_names(store, sweep.id)
+    names = store.metric_names(sweep.id)
     if names and field.path[0] not in names:
         raise ParameterError(
             f"no trial of the sweep reports {field.path[0]!r}; there are {', '.join(names)}",
             parameter,
         )
-
-
-def metric_names(store: Store, sweep_id: str) -> tuple[str, ...]:
-    """The metrics that trials of a sweep report, as one of them shows."""
-    reported = Compare(Field("column", ("reports",)), ">", 0)
-    found = store.list_trials(sweep_id, TrialQuery(filter=reported, limit=1)).items
-    return tuple(sorted(found[0].metrics)) if found else ()

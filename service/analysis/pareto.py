@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from service.analysis.naming import NamedMetric, metric_named
-from service.query.ast import All, Compare, Filter
-from service.store.analysis import INDEX, TrialQuestion
+from service.analysis.naming import NamedMetric, has_value, metric_named
+from service.store.analysis import ALL_TRIALS, INDEX, TrialQuestion, Which
 from service.store.interface import Store
 from sweep.analysis import Mode, ParetoFront, ParetoPoint
 from sweep.records import SweepRecord
@@ -23,7 +22,7 @@ class ParetoQuestion:
     y: str | None = None
     x_mode: Mode | None = None
     y_mode: Mode | None = None
-    filter: Filter | None = None
+    which: Which = ALL_TRIALS
 
 
 def front(points: Iterable[Point], *, x_mode: Mode, y_mode: Mode) -> list[Point]:
@@ -40,23 +39,14 @@ def front(points: Iterable[Point], *, x_mode: Mode, y_mode: Mode) -> list[Point]
     return sorted(kept, key=lambda p: (p[1], p[2], p[0]))
 
 
-def named_pair(
-    store: Store, sweep: SweepRecord, question: ParetoQuestion
-) -> tuple[NamedMetric, NamedMetric]:
-    """The two metrics."""
-    x = metric_named(store, sweep, question.x, parameter="x", mode=question.x_mode)
-    y = metric_named(store, sweep, question.y, parameter="y", mode=question.y_mode)
-    return x, y
-
-
-def read_points(
-    store: Store, sweep: SweepRecord, pair: tuple[NamedMetric, NamedMetric], filter: Filter | None
+def _read(
+    store: Store, sweep: SweepRecord, pair: tuple[NamedMetric, NamedMetric], which: Which
 ) -> list[Point]:
     """The trials that have both values."""
     x, y = pair
-    there: list[Filter] = [Compare(x.field, "!=", None), Compare(y.field, "!=", None)]
-    there += [] if filter is None else [filter]
-    question = TrialQuestion(fields=(INDEX, x.field, y.field), filter=All(tuple(there)))
+    question = TrialQuestion(
+        fields=(INDEX, x.field, y.field), which=has_value(x, has_value(y, which))
+    )
     return [(row[0], row[1], row[2]) for row in store.read_trials(sweep.id, question)]
 
 
@@ -68,9 +58,10 @@ def pareto(
     Raises:
         ParameterError: naming the parameter that does not fit.
     """
-    x, y = pair = named_pair(store, sweep, question)
+    x = metric_named(store, sweep, question.x, parameter="x", mode=question.x_mode)
+    y = metric_named(store, sweep, question.y, parameter="y", mode=question.y_mode)
     x_mode, y_mode = x.need_mode("x_mode"), y.need_mode("y_mode")
-    points = read_points(store, sweep, pair, question.filter)
+    points = _read(store, sweep, (x, y), question.which)
     items = tuple(
         ParetoPoint(trial=trial_id(sweep.id, index), index=index, x=a, y=b)
         for index, a, b in front(points, x_mode=x_mode, y_mode=y_mode)

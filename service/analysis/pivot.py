@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from service.analysis.labels import ordered
 from service.analysis.naming import NamedMetric, field_named, metric_named
 from service.analysis.statistics import interval
-from service.query.ast import Field, Filter
-from service.store.analysis import Grouping, GroupSummary, Label, Reach, label_key
+from service.query.ast import Field
+from service.store.analysis import (
+    ALL_TRIALS,
+    Grouping,
+    GroupSummary,
+    Label,
+    Reach,
+    Which,
+    label_key,
+)
 from service.store.interface import Store
 from sweep.analysis import Aggregate, Cell, Mode, Pivot, Replicates
 from sweep.errors import ParameterError
@@ -31,7 +39,7 @@ class PivotQuestion:
     threshold: float | None = None
     mode: Mode | None = None
     replicates: Replicates = "each"
-    filter: Filter | None = None
+    which: Which = ALL_TRIALS
 
 
 Cells = list[tuple[tuple[Label, ...], Cell | None]]
@@ -50,7 +58,7 @@ def pivot(store: Store, sweep: SweepRecord, question: PivotQuestion) -> Pivot:
     grouping = Grouping(
         by=(row_field, column_field),
         value=metric.field,
-        filter=question.filter,
+        which=question.which,
         unit="trial" if question.replicates == "each" else "assignment",
         limit=_MAX_CELLS + 1,
     )

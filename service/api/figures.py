@@ -1,32 +1,26 @@
 """Figures of what the analysis finds, as plotly's JSON or as PNG."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
-from service.analysis.comparison import compare
 from service.analysis.curves import CurvesQuestion, curves
-from service.analysis.importance import importance
 from service.analysis.labels import swept
 from service.analysis.naming import field_named, has_value, metric_named
-from service.analysis.pareto import ParetoQuestion, pareto
-from service.analysis.pivot import PivotQuestion, pivot
-from service.analysis.savings import savings
-from service.api.analysis import (
-    AggregateText,
+from service.api.answers import (
     CurvePoints,
-    CurveTrials,
-    FieldText,
+    FoundComparison,
+    FoundCurves,
+    FoundImportance,
+    FoundPareto,
+    FoundPivot,
+    FoundSavings,
     MetricText,
-    ModeText,
-    ReplicatesText,
-    SweepIds,
-    Threshold,
-    read_filter,
+    Trials,
 )
 from service.api.context import In, User, problems
-from service.api.queries import FilterText, SortText
 from service.figures.comparison import comparison_figure
 from service.figures.curves import Log, curves_figure
 from service.figures.parallel import parallel_figure
@@ -36,8 +30,7 @@ from service.figures.running import duration_figure, resources_figure
 from service.figures.style import Look, Theme
 from service.figures.summary import importance_figure, pareto_figure, savings_figure
 from service.query.ast import Compare
-from service.query.parse import parse_sort
-from service.store.analysis import ALL_PARAMETERS, INDEX, TrialQuestion
+from service.store.analysis import ALL_PARAMETERS, INDEX, TrialQuestion, Which
 from sweep.analysis import Figure
 from sweep.errors import ParameterError
 from sweep.rows import trial_id
@@ -48,6 +41,18 @@ _OK: dict[int | str, dict[str, Any]] = {
     200: {"model": Figure, "content": {"image/png": {"schema": {"type": "string"}}}}
 }
 _SIDE = Query(ge=200, le=4_000, description="In pixels; JSON fills its place when not given.")
+
+Route = Callable[..., Response]
+
+
+def _figure(path: str, operation_id: str) -> Callable[[Route], Route]:
+    """A route that answers a figure."""
+    return router.get(
+        path,
+        operation_id=operation_id,
+        responses={**_OK, **problems(404, 422)},
+        response_class=Response,
+    )
 
 
 class Shown:
@@ -72,50 +77,36 @@ class Shown:
 
 As = Annotated[Shown, Depends()]
 LogText = Annotated[Log, Query(description="Which axes are logarithmic.")]
-ColourBy = Annotated[
-    str | None, Query(max_length=300, description="A parameter that colours the curves.")
-]
 
 
-@router.get(
-    "/sweeps/{sweep_id}/figures/curves",
-    operation_id="curves_figure",
-    responses={**_OK, **problems(404, 422)},
-    response_class=Response,
-)
-def get_curves_figure(
-    context: In,
+def colouring_parameter(
     user: User,
-    shown: As,
-    sweep_id: str,
-    metric: MetricText = None,
-    filter: FilterText = None,
-    sort: SortText = None,
-    trials: CurveTrials = 50,
-    points: CurvePoints = 20_000,
-    log: LogText = "none",
-    colour_by: ColourBy = None,
-) -> Response:
-    """Learning curves, with rungs, stopped trials and the best one marked."""
+    colour_by: Annotated[
+        str | None, Query(max_length=300, description="A parameter that colours the curves.")
+    ] = None,
+) -> str | None:
+    """The parameter that colours curves.
+
+    Raises:
+        ParameterError: when it is none.
+    """
     if colour_by is not None and field_named(colour_by, "colour_by").source != "parameter":
         raise ParameterError(f"{colour_by!r} is no parameter: such as parameters.task", "colour_by")
-    question = CurvesQuestion(
-        metric=metric,
-        filter=read_filter(filter),
-        sort=parse_sort(sort) if sort else (),
-        trials=trials,
-        points=points,
-    )
-    found = curves(context.store, context.store.get_sweep(sweep_id), question)
+    return colour_by
+
+
+@_figure("/sweeps/{sweep_id}/figures/curves", "curves_figure")
+def get_curves_figure(
+    shown: As,
+    colour_by: Annotated[str | None, Depends(colouring_parameter)],
+    found: FoundCurves,
+    log: LogText = "none",
+) -> Response:
+    """Learning curves, with rungs, stopped trials and the best one marked."""
     return shown.answer(curves_figure(found, look=shown.look, log=log, colour_by=colour_by))
 
 
-@router.get(
-    "/trials/{trial_id}/figures/curves",
-    operation_id="trial_curves_figure",
-    responses={**_OK, **problems(404, 422)},
-    response_class=Response,
-)
+@_figure("/trials/{trial_id}/figures/curves", "trial_curves_figure")
 def get_trial_curves_figure(
     context: In,
     user: User,
@@ -127,87 +118,33 @@ def get_trial_curves_figure(
 ) -> Response:
     """One trial's learning curve."""
     trial = context.store.get_trial(trial_id)
-    only = Compare(INDEX, "==", trial.index)
-    question = CurvesQuestion(metric=metric, filter=only, trials=1, points=points)
+    only = Which(Compare(INDEX, "==", trial.index))
+    question = CurvesQuestion(metric=metric, which=only, trials=1, points=points)
     found = curves(context.store, context.store.get_sweep(trial.sweep_id), question)
     return shown.answer(curves_figure(found, look=shown.look, log=log))
 
 
-@router.get(
-    "/sweeps/{sweep_id}/figures/pivot",
-    operation_id="pivot_figure",
-    responses={**_OK, **problems(404, 422)},
-    response_class=Response,
-)
-def get_pivot_figure(
-    context: In,
-    user: User,
-    shown: As,
-    sweep_id: str,
-    rows: FieldText,
-    columns: FieldText,
-    metric: MetricText = None,
-    aggregate: AggregateText = "max",
-    threshold: Threshold = None,
-    mode: ModeText = None,
-    replicates: ReplicatesText = "each",
-    filter: FilterText = None,
-) -> Response:
+@_figure("/sweeps/{sweep_id}/figures/pivot", "pivot_figure")
+def get_pivot_figure(shown: As, found: FoundPivot) -> Response:
     """A pivot as a heatmap."""
-    question = PivotQuestion(
-        rows=rows,
-        columns=columns,
-        metric=metric,
-        aggregate=aggregate,
-        threshold=threshold,
-        mode=mode,
-        replicates=replicates,
-        filter=read_filter(filter),
-    )
-    found = pivot(context.store, context.store.get_sweep(sweep_id), question)
     return shown.answer(pivot_figure(found, look=shown.look))
 
 
-@router.get(
-    "/sweeps/{sweep_id}/figures/importance",
-    operation_id="importance_figure",
-    responses={**_OK, **problems(404, 422)},
-    response_class=Response,
-)
-def get_importance_figure(
-    context: In,
-    user: User,
-    shown: As,
-    sweep_id: str,
-    metric: MetricText = None,
-    filter: FilterText = None,
-) -> Response:
+@_figure("/sweeps/{sweep_id}/figures/importance", "importance_figure")
+def get_importance_figure(shown: As, found: FoundImportance) -> Response:
     """Which parameters a metric depends on, as bars."""
-    sweep = context.store.get_sweep(sweep_id)
-    found = importance(context.store, sweep, metric=metric, filter=read_filter(filter))
     return shown.answer(importance_figure(found, look=shown.look))
 
 
-@router.get(
-    "/sweeps/{sweep_id}/figures/parallel",
-    operation_id="parallel_figure",
-    responses={**_OK, **problems(404, 422)},
-    response_class=Response,
-)
+@_figure("/sweeps/{sweep_id}/figures/parallel", "parallel_figure")
 def get_parallel_figure(
-    context: In,
-    user: User,
-    shown: As,
-    sweep_id: str,
-    metric: MetricText = None,
-    filter: FilterText = None,
+    context: In, user: User, shown: As, sweep_id: str, which: Trials, metric: MetricText = None
 ) -> Response:
     """Parallel coordinates: parameters, and the metric that colours the lines."""
     sweep = context.store.get_sweep(sweep_id)
     named = metric_named(context.store, sweep, metric)
-    question = TrialQuestion(
-        fields=(INDEX, ALL_PARAMETERS, named.field), filter=has_value(named, read_filter(filter))
-    )
+    fields = (INDEX, ALL_PARAMETERS, named.field)
+    question = TrialQuestion(fields=fields, which=has_value(named, which))
     lines = [
         (trial_id(sweep.id, row[0]), row[1], row[2])
         for row in context.store.read_trials(sweep.id, question)
@@ -219,86 +156,39 @@ def get_parallel_figure(
     )
 
 
-@router.get(
-    "/sweeps/{sweep_id}/figures/savings",
-    operation_id="savings_figure",
-    responses={**_OK, **problems(404, 422)},
-    response_class=Response,
-)
-def get_savings_figure(context: In, user: User, shown: As, sweep_id: str) -> Response:
+@_figure("/sweeps/{sweep_id}/figures/savings", "savings_figure")
+def get_savings_figure(shown: As, found: FoundSavings) -> Response:
     """What early stopping did at each rung."""
-    found = savings(context.store, context.store.get_sweep(sweep_id))
     return shown.answer(savings_figure(found, look=shown.look))
 
 
-@router.get(
-    "/sweeps/{sweep_id}/figures/pareto",
-    operation_id="pareto_figure",
-    responses={**_OK, **problems(404, 422)},
-    response_class=Response,
-)
-def get_pareto_figure(
-    context: In,
-    user: User,
-    shown: As,
-    sweep_id: str,
-    x: FieldText,
-    y: MetricText = None,
-    x_mode: ModeText = None,
-    y_mode: ModeText = None,
-    filter: FilterText = None,
-) -> Response:
+@_figure("/sweeps/{sweep_id}/figures/pareto", "pareto_figure")
+def get_pareto_figure(shown: As, sweep_id: str, found: FoundPareto) -> Response:
     """The front of two metrics over all trials."""
-    question = ParetoQuestion(x=x, y=y, x_mode=x_mode, y_mode=y_mode, filter=read_filter(filter))
-    found, points = pareto(context.store, context.store.get_sweep(sweep_id), question)
-    return shown.answer(pareto_figure(found, points, sweep_id=sweep_id, look=shown.look))
+    front, points = found
+    return shown.answer(pareto_figure(front, points, sweep_id=sweep_id, look=shown.look))
 
 
-@router.get(
-    "/sweeps/{sweep_id}/figures/resources",
-    operation_id="resources_figure",
-    responses={**_OK, **problems(404, 422)},
-    response_class=Response,
-)
+@_figure("/sweeps/{sweep_id}/figures/resources", "resources_figure")
 def get_resources_figure(
-    context: In, user: User, shown: As, sweep_id: str, filter: FilterText = None
+    context: In, user: User, shown: As, sweep_id: str, which: Trials
 ) -> Response:
     """How many trials trained on each node, over time."""
-    spans = context.store.trial_spans(sweep_id, read_filter(filter))
+    spans = context.store.trial_spans(sweep_id, which)
     return shown.answer(resources_figure(spans, now=context.clock(), look=shown.look))
 
 
-@router.get(
-    "/sweeps/{sweep_id}/figures/duration",
-    operation_id="duration_figure",
-    responses={**_OK, **problems(404, 422)},
-    response_class=Response,
-)
+@_figure("/sweeps/{sweep_id}/figures/duration", "duration_figure")
 def get_duration_figure(
-    context: In, user: User, shown: As, sweep_id: str, filter: FilterText = None
+    context: In, user: User, shown: As, sweep_id: str, which: Trials
 ) -> Response:
     """How long trials took."""
-    spans = context.store.trial_spans(sweep_id, read_filter(filter))
-    return shown.answer(duration_figure(spans, look=shown.look))
-
-
-@router.get(
-    "/compare/figure",
-    operation_id="comparison_figure",
-    responses={**_OK, **problems(404, 422)},
-    response_class=Response,
-)
-def get_comparison_figure(
-    context: In,
-    user: User,
-    shown: As,
-    sweeps: SweepIds,
-    metric: MetricText = None,
-    by: Annotated[str | None, Query(max_length=300, description="A field.")] = None,
-    filter: FilterText = None,
-) -> Response:
-    """Sweeps side by side: by the values of a field, or assignment by assignment."""
-    found = compare(
-        context.store, sweeps.split(","), metric=metric, by=by, filter=read_filter(filter)
+    return shown.answer(
+        duration_figure(context.store.trial_spans(sweep_id, which), look=shown.look)
     )
+
+
+@_figure("/compare/figure", "comparison_figure")
+def get_comparison_figure(shown: As, found: FoundComparison) -> Response:
+    """Sweeps side by side: by the values of a field, or assignment by assignment."""
     return shown.answer(comparison_figure(found, look=shown.look))

@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
 from service.api.context import In, User, problems
 from service.completion import sweep_fields, trial_fields
-from service.query.parse import MAX_CHARS, MAX_FIELDS_CHARS
+from service.query.ast import Filter, SortKey
+from service.query.parse import MAX_CHARS, MAX_FIELDS_CHARS, parse_filter, parse_sort
 from sweep.records import QueryField
 
 router = APIRouter(prefix="/v1", tags=["queries"])
@@ -29,6 +30,20 @@ FieldsText = Annotated[
         description="Only these fields, each under its name: index,parameters.lr,metrics.loss@100",
     ),
 ]
+
+
+def trial_filter(filter: FilterText = None) -> Filter | None:
+    """What the request's `filter` asks of trials; None: all of them."""
+    return parse_filter(filter) if filter else None
+
+
+def trial_sort(sort: SortText = None) -> tuple[SortKey, ...]:
+    """The order of trials that the request's `sort` asks for."""
+    return parse_sort(sort) if sort else ()
+
+
+TrialFilter = Annotated[Filter | None, Depends(trial_filter)]
+TrialSort = Annotated[tuple[SortKey, ...], Depends(trial_sort)]
 Count = Annotated[bool, Query(description="Also how many there are on all pages.")]
 
 

@@ -13,7 +13,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 
 from service.api.context import In, User, problems
-from service.store.interface import Store, TrialQuery
+from service.query.fields import SWEEPS
+from service.query.parse import parse_filter
+from service.store.interface import Store, SweepQuery, TrialQuery
 from sweep.errors import NotFound, ServiceUnavailable
 from sweep.records import Page, ReportRecord, SweepRecord
 from sweep.study import Checked, Size, Study, Verdict, check_claims, find_study, studies
@@ -27,7 +29,7 @@ from sweep.study.records import (
     StudySweep,
 )
 from sweep.study.report import check_packages, draw, notices_of
-from sweep.study.results import Results, newest_run
+from sweep.study.results import Results, newest_run, tagged
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
 
@@ -102,7 +104,7 @@ def _find(name: str) -> Study:
 
 def _results(store: Store, study: Study, size: Size | None) -> Results | None:
     """The study's newest run, or None."""
-    size, sweeps = newest_run(_sweeps(store), study, size)
+    size, sweeps = newest_run(_sweeps(store, study), study, size)
     if size is None or not sweeps:
         return None
     query = TrialQuery()
@@ -110,11 +112,12 @@ def _results(store: Store, study: Study, size: Size | None) -> Results | None:
     return Results(size, sweeps, records, lambda trial_id: _reports(store, trial_id))
 
 
-def _sweeps(store: Store) -> Iterator[SweepRecord]:
-    page = store.list_sweeps(limit=_PAGE)
+def _sweeps(store: Store, study: Study) -> Iterator[SweepRecord]:
+    mine = parse_filter(tagged(study), SWEEPS)
+    page = store.list_sweeps(SweepQuery(filter=mine, limit=_PAGE))
     yield from page.items
     while page.next_cursor is not None:
-        page = store.list_sweeps(limit=_PAGE, cursor=page.next_cursor)
+        page = store.list_sweeps(SweepQuery(filter=mine, limit=_PAGE, cursor=page.next_cursor))
         yield from page.items
 
 

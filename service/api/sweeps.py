@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from service.api.bodies import SPEC_BODY, read_document
 from service.api.context import Cursor, In, Limit, User, problems
-from service.api.queries import Count, FieldsText, FilterText, SortText
+from service.api.queries import Count, FieldsText, FilterText, SortText, TrialFilter, TrialSort
 from service.exports.files import MEDIA_TYPES, Export, Format, Layout, export
 from service.query.ast import All, Compare, Field, Filter
 from service.query.fields import SWEEPS
@@ -163,18 +163,14 @@ def export_sweep(
     context: In,
     user: User,
     sweep_id: str,
+    filter: TrialFilter,
+    sort: TrialSort,
     format: Format = "csv",
     layout: Layout = "trials",
-    filter: FilterText = None,
-    sort: SortText = None,
     fields: FieldsText = None,
 ) -> StreamingResponse:
     """All trials that match, as CSV, Parquet or an Arrow stream, or CSV as was published."""
-    query = TrialQuery(
-        filter=parse_filter(filter) if filter else None,
-        sort=parse_sort(sort) if sort else (),
-        now=context.clock(),
-    )
+    query = TrialQuery(filter=filter, sort=sort, now=context.clock())
     asked = Export(format, layout, query, parse_fields(fields) if fields else ())
     sweep = context.store.get_sweep(sweep_id)
     chunks = export(context.store, sweep, asked, trainables=context.trainables)

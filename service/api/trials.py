@@ -6,8 +6,8 @@ from typing import Any
 from fastapi import APIRouter
 
 from service.api.context import Cursor, In, Limit, User, problems
-from service.api.queries import Count, FieldsText, FilterText, SortText
-from service.query.parse import parse_fields, parse_filter, parse_sort
+from service.api.queries import Count, FieldsText, TrialFilter, TrialSort
+from service.query.parse import parse_fields
 from service.store.interface import TrialQuery
 from sweep.records import Page, ReportRecord, TrialRecord
 
@@ -26,21 +26,15 @@ def list_trials(
     context: In,
     user: User,
     sweep_id: str,
-    filter: FilterText = None,
-    sort: SortText = None,
+    filter: TrialFilter,
+    sort: TrialSort,
     fields: FieldsText = None,
     count: Count = False,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[TrialRecord] | Page[Projected]:
     """A sweep's trials, filtered and sorted, or some of their fields; by index without a sort."""
-    query = TrialQuery(
-        filter=parse_filter(filter) if filter else None,
-        sort=parse_sort(sort) if sort else (),
-        limit=limit,
-        cursor=cursor,
-        now=context.clock(),
-    )
+    query = TrialQuery(filter=filter, sort=sort, limit=limit, cursor=cursor, now=context.clock())
     page: Page[Any]
     if fields:
         page = context.store.project_trials(sweep_id, query, parse_fields(fields))

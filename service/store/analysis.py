@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from service.query.ast import Field, Filter, SortKey
+from service.query.ast import All, Field, Filter, SortKey
 from sweep.analysis import Mode, TrialSpan
 from sweep.states import TrialState
 
@@ -34,12 +35,30 @@ def _plain(value: object) -> object:
 
 
 @dataclass(frozen=True)
+class Which:
+    """Which trials are meant."""
+
+    filter: Filter | None = None
+    """All of them when None."""
+    now: datetime | None = None
+    """The time that `now` and the durations of what has not ended go by; unknown when None."""
+
+    def that(self, condition: Filter) -> "Which":
+        """Those of them for which a condition holds too."""
+        both = condition if self.filter is None else All((condition, self.filter))
+        return replace(self, filter=both)
+
+
+ALL_TRIALS = Which()
+
+
+@dataclass(frozen=True)
 class Grouping:
     """Trials by the values of some fields, and a number of each that is looked at."""
 
     by: tuple[Field, ...]
     value: Field
-    filter: Filter | None = None
+    which: Which = ALL_TRIALS
     unit: Literal["trial", "assignment"] = "trial"
     """What counts as one: a trial, or the mean of an assignment's replicates in a group."""
     limit: int = 100_000
@@ -75,7 +94,7 @@ class TrialQuestion:
     """Some fields of a sweep's trials."""
 
     fields: tuple[Field, ...]
-    filter: Filter | None = None
+    which: Which = ALL_TRIALS
     sort: tuple[SortKey, ...] = ()
     """Ties, and everything when empty, go by index ascending. Nulls come last."""
     limit: int | None = None
@@ -139,6 +158,6 @@ class AnalysisStore(Protocol):
         """Steps trained, and what they would have been without early stopping."""
         ...
 
-    def trial_spans(self, sweep_id: str, filter: Filter | None = None) -> Iterator[TrialSpan]:
+    def trial_spans(self, sweep_id: str, which: Which = ALL_TRIALS) -> Iterator[TrialSpan]:
         """When and where each trial that began trained, in constant memory."""
         ...

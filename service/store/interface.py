@@ -165,18 +165,8 @@ class Store(AnalysisStore, Protocol):
         """Raises `NotFound`."""
         ...
 
-    def list_sweeps(
-        self,
-        query: SweepQuery | None = None,
-        *,
-        state: SweepState | None = None,
-        limit: int = 100,
-        cursor: str | None = None,
-    ) -> Page[SweepRecord]:
-        """Those that a query asks for, or all of a state, newest first.
-
-        A cursor is opaque; a bad one raises `QueryError`.
-        """
+    def list_sweeps(self, query: SweepQuery) -> Page[SweepRecord]:
+        """Those that match; a cursor is opaque, and a bad one raises `QueryError`."""
         ...
 
     def project_sweeps(self, query: SweepQuery, fields: Sequence[Named]) -> Page[Mapping[str, Any]]:

@@ -97,7 +97,7 @@ def collect(client: Client, study: Study, size: Size | None = None) -> Results:
     Raises:
         NotFound: when the study was not run.
     """
-    size, found = newest_run(client.sweeps(), study, size)
+    size, found = newest_run(client.sweeps(filter=tagged(study)), study, size)
     if size is None or not found:
         raise NotFound(
             f"study {study.name!r} was not run on {client.url}"
@@ -107,21 +107,24 @@ def collect(client: Client, study: Study, size: Size | None = None) -> Results:
     return read_results(client, size, found)
 
 
+def tagged(study: Study) -> str:
+    """The filter that the study's sweeps pass."""
+    return f"'study:{study.name}' in tags"
+
+
 def newest_run(
     sweeps: Iterable[SweepRecord], study: Study, size: Size | None = None
 ) -> tuple[Size | None, tuple[SweepRecord, ...]]:
     """A study's newest run: its size, and its sweeps.
 
     Args:
-        sweeps: the service's, newest first.
+        sweeps: the study's (`tagged`), newest first.
         study: which.
         size: the size; the one that was run last when not given.
     """
     newest: dict[str, SweepRecord] = {}
     wanted: set[str] = set()
     for sweep in sweeps:
-        if f"study:{study.name}" not in sweep.tags:
-            continue
         if size is None:
             size = next((known for known in study.specs if f"size:{known}" in sweep.tags), None)
         if size is not None and f"size:{size}" in sweep.tags:

@@ -4,14 +4,15 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Engine
 
-from service.query.ast import Filter
 from service.store.analysis import (
+    ALL_TRIALS,
     Grouping,
     GroupSummary,
     Label,
     Reach,
     StepTotals,
     TrialQuestion,
+    Which,
 )
 from service.store.sql import analysis, analysis_streams
 from service.store.sql.engine import transaction
@@ -74,7 +75,7 @@ class SqlAnalysis:
         with transaction(self._engine, writes=False) as connection:
             return analysis_streams.step_totals(connection, sweep_id)
 
-    def trial_spans(self, sweep_id: str, filter: Filter | None = None) -> Iterator[TrialSpan]:
+    def trial_spans(self, sweep_id: str, which: Which = ALL_TRIALS) -> Iterator[TrialSpan]:
         """See `AnalysisStore`."""
         with transaction(self._engine, writes=False) as connection:
-            yield from analysis_streams.trial_spans(connection, sweep_id, filter)
+            yield from analysis_streams.trial_spans(connection, sweep_id, which)

@@ -98,14 +98,15 @@ def _units(
 ) -> tuple[LabelReader, Select[Any]]:
     """What counts as one, with its labels, value and reports; of trials, state and index too."""
     dialect = connection.dialect.name
-    compiler, reader = Compiler(dialect), LabelReader(grouping.by, dialect)
-    value = metric_value(grouping.value, dialect)
+    compiler = Compiler(dialect, now=grouping.which.now)
+    reader = LabelReader(grouping.by, compiler)
+    value = metric_value(grouping.value, compiler)
     mine = and_(
         trials.c.sweep_pk == find(connection, sweep_id).pk,
         trials.c["index"] >= 0,  # SQLite then reads the table in order, which is much faster
     )
-    if grouping.filter is not None:
-        mine = and_(mine, compiler.condition(grouping.filter))
+    if grouping.which.filter is not None:
+        mine = and_(mine, compiler.condition(grouping.which.filter))
     columns = [*reader.columns, value.label("value"), trials.c.reports]
     if grouping.unit == "trial":
         return reader, select(*columns, trials.c.state, trials.c["index"]).where(mine)

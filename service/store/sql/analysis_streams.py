@@ -8,21 +8,18 @@ from sqlalchemy import (
     Float,
     Result,
     Select,
-    Text,
     and_,
     case,
     cast,
     func,
-    literal,
     select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 
-from service.query.ast import Filter
-from service.store.analysis import Label, StepTotals, TrialQuestion
+from service.store.analysis import Label, StepTotals, TrialQuestion, Which
 from service.store.sql.convert import chunks
 from service.store.sql.filters import Compiler
 from service.store.sql.grouping import LabelReader
+from service.store.sql.json_values import kind_and_value
 from service.store.sql.keyset import order
 from service.store.sql.sweeps import find
 from service.store.tables import reports, rung_decisions, trials
@@ -38,15 +35,16 @@ def read_trials(
 ) -> Iterator[tuple[Label, ...]]:
     """The fields of each trial."""
     dialect = connection.dialect.name
-    compiler, reader = Compiler(dialect), LabelReader(question.fields, dialect)
+    compiler = Compiler(dialect, now=question.which.now)
+    reader = LabelReader(question.fields, compiler)
     query = (
         select(*reader.columns)
         .where(trials.c.sweep_pk == find(connection, sweep_id).pk)
         .order_by(*order(compiler.sort_keys(question.sort)), trials.c["index"])
         .limit(question.limit)
     )
-    if question.filter is not None:
-        query = query.where(compiler.condition(question.filter))
+    if question.which.filter is not None:
+        query = query.where(compiler.condition(question.which.filter))
     with _streamed(connection, query) as rows:
         for row in rows:
             yield reader.labels(row)
@@ -100,9 +98,7 @@ def step_totals(connection: Connection, sweep_id: str) -> StepTotals:
     return StepTotals(trained=int(trained), without=int(without), stopped=int(count))
 
 
-def trial_spans(
-    connection: Connection, sweep_id: str, filter_: Filter | None
-) -> Iterator[TrialSpan]:
+def trial_spans(connection: Connection, sweep_id: str, which: Which) -> Iterator[TrialSpan]:
     """Where and when each trial that began trained, by its start."""
     sweep = find(connection, sweep_id)
     query = (
@@ -110,8 +106,9 @@ def trial_spans(
         .where(trials.c.sweep_pk == sweep.pk, trials.c.started_at.is_not(None))
         .order_by(trials.c.started_at)
     )
-    if filter_ is not None:
-        query = query.where(Compiler(connection.dialect.name).condition(filter_))
+    if which.filter is not None:
+        compiler = Compiler(connection.dialect.name, now=which.now)
+        query = query.where(compiler.condition(which.filter))
     with _streamed(connection, query) as rows:
         for node, state, started, ended in rows:
             yield TrialSpan(node=node, state=TrialState(state), started_at=started, ended_at=ended)
@@ -124,7 +121,5 @@ def _streamed(connection: Connection, query: Select[Any]) -> Result[*tuple[Any, 
 
 def _reported(metric: str, dialect: str) -> Any:
     """A report's value of a metric; NULL when it has none or it was not finite."""
-    if dialect == "sqlite":
-        return func.json_extract(reports.c["values"], literal(f'$."{metric}"', Text))
-    path = cast(literal([metric], ARRAY(Text)), ARRAY(Text))
-    return cast(reports.c["values"].op("#>>")(path), Float(53))
+    _, value = kind_and_value(reports.c["values"], (metric,), sqlite=dialect == "sqlite")
+    return cast(value, Float(53))

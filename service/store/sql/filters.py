@@ -44,7 +44,7 @@ class Compiler:
         self, dialect: str, entity: Entity = TRIALS, *, now: datetime | None = None
     ) -> None:
         self._reader = Reader(entity, dialect, now=now)
-        self._sqlite = dialect == "sqlite"
+        self.sqlite = dialect == "sqlite"
         self._now = now
 
     def read(self, field: Field) -> Reading:
@@ -129,19 +129,19 @@ class Compiler:
             case "endswith":
                 start = func.length(text) - len(test.value)
                 return and_(start >= 0, func.substr(text, start + 1) == test.value)
-        if self._sqlite:
+        if self.sqlite:
             return text.op("GLOB", is_comparison=True)(test.value.replace("[", "[[]"))
         return text.like(_like(test.value), escape="\\")
 
     def _found(self, text: Expression, part: str) -> Expression:
-        find = func.instr if self._sqlite else func.strpos
+        find = func.instr if self.sqlite else func.strpos
         return find(text, part) > 0
 
     def _has(self, test: Has) -> Expression:
         members = self.read(test.field).members
         if members is None:
             return false()
-        if not self._sqlite:
+        if not self.sqlite:
             return members.op("@>", is_comparison=True)(literal([test.value], JSONB()))
         each = func.json_each(members).table_valued("value")
         return select(each.c.value).where(each.c.value == test.value).exists()
@@ -171,7 +171,7 @@ class Compiler:
 
     def _collated(self, text: Expression) -> Expression:
         """Text ordered by code point, as Python orders it."""
-        return text if self._sqlite else text.collate("C")
+        return text if self.sqlite else text.collate("C")
 
 
 def _lower(text: str) -> str:

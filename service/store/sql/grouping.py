@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Float, Text, cast, func, literal, null
+from sqlalchemy import ColumnElement, Float, Text, cast, null
 from sqlalchemy.types import TypeEngine
 
 from service.query.ast import Field
 from service.store.analysis import Label, label_key
 from service.store.sql.filters import Compiler
+from service.store.sql.json_values import json_text, json_texts
 from service.store.tables import trials
 
 Expression = ColumnElement[Any]
@@ -28,15 +29,15 @@ class LabelReader:
     look at the document; other fields as a number and a text, one of them NULL.
     """
 
-    def __init__(self, fields: Sequence[Field], dialect: str) -> None:
-        parameters = [field for field in fields if field.source == "parameter"]
-        found = _json_columns(parameters, dialect)
+    def __init__(self, fields: Sequence[Field], compiler: Compiler) -> None:
+        parameters = [field.path for field in fields if field.source == "parameter"]
+        found = _json_columns(parameters, sqlite=compiler.sqlite)
         self._json_columns = len(found)
         self._fields = tuple(fields)
         self._together = len(found) < len(parameters)
         for field in fields:
             if field.source != "parameter":
-                reading = Compiler(dialect).read(field)
+                reading = compiler.read(field)
                 found += [_or_null(reading.number, Float(53)), _or_null(reading.text, Text())]
         self.columns = [column.label(f"label_{i}") for i, column in enumerate(found)]
 
@@ -54,9 +55,9 @@ class LabelReader:
         return tuple(found)
 
 
-def metric_value(field: Field, dialect: str) -> Expression:
+def metric_value(field: Field, compiler: Compiler) -> Expression:
     """The number that a field is; NULL where it is none."""
-    return _or_null(Compiler(dialect).read(field).number, Float(53))
+    return _or_null(compiler.read(field).number, Float(53))
 
 
 def merged(
@@ -71,27 +72,17 @@ def merged(
     return list(found.values())
 
 
-def _json_columns(fields: Sequence[Field], dialect: str) -> list[Expression]:
-    """Parameters as JSON text; on SQLite, which sorts to group, several in one column."""
-    if dialect == "sqlite":
-        paths = [literal(_path(field), Text) for field in fields]
-        if len(paths) > 1:
-            return [func.json_extract(trials.c.parameters, *paths)]
-        return [trials.c.parameters.op("->", return_type=Text())(path) for path in paths]
-    return [
-        cast(func.jsonb_extract_path(trials.c.parameters, *field.path), Text)
-        if field.path
-        else cast(trials.c.parameters, Text)
-        for field in fields
-    ]
+def _json_columns(paths: Sequence[tuple[str, ...]], *, sqlite: bool) -> list[Expression]:
+    """Parameters as JSON; on SQLite, which sorts to group, several in one column if they can."""
+    column = trials.c.parameters
+    together = json_texts(column, paths) if sqlite and len(paths) > 1 else None
+    if together is not None:
+        return [together]
+    return [json_text(column, path, sqlite=sqlite) for path in paths]
 
 
 def _or_null(scale: Expression | None, kind: TypeEngine[Any]) -> Expression:
     return cast(null() if scale is None else scale, kind)
-
-
-def _path(field: Field) -> str:
-    return "$" + "".join(f'."{part}"' for part in field.path)
 
 
 def _scalar(number: float | None, text: str | None) -> Label:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from service.query.ast import Compare, Field, Named
+from service.query.ast import Named
 from service.store.interface import (
     DriverIdentity,
     ListChanges,
@@ -48,8 +48,6 @@ from sweep.space import PlannedTrial
 from sweep.states import SweepState
 from sweep.wire import Ack, Batch, Heartbeat, RungPage, TaskPage
 
-_STATE = Field("column", ("state",))
-
 
 class SqlStore(SqlAnalysis):
     """`service.store.interface.Store` over SQLite or PostgreSQL."""
@@ -76,18 +74,8 @@ class SqlStore(SqlAnalysis):
         with transaction(self._engine, writes=False) as connection:
             return sweeps.get(connection, sweep_id)
 
-    def list_sweeps(
-        self,
-        query: SweepQuery | None = None,
-        *,
-        state: SweepState | None = None,
-        limit: int = 100,
-        cursor: str | None = None,
-    ) -> Page[SweepRecord]:
+    def list_sweeps(self, query: SweepQuery) -> Page[SweepRecord]:
         """See `Store`."""
-        if query is None:
-            mine = None if state is None else Compare(_STATE, "==", state.value)
-            query = SweepQuery(filter=mine, limit=limit, cursor=cursor)
         with transaction(self._engine, writes=False) as connection:
             return sweeps.list_page(connection, query)
 

@@ -15,6 +15,8 @@ from service.analysis.pareto import ParetoQuestion, front, pareto
 from service.analysis.savings import savings
 from service.analysis.statistics import interval
 from service.query.parse import parse_filter
+from service.store.analysis import Which
+from service.store.interface import SweepQuery
 from sweep.errors import NotFound, ParameterError
 from sweep.states import TrialState
 from sweep.wire import RungEntry
@@ -89,7 +91,7 @@ def test_the_parameter_that_matters_is_found(filled: Filled) -> None:
     assert found.score is not None
     assert found.score > 0.8
     assert found == importance(filled.store, sweep)  # seeded
-    few = importance(filled.store, sweep, filter=parse_filter(f"index < {LEAST_TRIALS - 1}"))
+    few = importance(filled.store, sweep, which=Which(parse_filter(f"index < {LEAST_TRIALS - 1}")))
     assert (few.items, few.trials) == ((), LEAST_TRIALS - 1)
     assert few.note == "19 trials have a value of the metric; 20 or more are needed"
 
@@ -143,7 +145,7 @@ def test_two_sweeps_are_compared_by_assignment(filled: Filled) -> None:
         "name": "second",
         "parameters": {"task": {"grid": ["a", "b"]}, "network": "dense"},
     }
-    if "s2" not in {sweep.id for sweep in filled.store.list_sweeps().items}:
+    if "s2" not in {sweep.id for sweep in filled.store.list_sweeps(SweepQuery()).items}:
         create(filled.store, "s2", **fields)
     first = [("a", 0.1), ("a", 0.3), ("b", 0.5), ("c", 0.9)]
     second = [("b", 0.9), ("a", 0.4), ("d", 0.1)]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from service.analysis.curves import CurvesQuestion, curves, share_points, thin
 from service.query.parse import parse_filter, parse_sort
+from service.store.analysis import Which
 from sweep.errors import ParameterError
 from sweep.states import TrialState
 from tests.unit.analysis.conftest import Filled, trial
@@ -101,7 +102,9 @@ def test_curves_come_from_the_store_best_first_within_the_budget(filled: Filled)
 
 def test_curves_take_filter_sort_and_number_of_trials(filled: Filled) -> None:
     hold_three(filled)
-    found = asked(filled, filter=parse_filter("state != 'completed'"), sort=parse_sort("best"))
+    found = asked(
+        filled, which=Which(parse_filter("state != 'completed'")), sort=parse_sort("best")
+    )
     assert [item.index for item in found.items] == [0, 2]
     assert [item.index for item in asked(filled, trials=1).items] == [1]
 

@@ -14,7 +14,7 @@ from scipy import stats
 from service.analysis.groups import groups
 from service.analysis.pivot import PivotQuestion, pivot
 from service.query.parse import parse_filter
-from service.store.analysis import label_key
+from service.store.analysis import Which, label_key
 from sweep.analysis import Cell, Pivot
 from sweep.errors import ParameterError
 from sweep.rows import TrialRow
@@ -141,7 +141,7 @@ def test_a_pivot_is_what_its_definition_says(
         threshold=0.5 if aggregate == "share" else None,
         mode="max",
         replicates=replicates,
-        filter=parse_filter(filter) if filter else None,
+        which=Which(parse_filter(filter) if filter else None),
     )
     found = by_labels(pivot(filled.store, filled.store.get_sweep("s1"), question))
     wanted = expected(rows, question, metric)
@@ -265,3 +265,26 @@ def test_trials_can_be_grouped_by_columns(filled: Filled) -> None:
         ("n2", "completed"),
         (None, "completed"),
     ]
+
+
+@pytest.mark.parametrize("name", ["it's", 'say "x"', "größe", "a b", "x`y", "a'b.c\"d"])
+def test_parameters_of_any_name_group_trials(filled: Filled, name: str) -> None:
+    path = name.split(".")
+    nested: dict[str, Any] = {path[-1]: 1, "other": 0}
+    other: dict[str, Any] = {path[-1]: 2, "other": 0}
+    for part in reversed(path[:-1]):
+        nested, other = {part: nested}, {part: other}
+    filled.hold([trial(0, parameters=nested), trial(1, parameters=other)])
+    quoted = [part.replace("'", "''") for part in path]
+    asked = ".".join(["parameters", *(f"'{part}'" for part in quoted)])
+    found = groups(filled.store, filled.store.get_sweep("s1"), by=asked)
+    assert [tuple(group.labels.values()) for group in found.items] == [(1,), (2,)]
+
+
+def test_a_metric_at_a_step_can_be_pivoted(filled: Filled) -> None:
+    filled.hold([trial(i, best=0.5, best_step=1, reports=2, last={"loss": 9.0}) for i in range(2)])
+    for index in range(2):
+        filled.report(index, "loss", [(1, 0.25 + index), (2, 9.0)])
+    ((got,),) = pivoted(filled, metric="metrics.loss@1", mode="min", aggregate="min").cells
+    assert got is not None
+    assert (got.value, got.count) == (0.25, 2)

@@ -12,6 +12,7 @@ from service.figures import picture
 from service.store.interface import Store
 from sweep.states import TrialState
 from sweep.wire import RungDecided, RungEntry
+from tests.unit.api.conftest import Clock
 from tests.unit.api.test_sweeps import post
 from tests.unit.store.builders import START, drive, moved, reported, send, started
 
@@ -149,6 +150,27 @@ def test_what_does_not_fit_is_a_problem_that_names_the_parameter(
 def test_a_sweep_that_is_not_there(client: TestClient, path: str) -> None:
     asked = {**PIVOT, "x": "min.loss"}
     assert client.get(f"/v1/sweeps/nope/{path}", params=asked).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "count"),
+    [
+        ("pivot", PIVOT, lambda found: sum(c["count"] for r in found["cells"] for c in r if c)),
+        ("groups", {"by": "state"}, lambda found: sum(g["trials"] for g in found["items"])),
+        ("curves", {}, lambda found: len(found["items"])),
+        ("pareto", {"x": "min.loss"}, lambda found: found["trials"]),
+    ],
+)
+def test_filters_know_the_time(
+    trained: TestClient, clock: Clock, path: str, asked: Any, count: Any
+) -> None:
+    def found(condition: str) -> int:
+        asked_now = {**asked, "filter": f"reports > 0 and {condition}"}
+        return int(count(get(trained, f"{SWEEP}/{path}", **asked_now)))
+
+    assert (found("started_at > now-1h"), found("duration < 1m")) == (5, 5)
+    clock.pass_by(7200)
+    assert (found("started_at > now-1h"), found("duration > 1m")) == (0, 0)
 
 
 def test_a_filter_that_cannot_be_read_says_where(trained: TestClient) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from service.query.fields import SWEEPS
 from service.query.parse import parse_filter, parse_sort
-from service.store.interface import NewSweep, Store, TrialQuery
+from service.store.interface import NewSweep, Store, SweepQuery, TrialQuery
 from sweep.errors import Conflict, NotFound, QueryError
 from sweep.space import PlannedTrial
 from sweep.spec import parse_spec
@@ -67,17 +68,18 @@ def test_sweeps_are_listed_newest_first_in_pages_and_by_state(store: Store) -> N
     for i in range(5):
         create(store, f"s{i}")
     drive(store, "s2")
-    first = store.list_sweeps(limit=2)
-    second = store.list_sweeps(limit=2, cursor=first.next_cursor)
+    first = store.list_sweeps(SweepQuery(limit=2))
+    second = store.list_sweeps(SweepQuery(limit=2, cursor=first.next_cursor))
     create(store, "late")
-    third = store.list_sweeps(limit=2, cursor=second.next_cursor)
+    third = store.list_sweeps(SweepQuery(limit=2, cursor=second.next_cursor))
     assert [[s.id for s in page.items] for page in (first, second, third)] == [
         ["s4", "s3"],
         ["s2", "s1"],
         ["s0"],
     ]
     assert third.next_cursor is None
-    assert [s.id for s in store.list_sweeps(state=SweepState.RUNNING).items] == ["s2"]
+    running = SweepQuery(filter=parse_filter("state == 'running'", SWEEPS))
+    assert [s.id for s in store.list_sweeps(running).items] == ["s2"]
 
 
 def test_what_is_not_there_is_not_found(store: Store) -> None:
@@ -169,7 +171,7 @@ def test_nulls_come_last_either_way(store: Store) -> None:
 def test_a_cursor_that_is_none_is_refused(store: Store, cursor: str) -> None:
     create(store)
     for call in (
-        lambda: store.list_sweeps(cursor=cursor),
+        lambda: store.list_sweeps(SweepQuery(cursor=cursor)),
         lambda: store.list_trials("s1", TrialQuery(cursor=cursor)),
         lambda: store.list_reports("s1-0", cursor=cursor),
         lambda: store.list_events(cursor=cursor),
