@@ -2,8 +2,8 @@
 
 It says `ready`, waits for a line, then steps until no sweep is on duty. Each driver that it
 starts is written down in FOLDER/NAME.started; with MODE `finish` it then trains its sweep's
-one trial and ends, with `hang` it does nothing. While FOLDER/later is there, the clock is
-an hour ahead.
+one trial and ends, with `hang` it does nothing. FOLDER/NAME.steps grows by a byte with each
+step that is done. While FOLDER/later is there, the clock is an hour ahead.
 """
 
 import sys
@@ -99,9 +99,11 @@ def main() -> None:
     sys.stdout.flush()
     sys.stdin.readline()
     pause = threading.Event()
-    while store.on_duty():
-        dispatcher.step()
-        pause.wait(0.02)
+    with (Path(folder) / f"{name}.steps").open("ab", buffering=0) as steps:
+        while store.on_duty():
+            dispatcher.step()
+            steps.write(b".")
+            pause.wait(0.02)
     store.close()
 
 

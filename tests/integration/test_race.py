@@ -50,7 +50,7 @@ def store(url: str) -> Iterator[Store]:
 
 
 class Racers:
-    """Dispatchers as processes, all let go at once; none outlives the test."""
+    """Dispatchers as processes that wait to be let go; none outlives the test."""
 
     def __init__(self, url: str, folder: Path, modes: list[str]) -> None:
         self._folder = folder
@@ -59,17 +59,26 @@ class Racers:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
 
-    def go(self) -> None:
-        for process in self._processes:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
+    def go(self, racers: range) -> None:
+        for racer in racers:
+            pipe = self._processes[racer].stdin
+            assert pipe is not None
+            pipe.write("go\n")
+            pipe.flush()
 
     def started(self, racer: int) -> list[Start]:
         """What a dispatcher wrote down, without a line that it was killed in."""
         path = self._folder / f"{racer}.started"
         lines = path.read_text().split("\n")[:-1] if path.exists() else []
         return [(sweep_id, int(epoch)) for sweep_id, epoch in map(str.split, lines)]
+
+    def wait_for_steps(self, racers: range, more: int) -> None:
+        """Until each has done this many more steps."""
+        before = {racer: self._steps(racer) for racer in racers}
+        wait_for(
+            lambda: all(self._steps(racer) >= before[racer] + more for racer in racers),
+            f"{more} steps of each dispatcher",
+        )
 
     def kill(self, racer: int) -> None:
         self._processes[racer].kill()
@@ -87,6 +96,10 @@ class Racers:
             for pipe in (process.stdin, process.stdout):
                 assert pipe is not None
                 pipe.close()
+
+    def _steps(self, racer: int) -> int:
+        path = self._folder / f"{racer}.steps"
+        return path.stat().st_size if path.exists() else 0
 
     def _start(self, url: str, name: str, mode: str) -> subprocess.Popen[str]:
         module = "tests.integration.racing_dispatcher"
@@ -125,7 +138,7 @@ def assert_all_completed(store: Store) -> None:
 
 
 def test_four_dispatchers_start_each_of_200_sweeps_once(race: Racers, store: Store) -> None:
-    race.go()
+    race.go(range(DISPATCHERS))
     race.wait(range(DISPATCHERS))
     started = Counter(start for racer in range(DISPATCHERS) for start in race.started(racer))
     assert started == Counter((sweep_id, 1) for sweep_id in IDS)
@@ -143,17 +156,17 @@ def test_sweeps_of_a_killed_dispatcher_are_taken_over_once_their_leases_end(
     def started_by_survivors() -> Counter[Start]:
         return Counter(start for racer in survivors for start in race.started(racer))
 
-    def on_duty() -> set[str]:
-        return {sweep.id for sweep in store.on_duty()}
-
-    race.go()
+    race.go(range(1))
     wait_for(lambda: race.started(0), "the first dispatcher's first driver")
+    race.go(survivors)
     race.kill(0)
     wait_for(
-        lambda: len(on_duty()) + len(started_by_survivors()) == SWEEPS,
-        "the end of every sweep whose driver the dead dispatcher did not start",
+        lambda: all(sweep.state is not SweepState.QUEUED for sweep in store.on_duty()),
+        "a driver for every sweep",
     )
-    held = on_duty()
+    # A step starts a driver, a second trains its sweep, and one was under way.
+    race.wait_for_steps(survivors, 3)
+    held = {sweep.id for sweep in store.on_duty()}
     assert held == set(IDS) - {sweep_id for sweep_id, _ in started_by_survivors()}
     assert held >= {sweep_id for sweep_id, _ in race.started(0)}
     (tmp_path / "later").touch()

@@ -102,6 +102,7 @@ export function parallel({ sweep, state, onMark }) {
   let trials = [];
   let axes = [];
   let running = null;
+  let dragging = false;
 
   const dark = () => getComputedStyle(document.documentElement).getPropertyValue("--is-dark").trim() === "1";
   const width = () => Math.max(element.clientWidth, axes.length * AXIS_PX);
@@ -191,6 +192,7 @@ export function parallel({ sweep, state, onMark }) {
     const start = shareAt(event);
     layer.setPointerCapture(event.pointerId);
     marks.delete(axis.name);
+    dragging = true;
     const move = (moved) => {
       const now = shareAt(moved);
       if (Math.abs(now - start) > 0.02) marks.set(axis.name, [Math.min(start, now), Math.max(start, now)]);
@@ -198,11 +200,13 @@ export function parallel({ sweep, state, onMark }) {
     };
     const end = () => {
       layer.removeEventListener("pointermove", move);
+      layer.removeEventListener("lostpointercapture", end);
+      dragging = false;
       draw();
       tell();
     };
     layer.addEventListener("pointermove", move);
-    layer.addEventListener("pointerup", end, { once: true });
+    layer.addEventListener("lostpointercapture", end);
     return undefined;
   });
   const openNearest = (event) => {
@@ -244,7 +248,7 @@ export function parallel({ sweep, state, onMark }) {
   document.addEventListener("theme-changed", draw);
   return {
     element, load,
-    refresh: throttle(3_000, () => { if (element.offsetParent !== null) load(); }),
+    refresh: throttle(3_000, () => { if (element.offsetParent !== null && !dragging) load(); }),
     clear(name) { marks.delete(name); draw(); tell(); },
   };
 }
