@@ -11,7 +11,8 @@ import tempfile
 import time
 from collections.abc import Callable
 
-from sweep.spec import CheckpointPolicy, Metric
+from sweep.metric import Metric
+from sweep.spec import CheckpointPolicy
 from sweep.storage import join, open_folder
 from workers.driver.checkpoints import Checkpoints, for_each, in_turns
 

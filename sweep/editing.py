@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sweep.errors import FieldProblem, SpecError, SpecTooLarge
 from sweep.parameters import Kind, Value, field_problems
 from sweep.plain import check_plain
+from sweep.searches import GridSearch
 from sweep.space import PlannedTrial, Space, derive, group_key
-from sweep.spec import Budget, GridSearch, SweepSpec, parse_spec
+from sweep.spec import Budget, SweepSpec, parse_spec
 from sweep.trainables import Trainable, check_parameters
 
 _FIXED = {

@@ -7,10 +7,11 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from typing import Any
 
 from sweep.errors import SpecError
+from sweep.metric import Metric
 from sweep.parameters import Choice, Grid, Kind
 from sweep.plain import flatten
 from sweep.records import TrialRecord
-from sweep.spec import Metric, SweepSpec
+from sweep.spec import SweepSpec
 from sweep.trainables import Trainable
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from sweep.metric import Metric
 from sweep.records import BestValue, Nonfinite, Origin, TrialRecord
 from sweep.space import PlannedTrial
-from sweep.spec import Metric, SweepSpec
+from sweep.spec import SweepSpec
 from sweep.states import TrialState
 from sweep.wire import ReportRow, TrialTask
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from sweep.spec import Asha, EarlyStopping, Halving
+from sweep.stopping import Asha, EarlyStopping, Halving
 
 
 @dataclass(frozen=True)

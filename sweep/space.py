@@ -18,7 +18,8 @@ from typing import Any
 from sweep.errors import FieldProblem, SpecError, SpecTooLarge
 from sweep.expressions import ConditionEvaluator
 from sweep.parameters import Grid, Kind, Value, kinds_in
-from sweep.spec import GridSearch, SobolSearch, SweepSpec
+from sweep.searches import GridSearch, SobolSearch
+from sweep.spec import SweepSpec
 
 MAX_TRIALS = 1_000_000
 _CANDIDATES_PER_ASSIGNMENT = 1_000

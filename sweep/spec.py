@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PlainSerializer,
     PlainValidator,
@@ -23,36 +21,12 @@ from pydantic import (
 
 from sweep.errors import FieldProblem, SpecError
 from sweep.expressions import Condition
+from sweep.metric import Metric, SpecModel
 from sweep.parameters import Grid, Node, dump_node, field_problems, kinds_in, parse_nodes
 from sweep.plain import check_plain
 from sweep.schema import PARAMETERS_SCHEMA
-
-Count = Annotated[int, Field(ge=1, strict=True)]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Metric(_Model):
-    """What a sweep optimises, among the metrics that its trainable reports."""
-
-    name: str = Field(min_length=1, max_length=200)
-    mode: Literal["min", "max"]
-    target: float | None = Field(
-        default=None, description="A trial that reaches it is completed, with reason 'target'."
-    )
-
-    def is_better(self, value: float, than: float) -> bool:
-        """Whether `value` is strictly better than another."""
-        return value > than if self.mode == "max" else value < than
-
-    def reaches_target(self, value: float) -> bool:
-        """Whether `value` is at the target or past it."""
-        if self.target is None:
-            return False
-        return value >= self.target if self.mode == "max" else value <= self.target
-
+from sweep.searches import Count, GridSearch, Search, SobolSearch
+from sweep.stopping import Asha, EarlyStopping, Halving, NoStopping
 
 _RAYS_OWN = frozenset({"cpu", "gpu", "memory", "object_store_memory", "bundle"})
 _FINEST = 0.0001
@@ -65,7 +39,7 @@ def _amount(amount: float) -> float:
     return amount
 
 
-class Resources(_Model):
+class Resources(SpecModel):
     """What one trial reserves on a node."""
 
     cpu: float = Field(default=1, ge=0)
@@ -109,7 +83,7 @@ class Resources(_Model):
         return self
 
 
-class Budget(_Model):
+class Budget(SpecModel):
     """What a sweep may use in all; at a limit it ends cleanly, with reason 'budget'."""
 
     trials: Count | None = Field(default=None, description="Trials that are started.")
@@ -122,7 +96,7 @@ class Budget(_Model):
     )
 
 
-class CheckpointPolicy(_Model):
+class CheckpointPolicy(SpecModel):
     """Which of the states that a trial saves are kept."""
 
     keep_last: Count = Field(
@@ -136,101 +110,6 @@ class CheckpointPolicy(_Model):
         description="Keep also the state that was saved at the best value of the sweep's metric, "
         "as last reported before each save.",
     )
-
-
-class GridSearch(_Model):
-    """Every point of the grid once; the last parameter named varies fastest."""
-
-    type: Literal["grid"] = "grid"
-    seed: int = Field(default=0, ge=0, strict=True)
-
-
-class _SampledSearch(_Model):
-    num_trials: Count = Field(
-        description="Assignments in all. Grid parameters are cycled through, "
-        "so every grid point gets an equal share."
-    )
-    seed: int = Field(default=0, ge=0, strict=True)
-
-
-class RandomSearch(_SampledSearch):
-    """Independent draws."""
-
-    type: Literal["random"] = "random"
-
-
-class SobolSearch(_SampledSearch):
-    """A Sobol sequence: draws that fill the space evenly."""
-
-    type: Literal["sobol"] = "sobol"
-
-
-Search = Annotated[GridSearch | RandomSearch | SobolSearch, Field(discriminator="type")]
-
-
-class _EarlyStopping(_Model):
-    group_by: tuple[str, ...] = Field(
-        default=(),
-        description="Parameters (nested by dot) that define a group: only trials that agree "
-        "in all of them are compared. Empty: one group for the whole sweep.",
-    )
-    metric: Metric | None = Field(
-        default=None, description="What rungs compare; the sweep's metric when not given."
-    )
-
-    @model_validator(mode="after")
-    def _no_second_target(self) -> Self:
-        if self.metric is not None and self.metric.target is not None:
-            raise ValueError("a target belongs to the sweep's metric, not to early_stopping's")
-        return self
-
-
-class NoStopping(_EarlyStopping):
-    """Every trial runs to its end: to `max_t` where one is given."""
-
-    type: Literal["none"] = "none"
-    max_t: Count | None = None
-
-
-class _RungRule(_EarlyStopping):
-    time_attr: Literal["step"] = "step"
-    max_t: Count = Field(description="The step at which a trial is completed.")
-    reduction_factor: float = Field(default=3, gt=1, le=1000)
-
-
-class Asha(_RungRule):
-    """Asynchronous successive halving (Li et al. 2020) inside each group.
-
-    Rungs stand at grace_period * reduction_factor ** k below max_t. A trial that
-    reaches a rung is stopped when it is worse than the 1 - 1/reduction_factor
-    quantile of the `min_peers` or more trials of its group recorded there before it.
-    """
-
-    type: Literal["asha"] = "asha"
-    grace_period: Count = 1
-    min_peers: Count = 3
-
-
-class RestartWinner(_Model):
-    """Train the best trial of each group once more, from scratch and for longer."""
-
-    max_t: Count
-
-
-class Halving(_RungRule):
-    """Exact successive halving inside each group.
-
-    A trial waits at a rung until all of its group are there or have ended; then the
-    best 1/reduction_factor of them go on. `grace_period` defaults to `max_t`: no rung
-    in between, all of a group are compared at the end.
-    """
-
-    type: Literal["halving"] = "halving"
-    grace_period: Count | None = None
-    restart_winner: RestartWinner | None = None
-
-
-EarlyStopping = Annotated[NoStopping | Asha | Halving, Field(discriminator="type")]
 
 
 def _read_parameters(raw: object) -> dict[str, Node]:
@@ -247,7 +126,7 @@ Parameters = Annotated[
 ]
 
 
-class SweepSpec(_Model):
+class SweepSpec(SpecModel):
     """A sweep: a search space, a metric, an early-stopping rule, resources."""
 
     schema_version: Literal[1] = 1

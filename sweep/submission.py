@@ -9,7 +9,8 @@ from sweep.errors import FieldProblem, SpecError
 from sweep.records import DryRun, GroupPlan, RungPlan
 from sweep.rungs import plan_rungs, trial_steps
 from sweep.space import PlannedTrial, Space
-from sweep.spec import Halving, SweepSpec, parse_spec
+from sweep.spec import SweepSpec, parse_spec
+from sweep.stopping import Halving
 from sweep.trainables import Trainable, check_parameters, check_spec, find
 
 _MAX_PROBLEMS = 10

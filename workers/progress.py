@@ -4,8 +4,8 @@ import time
 from typing import TextIO
 
 from sweep.records import Origin
-from sweep.spec import Halving
 from sweep.states import FINAL_TRIAL_STATES
+from sweep.stopping import Halving
 from workers.ledger import Ledger
 
 _SHOW_EVERY_S = 2.0

@@ -9,9 +9,10 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from sweep.metric import Metric
 from sweep.records import Origin
 from sweep.rungs import rung_steps
-from sweep.spec import Asha, Metric
+from sweep.stopping import Asha
 from sweep.wire import RungEntry, TrialTask
 from workers.driver.quantile import RunningQuantile
 from workers.driver.stopping import Decision, Outcome

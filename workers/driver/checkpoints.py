@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sweep.errors import StorageFailed
-from sweep.spec import CheckpointPolicy, Metric
+from sweep.metric import Metric
+from sweep.spec import CheckpointPolicy
 from sweep.storage import PARTIAL, Folder, join, open_folder, split
 from workers.driver.states import (
     BEGINNING,

@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from sweep.metric import Metric
 from sweep.records import Origin
 from sweep.rungs import rung_steps, survivors
-from sweep.spec import Halving, Metric
+from sweep.stopping import Halving
 from sweep.wire import RungEntry, TrialTask
 from workers.driver.stopping import Decision, Outcome, badness
 

@@ -18,9 +18,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from sweep.metric import Metric
 from sweep.records import Nonfinite
 from sweep.run import ReportRules, Run, TrialStop
-from sweep.spec import CheckpointPolicy, Metric
+from sweep.spec import CheckpointPolicy
 from sweep.wire import ReportRow, TrialTask
 from workers.driver.capture import NO_OUTPUT, Output
 from workers.driver.checkpoints import Checkpoints

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sweep.records import Origin
-from sweep.spec import Halving, SweepSpec
+from sweep.spec import SweepSpec
 from sweep.states import FINAL_TRIAL_STATES, TrialState
+from sweep.stopping import Halving
 from sweep.wire import (
     CheckpointSaved,
     Message,

@@ -10,8 +10,8 @@ from itertools import count
 
 from sweep.records import Origin
 from sweep.rungs import rung_steps
-from sweep.spec import Halving
 from sweep.states import WantedState
+from sweep.stopping import Halving
 from sweep.storage import join
 from sweep.wire import MAX_WAITING_CHARS, Ack, Assignment, Known, Message, Signs, TrialTask
 from workers.driver.book import Glance

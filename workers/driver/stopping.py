@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from sweep.spec import Asha, Halving, Metric, SweepSpec
+from sweep.metric import Metric
+from sweep.spec import SweepSpec
+from sweep.stopping import Asha, Halving
 from sweep.wire import RungEntry, TrialTask
 
 Outcome = Literal["completed", "target", "diverged", "stopped", "dropped"]

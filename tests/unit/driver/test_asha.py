@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
-from sweep.spec import Asha, Metric
+from sweep.metric import Metric
+from sweep.stopping import Asha
 from sweep.wire import RungEntry
 from tests.unit.driver.builders import START, make_task
 from workers.driver.asha import GroupedAshaRule

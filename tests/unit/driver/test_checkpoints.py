@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from sweep.errors import StorageFailed
-from sweep.spec import CheckpointPolicy, Metric
+from sweep.metric import Metric
+from sweep.spec import CheckpointPolicy
 from sweep.storage import open_folder, split
 from workers.driver.checkpoints import Checkpoints, for_each, in_turns
 
@@ -201,7 +202,8 @@ def test_without_the_policy_no_state_is_the_best(folder: str) -> None:
 KILLED_WRITER = """
 import os, signal, sys
 from pathlib import Path
-from sweep.spec import CheckpointPolicy, Metric
+from sweep.metric import Metric
+from sweep.spec import CheckpointPolicy
 from workers.driver.checkpoints import Checkpoints
 
 folder = sys.argv[1]

@@ -1,6 +1,7 @@
 """Exact halving: waits for all of a group, ranks it, and says what it said before."""
 
-from sweep.spec import Halving, Metric
+from sweep.metric import Metric
+from sweep.stopping import Halving
 from sweep.wire import RungEntry, TrialTask
 from tests.unit.driver.builders import START, make_task
 from workers.driver.halving import HalvingRule, winner

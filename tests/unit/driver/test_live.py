@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from sweep.errors import TrialFault
+from sweep.metric import Metric
 from sweep.run import Run
-from sweep.spec import CheckpointPolicy, Metric
+from sweep.spec import CheckpointPolicy
 from sweep.wire import TrialTask
 from tests.integration.service_process import wait_for
 from tests.unit.driver.builders import make_task

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.spec import Metric
+from sweep.metric import Metric
 from tests.unit.driver.builders import make_task
 from workers.driver.live import PackAnswer, TrialPlan, TrialUpdate, WorkPlan
 from workers.driver.packed import PackRun

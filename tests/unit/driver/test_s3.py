@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sweep.errors import StorageFailed
-from sweep.spec import CheckpointPolicy, Metric
+from sweep.metric import Metric
+from sweep.spec import CheckpointPolicy
 from sweep.storage import open_folder, split
 from workers.driver.checkpoints import Checkpoints, for_each
 

@@ -9,7 +9,7 @@ from sweep.loading import load_json, load_yaml
 from sweep.plain import check_plain
 from sweep.run import NullRun, TrialStop
 from sweep.rungs import plan_rungs, rung_steps, trial_steps
-from sweep.spec import Asha, Halving, NoStopping, RestartWinner, SweepSpec, parse_spec
+from sweep.spec import SweepSpec, parse_spec
 from sweep.states import (
     FINAL_SWEEP_STATES,
     FINAL_TRIAL_STATES,
@@ -19,6 +19,7 @@ from sweep.states import (
     TrialState,
     sources_of_sweep,
 )
+from sweep.stopping import Asha, Halving, NoStopping, RestartWinner
 
 
 def test_rungs_stand_at_powers_of_the_factor_below_max_t() -> None:
