@@ -46,7 +46,9 @@ def listen(host: str, port: int) -> socket.socket:
     """
     for candidate in range(port, min(port + _PORTS_TRIED, 65_536)):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family)
+        # By its protocol asyncio knows to send what is small at once: without, an answer's
+        # body waits some 40 ms for the client to acknowledge its head.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, candidate))

@@ -142,6 +142,12 @@ trials = Table(
     Index(None, "sweep_pk", "state"),
     Index(None, "sweep_pk", "best"),
     Index(None, "sweep_pk", "version", "index"),
+    Index(
+        None,
+        "parameters",
+        postgresql_using="gin",
+        postgresql_ops={"parameters": "jsonb_path_ops"},
+    ).ddl_if(dialect="postgresql"),
 )
 
 reports = Table(
