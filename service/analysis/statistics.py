@@ -14,13 +14,22 @@ def interval(values: Sequence[float]) -> Interval:
     mean = _mean(values)
     if count < 2:
         return Interval(mean=mean)
-    largest = max(abs(value - mean) for value in values)
-    scaled = sum(((v - mean) / largest) ** 2 for v in values) if largest else 0.0
-    deviation = largest * math.sqrt(scaled / (count - 1))
-    half = _quantile(count - 1) * deviation / math.sqrt(count)
+    half = _quantile(count - 1) * _deviation(values, mean) / math.sqrt(count)
     if not math.isfinite(half):
         return Interval(mean=mean)
     return Interval(mean=mean, low=mean - half, high=mean + half)
+
+
+def _deviation(values: Sequence[float], mean: float) -> float:
+    """The sample's standard deviation; infinite where a difference is."""
+    import numpy as np  # for many values; loaded for the first interval alone
+
+    with np.errstate(over="ignore"):
+        away = np.asarray(values) - mean
+        largest = float(np.abs(away).max())
+        if not 0 < largest < math.inf:
+            return largest
+        return largest * math.sqrt(float(np.square(away / largest).sum()) / (len(values) - 1))
 
 
 def _mean(values: Sequence[float]) -> float:

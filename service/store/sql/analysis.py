@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Select, and_, case, false, func, select
 from service.store.analysis import Grouping, GroupSummary, Reach
 from service.store.sql.filters import Compiler
 from service.store.sql.grouping import LabelReader, Labels, merged, metric_value
+from service.store.sql.scans import in_order_of_rows
 from service.store.sql.sweeps import find
 from service.store.tables import trials
 from sweep.analysis import Mode
@@ -101,16 +102,17 @@ def _units(
     compiler = Compiler(dialect, now=grouping.which.now)
     reader = LabelReader(grouping.by, compiler)
     value = metric_value(grouping.value, compiler)
-    mine = and_(
-        trials.c.sweep_pk == find(connection, sweep_id).pk,
-        trials.c["index"] >= 0,  # SQLite then reads the table in order, which is much faster
-    )
+    mine = trials.c.sweep_pk == find(connection, sweep_id).pk
     if grouping.which.filter is not None:
         mine = and_(mine, compiler.condition(grouping.which.filter))
     columns = [*reader.columns, value.label("value"), trials.c.reports]
+    own = trials.c.assignment if grouping.unit == "assignment" else trials.c["index"]
+    read = select(*columns, trials.c.state, own).where(mine)
+    if compiler.sqlite:
+        read = in_order_of_rows(read)
     if grouping.unit == "trial":
-        return reader, select(*columns, trials.c.state, trials.c["index"]).where(mine)
-    each = select(*columns, trials.c.assignment).where(mine).subquery()
+        return reader, read
+    each = read.subquery()
     keys = [*(each.c[column.name] for column in reader.columns), each.c.assignment]
     means = select(
         *keys, func.avg(each.c.value).label("value"), func.max(each.c.reports).label("reports")
@@ -150,4 +152,4 @@ def _join(a: Summary, b: Summary) -> Summary:
 def _floats(together: Any) -> list[float]:
     if together is None:
         return []
-    return list(map(float, together.split(",") if isinstance(together, str) else together))
+    return list(map(float, together.split(","))) if isinstance(together, str) else together

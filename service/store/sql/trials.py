@@ -4,9 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, UnaryExpression, func, select
-from sqlalchemy.sql.operators import custom_op
-from sqlalchemy.sql.visitors import replacement_traverse
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from service.query.ast import Named
 from service.query.fields import TRIALS
@@ -16,6 +14,7 @@ from service.store.sql import convert
 from service.store.sql.keyset import Key
 from service.store.sql.paging import Listing, named
 from service.store.sql.projection import Projection
+from service.store.sql.scans import in_order_of_rows
 from service.store.sql.sweeps import find
 from service.store.tables import reports, sweeps, trials
 from sweep.errors import NotFound
@@ -55,27 +54,8 @@ def count(connection: Connection, sweep_id: str, query: TrialQuery) -> int:
     listing = _listing(connection, sweep_id, replace(query, cursor=None))
     selected = listing.narrowed(_of(sweep, [func.count()]))
     if connection.dialect.name == "sqlite":
-        selected = _in_order_of_rows(selected)
+        selected = in_order_of_rows(selected)
     return int(connection.execute(selected).scalar_one())
-
-
-def _in_order_of_rows(selected: Select[Any]) -> Select[Any]:
-    """The same without the index on `best`, in whose order rows lie scattered over the file.
-
-    SQLite takes that index for any range, also one that most trials are in, and is then
-    several times slower than without.
-    """
-
-    def replaced(element: Any, **_: Any) -> Any:
-        return _plain(element) if element is trials.c.best else None
-
-    found: Any = replacement_traverse(selected, {}, replaced)
-    in_order: Select[Any] = found
-    return in_order
-
-
-def _plain(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
 
 
 def stream(connection: Connection, sweep_id: str, query: TrialQuery) -> Iterator[TrialRecord]:
