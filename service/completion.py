@@ -10,7 +10,7 @@ from service.query.ast import Field, Named
 from service.query.fields import SWEEPS, TRIALS, Entity, FieldType
 from service.query.names import written
 from service.store.interface import Store
-from sweep.parameters import Choice, Grid
+from sweep.parameters import Choice, Grid, unwrap
 from sweep.parameters import Kind as ParameterKind
 from sweep.records import Origin, QueryField, SweepRecord
 from sweep.states import SweepState, TrialState, WantedState
@@ -101,6 +101,7 @@ def _part(name: str) -> str:
 def _texts(node: Any, path: Path = ()) -> dict[Path, list[str]]:
     """The texts that a spec names for each parameter, each once."""
     found: dict[Path, list[str]] = {}
+    node = unwrap(node)
     if isinstance(node, str):
         return {path: [node]}
     if isinstance(node, Grid | Choice):

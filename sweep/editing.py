@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sweep.errors import FieldProblem, SpecError, SpecTooLarge
-from sweep.parameters import Kind, Value, field_problems
+from sweep.parameters import Kind, Value, When, field_problems
 from sweep.plain import check_plain
 from sweep.searches import GridSearch
 from sweep.space import PlannedTrial, Space, derive, group_key
@@ -54,8 +54,8 @@ class AddTrials(_Model):
     trials: tuple[Mapping[str, Any], ...] = Field(
         default=(),
         max_length=MAX_ADDED,
-        description="Assignments. Constants of the spec need not be named; every other "
-        "parameter must be.",
+        description="Assignments. Constants of the spec need not be named, nor parameters with a "
+        "condition; every other parameter must be.",
     )
 
 
@@ -178,7 +178,7 @@ def _with_grid(spec: SweepSpec, grid: Mapping[str, tuple[Any, ...]]) -> SweepSpe
     raw = spec.model_dump(mode="json")
     for path, values in grid.items():
         node = _node(raw["parameters"], path)
-        if not isinstance(node, dict) or set(node) != {"grid"}:
+        if not isinstance(node, dict) or set(node) - {"when"} != {"grid"}:
             raise SpecError(
                 [FieldProblem(f"add.grid.{path}", "is no grid parameter of this sweep")]
             )
@@ -215,8 +215,9 @@ def _canonical(parameters: Mapping[str, Any]) -> str:
 
 def _filled(trial: Mapping[str, Any], position: int, spec: SweepSpec) -> Mapping[str, Value]:
     """An assignment with the spec's constants in it."""
-    constants = {name: node for name, node in spec.parameters.items() if not _holds_kind(node)}
-    missing = spec.parameters.keys() - constants.keys() - trial.keys()
+    constants = {name: node for name, node in spec.parameters.items() if not _varies(node)}
+    optional = {name for name, node in spec.parameters.items() if isinstance(node, When)}
+    missing = spec.parameters.keys() - constants.keys() - trial.keys() - optional
     unknown = trial.keys() - spec.parameters.keys()
     where = f"add.trials[{position}]"
     problems = [FieldProblem(f"{where}.{name}", "is missing") for name in sorted(missing)]
@@ -225,13 +226,14 @@ def _filled(trial: Mapping[str, Any], position: int, spec: SweepSpec) -> Mapping
     ]
     if problems:
         raise SpecError(problems)
-    return {name: trial.get(name, constants.get(name)) for name in spec.parameters}
+    given = {**constants, **trial}
+    return {name: given[name] for name in spec.parameters if name in given}
 
 
-def _holds_kind(node: Any) -> bool:
+def _varies(node: Any) -> bool:
     if isinstance(node, Mapping):
-        return any(map(_holds_kind, node.values()))
-    return isinstance(node, Kind)
+        return any(map(_varies, node.values()))
+    return isinstance(node, Kind | When)
 
 
 def _check(parameters: Mapping[str, Value], position: int, trainable: Trainable) -> None:

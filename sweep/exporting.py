@@ -8,7 +8,7 @@ from typing import Any
 
 from sweep.errors import SpecError
 from sweep.metric import Metric
-from sweep.parameters import Choice, Grid, Kind
+from sweep.parameters import Choice, Grid, Kind, unwrap
 from sweep.plain import flatten
 from sweep.records import TrialRecord
 from sweep.spec import SweepSpec
@@ -102,6 +102,7 @@ def _trial_values(
 
 
 def _leaves(node: Any, path: str) -> Iterator[str]:
+    node = unwrap(node)
     if isinstance(node, Grid | Choice):
         for value in node.values:
             yield from _leaves(value, path)

@@ -2,12 +2,13 @@
 
 `task == 'one_hot_sum' and network.type != 'dense'`: comparisons, `and`, `or`,
 `not`, `in`, arithmetic, and nested parameters by dot. Evaluated by simpleeval,
-with no functions and bounded powers and lengths.
+with no functions and bounded powers and lengths. A parameter that an assignment
+lacks is None.
 """
 
 import ast
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, Field
 
@@ -50,30 +51,97 @@ def _parse(source: str) -> ast.Expr:
     return tree
 
 
-class ConditionEvaluator:
-    """Evaluates conditions that were parsed once, over many assignments."""
+class _Dotted(ast.NodeTransformer):
+    """Makes one name of a parameter's whole path, so that a lookup sees it whole."""
 
-    def __init__(self, sources: tuple[str, ...]) -> None:
-        self._parsed = [(source, _parse(source)) for source in sources]
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        """`a.b` as the name 'a.b'; an attribute of anything else stays."""
+        inner = self.visit(node.value)
+        if isinstance(inner, ast.Name):
+            return ast.Name(id=f"{inner.id}.{node.attr}", ctx=ast.Load())
+        return ast.Attribute(value=inner, attr=node.attr, ctx=ast.Load())
+
+
+class Names(Protocol):
+    """What a condition's names stand for."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """The value of a dotted name; KeyError when there is no such name."""
+
+
+class ParsedCondition:
+    """A condition that was parsed once and is evaluated often; not by two threads at once."""
+
+    def __init__(self, source: str) -> None:
+        from simpleeval import EvalWithCompoundTypes
+
+        self.source = source
+        self._tree = _Dotted().visit(_parse(source))
+        self._evaluator = EvalWithCompoundTypes(functions={})
+        self._evaluator.functions.clear()
+        walked = ast.walk(self._tree)
+        self.names = tuple(dict.fromkeys(n.id for n in walked if isinstance(n, ast.Name)))
+        """Every name in it, with dots, in the order of the expression."""
+
+    def holds(self, names: Names) -> bool:
+        """Whether it is true.
+
+        Raises:
+            SpecError: when it cannot be evaluated.
+        """
+        self._evaluator.names = names
+        try:
+            return bool(self._evaluator.eval(self.source, previously_parsed=self._tree))
+        except SpecError:
+            raise
+        except Exception as error:  # noqa: BLE001 - simpleeval lets any operator's own error through
+            raise SpecError(f"the condition {self.source!r} cannot be evaluated: {error}") from None
+
+
+class Lookup:
+    """The values of an assignment by dotted name.
+
+    Args:
+        parameters: the assignment.
+        declared: the outermost names that may be absent from it; they count as None.
+    """
+
+    def __init__(self, parameters: Mapping[str, Any], declared: frozenset[str]) -> None:
+        self._parameters = parameters
+        self._declared = declared
+
+    def __getitem__(self, name: str) -> Any:
+        first, *rest = name.split(".")
+        if first not in self._parameters and first not in self._declared:
+            raise KeyError(name)
+        value = self._parameters.get(first)
+        for part in rest:
+            value = value.get(part) if isinstance(value, Mapping) else None
+        return value
+
+
+class ConditionEvaluator:
+    """Evaluates conditions that were parsed once, over many assignments.
+
+    Args:
+        sources: the conditions.
+        declared: the outermost names that an assignment may lack.
+    """
+
+    def __init__(self, sources: tuple[str, ...], declared: Iterable[str] = ()) -> None:
+        self._parsed = [ParsedCondition(source) for source in sources]
+        self._declared = frozenset(declared)
 
     def any_true(self, parameters: Mapping[str, Any]) -> bool:
         """Whether one of the conditions holds for an assignment.
 
         Raises:
-            SpecError: when one cannot be evaluated, say for a parameter that it lacks.
+            SpecError: when one cannot be evaluated, say for a parameter that there is not.
         """
-        if not self._parsed:
-            return False
-        from simpleeval import EvalWithCompoundTypes
-
-        evaluator = EvalWithCompoundTypes(names=dict(parameters), functions={})
-        for source, tree in self._parsed:
-            try:
-                if evaluator.eval(source, previously_parsed=tree):
-                    return True
-            except Exception as error:  # noqa: BLE001 - simpleeval lets any operator's own error through
-                raise SpecError(
-                    f"the condition {source!r} cannot be evaluated: {error}; "
-                    f"the parameters are {', '.join(parameters)}"
-                ) from None
-        return False
+        names = Lookup(parameters, self._declared)
+        try:
+            return any(condition.holds(names) for condition in self._parsed)
+        except SpecError as error:
+            raise SpecError(
+                f"{error.message}; the parameters are {', '.join(parameters)}"
+            ) from None

@@ -1,200 +1,95 @@
-"""The kinds of parameter that a sweep spec may name.
+"""The parameters of a sweep spec, read from plain data and written back.
 
 A parameter is a constant (any scalar or list), a *kind* (a mapping with one key
 that names it, such as `{uniform: {min: 0, max: 1}}`), or a mapping of further
-parameters. `sample` maps a number of the unit interval to a value of the kind,
-so that random and quasi-random search share one definition.
+parameters. With `when:` beside it, it is there only where that condition holds.
 """
 
-import math
 import re
-import sys
-from collections.abc import Mapping, Sequence
-from statistics import NormalDist
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
 from sweep.errors import FieldProblem, SpecError
+from sweep.expressions import check_condition
+from sweep.kinds import (
+    INTEGER_KINDS,
+    KINDS,
+    Beta,
+    Choice,
+    Grid,
+    Kind,
+    LogNormal,
+    LogRandInt,
+    LogUniform,
+    Normal,
+    QLogNormal,
+    QLogRandInt,
+    QLogUniform,
+    QNormal,
+    QRandInt,
+    QUniform,
+    RandInt,
+    Uniform,
+)
+from sweep.values import Scalar, Value
 
-Scalar = bool | int | float | str | None
-Value = Scalar | Sequence["Value"] | Mapping[str, "Value"]
+__all__ = [
+    "INTEGER_KINDS",
+    "KINDS",
+    "Beta",
+    "Choice",
+    "Grid",
+    "Kind",
+    "LogNormal",
+    "LogRandInt",
+    "LogUniform",
+    "Node",
+    "Normal",
+    "QLogNormal",
+    "QLogRandInt",
+    "QLogUniform",
+    "QNormal",
+    "QRandInt",
+    "QUniform",
+    "RandInt",
+    "Scalar",
+    "Uniform",
+    "Value",
+    "When",
+    "dump_node",
+    "field_problems",
+    "kinds_in",
+    "leaves_in",
+    "parse_node",
+    "parse_nodes",
+    "unwrap",
+]
+
+MAX_CONDITION = 2_000
+"""Characters of a condition."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_LAST_UNIT = math.nextafter(1.0, 0.0)
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+@dataclass(frozen=True)
+class When:
+    """A parameter, or a mapping of them, that is there only where a condition holds."""
+
+    condition: str
+    node: "Node"
 
 
-def _pick(count: int, unit: float) -> int:
-    """An index of `count` equally likely ones for a unit-interval number."""
-    return min(int(unit * count), count - 1)
+Node = Kind | When | Value | Mapping[str, "Node"]
 
 
-class Grid(_Model):
-    """Every value in turn."""
-
-    kind: Literal["grid"] = "grid"
-    values: tuple[Any, ...] = Field(min_length=1)
-
-    def sample(self, unit: float) -> Value:
-        """The value at position `unit` in [0, 1) of the list."""
-        chosen: Value = self.values[_pick(len(self.values), unit)]
-        return chosen
-
-
-class Choice(_Model):
-    """One of the values, by weight (equal when none are given)."""
-
-    kind: Literal["choice"] = "choice"
-    values: tuple[Any, ...] = Field(min_length=1)
-    weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
-
-    @model_validator(mode="after")
-    def _weights_fit(self) -> Self:
-        if self.weights is None:
-            return self
-        if len(self.weights) != len(self.values):
-            raise ValueError(
-                f"{len(self.weights)} weights for {len(self.values)} values: give one for each"
-            )
-        if not sum(self.weights) > 0:
-            raise ValueError("the weights sum to 0: at least one must be above 0")
-        return self
-
-    def sample(self, unit: float) -> Value:
-        """The value whose share of the unit interval holds `unit`."""
-        if self.weights is None:
-            chosen: Value = self.values[_pick(len(self.values), unit)]
-            return chosen
-        target, passed = unit * sum(self.weights), 0.0
-        for value, weight in zip(self.values, self.weights, strict=True):
-            passed += weight
-            if target < passed:
-                return value  # type: ignore[no-any-return]
-        last = max(i for i, weight in enumerate(self.weights) if weight > 0)
-        chosen = self.values[last]
-        return chosen
-
-
-class _FloatRange(_Model):
-    min: float
-    max: float
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.min > self.max:
-            raise ValueError(f"min {self.min!r} is above max {self.max!r}")
-        return self
-
-    def _clamp(self, value: float) -> float:
-        return min(max(value, self.min), self.max)
-
-
-class _IntRange(_Model):
-    min: int = Field(strict=True)
-    max: int = Field(strict=True)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.min > self.max:
-            raise ValueError(f"min {self.min!r} is above max {self.max!r}")
-        return self
-
-
-class Uniform(_FloatRange):
-    """A real number, uniform between min and max."""
-
-    kind: Literal["uniform"] = "uniform"
-
-    def sample(self, unit: float) -> float:
-        """Min + unit (max - min)."""
-        return self._clamp(self.min + unit * (self.max - self.min))
-
-
-class LogUniform(_FloatRange):
-    """A positive real number whose logarithm is uniform between those of min and max."""
-
-    kind: Literal["loguniform"] = "loguniform"
-    min: float = Field(gt=0)
-    max: float = Field(gt=0)
-
-    def sample(self, unit: float) -> float:
-        """Min (max / min) ** unit, by way of logarithms."""
-        low, high = math.log(self.min), math.log(self.max)
-        return self._clamp(math.exp(low + unit * (high - low)))
-
-
-class QUniform(_FloatRange):
-    """One of min, min + step, min + 2 step, … up to max, equally likely."""
-
-    kind: Literal["quniform"] = "quniform"
-    step: float = Field(gt=0)
-
-    @model_validator(mode="after")
-    def _countable(self) -> Self:
-        if not math.isfinite((self.max - self.min) / self.step):
-            raise ValueError(f"step {self.step!r} is too small for the range")
-        return self
-
-    def sample(self, unit: float) -> float:
-        """The quantised value at `unit`."""
-        count = math.floor((self.max - self.min) / self.step * (1 + 1e-12) + 1e-12) + 1
-        return self._clamp(self.min + _pick(count, unit) * self.step)
-
-
-class RandInt(_IntRange):
-    """An integer from min to max, both included, equally likely."""
-
-    kind: Literal["randint"] = "randint"
-
-    def sample(self, unit: float) -> int:
-        """The integer at `unit`."""
-        return self.min + _pick(self.max - self.min + 1, unit)
-
-
-class LogRandInt(_IntRange):
-    """An integer from min to max, both included, uniform on a logarithmic scale."""
-
-    kind: Literal["lograndint"] = "lograndint"
-    min: int = Field(ge=1, strict=True)
-
-    def sample(self, unit: float) -> int:
-        """Floor of a log-uniform number in [min, max + 1)."""
-        low, high = math.log(self.min), math.log(self.max + 1)
-        return min(max(math.floor(math.exp(low + unit * (high - low))), self.min), self.max)
-
-
-class Normal(_Model):
-    """A normally distributed real number."""
-
-    kind: Literal["normal"] = "normal"
-    mean: float
-    std: float = Field(gt=0)
-
-    def sample(self, unit: float) -> float:
-        """The quantile of `unit`; the interval's ends count as the nearest number inside."""
-        return NormalDist(self.mean, self.std).inv_cdf(
-            min(max(unit, sys.float_info.min), _LAST_UNIT)
-        )
-
-
-Kind = Grid | Choice | Uniform | LogUniform | QUniform | RandInt | LogRandInt | Normal
-
-KINDS: Mapping[str, type[Kind]] = {
-    "grid": Grid,
-    "choice": Choice,
-    "uniform": Uniform,
-    "loguniform": LogUniform,
-    "quniform": QUniform,
-    "randint": RandInt,
-    "lograndint": LogRandInt,
-    "normal": Normal,
-}
-
-Node = Kind | Value | Mapping[str, "Node"]
+def unwrap(node: Any) -> Any:
+    """The node without the condition on it."""
+    while isinstance(node, When):
+        node = node.node
+    return node
 
 
 def parse_node(raw: object, path: str) -> Node:
@@ -203,10 +98,12 @@ def parse_node(raw: object, path: str) -> Node:
     Raises:
         SpecError: with the path of every bad field in it.
     """
-    if isinstance(raw, Kind):
+    if isinstance(raw, Kind | When):
         return raw
     if isinstance(raw, Mapping):
-        named = [key for key in raw if key in KINDS]
+        if "when" in raw:
+            return _parse_when(raw, path)
+        named = [key for key in raw if key in KINDS and not _is_plain_beta(key, raw[key])]
         if named:
             return _parse_kind(named, raw, path)
         return parse_nodes(raw, path)
@@ -235,6 +132,29 @@ def parse_nodes(raw: Mapping[Any, object], path: str) -> dict[str, Node]:
     if problems:
         raise SpecError(problems)
     return nodes
+
+
+def _is_plain_beta(key: str, body: object) -> bool:
+    """Whether this is a parameter of that name, such as Adam's, and not the distribution."""
+    return key == "beta" and not (isinstance(body, Mapping) and body.keys() & {"a", "b"})
+
+
+def _parse_when(raw: Mapping[Any, object], path: str) -> When:
+    condition, where = raw["when"], f"{path}.when"
+    body = {key: value for key, value in raw.items() if key != "when"}
+    if not isinstance(condition, str) or not 0 < len(condition) <= MAX_CONDITION:
+        message = f"needs a condition of 1 to {MAX_CONDITION} characters; got {condition!r:.100}"
+        raise SpecError([FieldProblem(where, message)])
+    try:
+        check_condition(condition)
+    except ValueError as error:
+        raise SpecError([FieldProblem(where, str(error))]) from None
+    if not body:
+        message = "stands alone: say beside it what there is then, a kind, a value or parameters"
+        raise SpecError([FieldProblem(where, message)])
+    if body.keys() == {"value"}:
+        return When(condition, parse_node(body["value"], f"{path}.value"))
+    return When(condition, parse_node(body, path))
 
 
 def _parse_kind(named: Sequence[str], raw: Mapping[Any, object], path: str) -> Kind:
@@ -298,6 +218,8 @@ def _path(location: Sequence[int | str], prefix: str, raw: object) -> str:
 
 def dump_node(node: Node) -> Any:
     """The node as a spec's plain data: `parse_node` of it gives the same node."""
+    if isinstance(node, When):
+        return {"when": node.condition, **_dump_body(node.node)}
     if isinstance(node, Grid):
         return {"grid": list(node.values)}
     if isinstance(node, Kind):
@@ -307,14 +229,28 @@ def dump_node(node: Node) -> Any:
     return node
 
 
-def kinds_in(
+def _dump_body(node: Node) -> dict[str, Any]:
+    """What stands beside `when`."""
+    dumped = dump_node(node)
+    if isinstance(node, Kind):
+        return dict(dumped)
+    if isinstance(node, Mapping) and node and node.keys() != {"value"}:
+        return dict(dumped)
+    return {"value": dumped}
+
+
+def leaves_in(
     nodes: Mapping[str, Node], path: tuple[str, ...] = ()
-) -> list[tuple[tuple[str, ...], Kind]]:
-    """Every kind in a tree of parameters with its path, in the order of the spec."""
-    found: list[tuple[tuple[str, ...], Kind]] = []
+) -> Iterator[tuple[tuple[str, ...], Kind | Value]]:
+    """Every kind and constant in a tree of parameters with its path, in the order of the spec."""
     for key, node in nodes.items():
-        if isinstance(node, Kind):
-            found.append(((*path, key), node))
-        elif isinstance(node, Mapping):
-            found.extend(kinds_in(node, (*path, key)))
-    return found
+        inner = unwrap(node)
+        if isinstance(inner, Mapping) and inner:
+            yield from leaves_in(inner, (*path, key))
+        else:
+            yield (*path, key), inner
+
+
+def kinds_in(nodes: Mapping[str, Node]) -> list[tuple[tuple[str, ...], Kind]]:
+    """Every kind in a tree of parameters with its path, in the order of the spec."""
+    return [(path, leaf) for path, leaf in leaves_in(nodes) if isinstance(leaf, Kind)]

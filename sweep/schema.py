@@ -2,58 +2,84 @@
 
 from typing import Any
 
+from pydantic import GetJsonSchemaHandler
+from pydantic_core import CoreSchema
 
-def _kind(name: str, body: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {name: body},
-        "required": [name],
-        "additionalProperties": False,
-    }
+from sweep.kinds import KINDS
+from sweep.values import KindModel
 
-
-def _fields(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {**required, **optional},
-        "required": list(required),
-        "additionalProperties": False,
-    }
-
-
-_NUMBER = {"type": "number"}
-_POSITIVE = {"type": "number", "exclusiveMinimum": 0}
-_INTEGER = {"type": "integer"}
 _VALUES = {"type": "array", "minItems": 1}
-_WEIGHTS = {"type": "array", "items": {"type": "number", "minimum": 0}}
-_KIND_NAMES = [
-    "grid", "choice", "uniform", "loguniform", "quniform", "randint", "lograndint", "normal",
-]  # fmt: skip
+_NAME = "^[A-Za-z_][A-Za-z0-9_]*$"
+_WHEN = {"type": "string", "minLength": 1, "maxLength": 2_000}
+_CONSTANT = {"type": ["string", "number", "boolean", "null", "array"]}
 
-PARAMETERS_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "description": "Parameter names and their values: a constant, one kind, or a nested mapping.",
-    "patternProperties": {
-        "^[A-Za-z_][A-Za-z0-9_]*$": {
-            "anyOf": [
-                {"type": ["string", "number", "boolean", "null", "array"]},
-                _kind("grid", {"anyOf": [_VALUES, _fields({"values": _VALUES})]}),
-                _kind(
-                    "choice", {"anyOf": [_VALUES, _fields({"values": _VALUES}, weights=_WEIGHTS)]}
-                ),
-                _kind("uniform", _fields({"min": _NUMBER, "max": _NUMBER})),
-                _kind("loguniform", _fields({"min": _POSITIVE, "max": _POSITIVE})),
-                _kind("quniform", _fields({"min": _NUMBER, "max": _NUMBER, "step": _POSITIVE})),
-                _kind("randint", _fields({"min": _INTEGER, "max": _INTEGER})),
-                _kind("lograndint", _fields({"min": _INTEGER, "max": _INTEGER})),
-                _kind("normal", _fields({"mean": _NUMBER, "std": _POSITIVE})),
-                {
-                    "type": "object",
-                    "description": "Nested parameters.",
-                    "not": {"anyOf": [{"required": [name]} for name in _KIND_NAMES]},
-                },
-            ]
+
+class ParametersSchema:
+    """An annotation that gives a field the schema of `parameters`, when it is asked for."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """The schema."""
+        return parameters_schema()
+
+
+def parameters_schema() -> dict[str, Any]:
+    """What `parameters` may be, as JSON Schema."""
+    return {
+        "type": "object",
+        "description": "Parameter names and their values: a constant, one kind, or a nested "
+        "mapping; with `when` beside it, there only where that condition holds.",
+        "patternProperties": {_NAME: {"anyOf": [_CONSTANT, *_bodies({}), *_conditional()]}},
+        "additionalProperties": False,
+    }
+
+
+def _conditional() -> list[dict[str, Any]]:
+    return [_mapping({"value": {}}, {"when": _WHEN}), *_bodies({"when": _WHEN})]
+
+
+def _bodies(beside: dict[str, Any]) -> list[dict[str, Any]]:
+    """A kind or nested parameters, with what stands beside."""
+    kinds = [
+        {**_mapping({name: _kind(name, model)}, beside), "description": _said(model)}
+        for name, model in KINDS.items()
+    ]
+    reserved = [{"required": [name]} for name in KINDS if name != "beta"]
+    reserved.append(
+        {
+            "required": ["beta"],
+            "properties": {"beta": {"anyOf": [{"required": ["a"]}, {"required": ["b"]}]}},
         }
-    },
-    "additionalProperties": False,
-}
+    )
+    if not beside:
+        reserved.append({"required": ["when"]})
+    nested = {
+        "type": "object",
+        "description": "Nested parameters.",
+        "required": list(beside),
+        "properties": beside,
+        "not": {"anyOf": reserved},
+    }
+    return [*kinds, nested]
+
+
+def _kind(name: str, model: type[KindModel]) -> dict[str, Any]:
+    schema = model.model_json_schema()
+    fields = {key: body for key, body in schema["properties"].items() if key != "kind"}
+    body = {**_mapping(fields, {}), "required": schema["required"]}
+    return {"anyOf": [_VALUES, body]} if name in ("grid", "choice") else body
+
+
+def _said(model: type[KindModel]) -> str:
+    return " ".join((model.__doc__ or "").split())
+
+
+def _mapping(fields: dict[str, Any], beside: dict[str, Any]) -> dict[str, Any]:
+    properties = {**fields, **beside}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }

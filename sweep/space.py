@@ -1,10 +1,10 @@
 """The search space of a spec, enumerated.
 
 Trial i is a function of (spec, seed, i) and nothing else. A space is a stream of
-*candidates*: candidate c takes grid point c mod G (the last grid parameter varies
-fastest) and, where parameters are drawn, draw number c // G. The candidates that
-no `exclude` condition holds for are the *assignments*; `replicates` turns each
-assignment into that many trials.
+*candidates*. Those of a grid search are its points, each once; the last parameter
+varies fastest. Candidate c of a sampled search takes grid point c mod G and draw number
+c // G. The points to evaluate, and then the candidates that no `exclude` condition holds
+for, are the *assignments*; `replicates` turns each assignment into that many trials.
 """
 
 import hashlib
@@ -13,11 +13,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
+from sweep.assembling import Assembler, Choose, Path, distinct, is_known
 from sweep.errors import FieldProblem, SpecError, SpecTooLarge
-from sweep.expressions import ConditionEvaluator
-from sweep.parameters import Grid, Kind, Value, kinds_in
+from sweep.expressions import ConditionEvaluator, ParsedCondition
+from sweep.parameters import Grid, Kind, Node, Value, kinds_in
+from sweep.points import Point, complete, read_points
 from sweep.searches import GridSearch, SobolSearch
 from sweep.spec import SweepSpec
 
@@ -60,6 +63,26 @@ def lookup(parameters: Mapping[str, Any], path: str) -> Value:
     return found
 
 
+def assemble(nodes: Mapping[str, Node], choose: Choose) -> dict[str, Value]:
+    """An assignment of a tree of parameters; those whose conditions do not hold are absent.
+
+    Args:
+        nodes: a spec's parameters.
+        choose: gives the value of the kind at a path. It is called once for each kind that
+            is there, after those that its conditions name.
+
+    Raises:
+        SpecError: for a condition that names no parameter, depends on itself or cannot be
+            evaluated.
+    """
+    return Assembler(nodes)(choose)
+
+
+def canonical(parameters: Mapping[str, Any]) -> str:
+    """One text for all assignments that are the same."""
+    return json.dumps(parameters, sort_keys=True, separators=(",", ":"))
+
+
 def group_key(parameters: Mapping[str, Value], group_by: Sequence[str]) -> str:
     """The group's values as canonical JSON; `{}` when all trials are one group."""
     values = {path: lookup(parameters, path) for path in group_by}
@@ -71,57 +94,82 @@ class Space:
 
     def __init__(self, spec: SweepSpec) -> None:
         self._spec = spec
-        self._excluded = ConditionEvaluator(spec.exclude)
+        self._excluded = ConditionEvaluator(spec.exclude, spec.parameters)
+        self._assembler = Assembler(spec.parameters)
         kinds = kinds_in(spec.parameters)
-        self._grids = [(path, kind) for path, kind in kinds if isinstance(kind, Grid)]
-        self._drawn = [(path, kind) for path, kind in kinds if not isinstance(kind, Grid)]
+        self._grids = {path: kind for path, kind in kinds if isinstance(kind, Grid)}
+        self._drawn = [path for path, kind in kinds if not isinstance(kind, Grid)]
         self._sobol_cache: tuple[int, list[list[float]]] = (-1, [])
 
     @cached_property
     def grid_points(self) -> int:
         """How many points the grid parameters span, by multiplication alone."""
-        return math.prod(len(grid.values) for _, grid in self._grids)
+        return math.prod(len(grid.values) for grid in self._grids.values())
 
     @cached_property
     def upper_bound(self) -> int:
-        """The number of trials before any exclusion, by multiplication alone."""
+        """The number of trials before any exclusion or condition, by multiplication alone."""
         search = self._spec.search
         points = self.grid_points if isinstance(search, GridSearch) else search.num_trials
         return points * self._spec.replicates
 
     def check(self, limit: int = MAX_TRIALS) -> None:
-        """Refuse a space that is too large, leaves grid points out or groups by nothing.
+        """Refuse a space that is too large, leaves grid points out or names what is not there.
 
         Raises:
             SpecError, SpecTooLarge: saying what to change.
         """
-        if self.upper_bound > limit:
+        if self.upper_bound > limit and self._is_larger(limit):
             raise SpecTooLarge(
                 f"the sweep has {self.upper_bound:,} trials and this service takes at most "
                 f"{limit:,} in one: narrow the grid, or use search type random with num_trials"
             )
+        problems = [*self._count_problems(), *self._name_problems()]
+        if problems:
+            raise SpecError(problems)
+        self._points  # noqa: B018 - completing them is what refuses bad ones
+
+    def _is_larger(self, limit: int) -> bool:
+        """Whether a grid has more trials than the limit: conditions may leave few points of it."""
+        if not self._assembler.is_conditional or not isinstance(self._spec.search, GridSearch):
+            return True
+        most = limit // self._spec.replicates
+        return sum(1 for _ in islice(self._grid(), most + 1)) > most
+
+    def _count_problems(self) -> Iterator[FieldProblem]:
         search = self._spec.search
-        if not isinstance(search, GridSearch) and search.num_trials < self.grid_points:
-            raise SpecError(
-                [
-                    FieldProblem(
-                        "search.num_trials",
-                        f"{search.num_trials} is below the {self.grid_points:,} grid points, so "
-                        "some would never run: raise it, or use choice instead of grid",
-                    )
-                ]
+        if isinstance(search, GridSearch):
+            return
+        given = len(search.points_to_evaluate)
+        if given > search.num_trials:
+            yield FieldProblem(
+                "search.points_to_evaluate",
+                f"{given:,} points are more than num_trials {search.num_trials:,}: "
+                "they count towards it",
             )
-        sample = self._candidate(0)
+        elif search.num_trials - given < self.grid_points:
+            counted = f" less {given:,} points to evaluate" if given else ""
+            yield FieldProblem(
+                "search.num_trials",
+                f"{search.num_trials:,}{counted} is below the {self.grid_points:,} grid points, so "
+                "some would never run: raise it, or use choice instead of grid",
+            )
+
+    def _name_problems(self) -> Iterator[FieldProblem]:
+        nodes = self._spec.parameters
         for i, path in enumerate(self._spec.early_stopping.group_by):
-            if path.split(".")[0] not in sample:
-                raise SpecError(
-                    [
-                        FieldProblem(
-                            f"early_stopping.group_by[{i}]",
-                            f"there is no parameter {path!r}; there are {', '.join(sample)}",
-                        )
-                    ]
+            if path.split(".")[0] not in nodes:
+                yield FieldProblem(
+                    f"early_stopping.group_by[{i}]",
+                    f"there is no parameter {path!r}; there are {', '.join(nodes)}",
                 )
+        for i, source in enumerate(self._spec.exclude):
+            for name in ParsedCondition(source).names:
+                if not is_known(nodes, name):
+                    yield FieldProblem(
+                        f"exclude[{i}]",
+                        f"names {name!r}, which is no parameter; there are {', '.join(nodes)}",
+                    )
 
     def trials(self) -> Iterator[PlannedTrial]:
         """Every trial in the order of its index.
@@ -138,46 +186,86 @@ class Space:
                 index += 1
 
     def _assignments(self) -> Iterator[dict[str, Value]]:
-        search = self._spec.search
-        if isinstance(search, GridSearch):
-            wanted = candidates = self.grid_points
+        yield from self._points
+        if isinstance(self._spec.search, GridSearch):
+            yield from self._rest_of_the_grid()
         else:
-            wanted = search.num_trials
-            candidates = wanted * _CANDIDATES_PER_ASSIGNMENT if self._spec.exclude else wanted
-        kept = 0
-        for c in range(candidates):
-            parameters = self._candidate(c)
-            if self._excluded.any_true(parameters):
+            yield from self._draws(self._spec.search.num_trials - len(self._points))
+
+    def _rest_of_the_grid(self) -> Iterator[dict[str, Value]]:
+        """The points that are neither excluded nor came first."""
+        done = {canonical(point) for point in self._points}
+        kept, tried = len(done), 0
+        for parameters in self._grid():
+            tried += 1
+            if self._excluded.any_true(parameters) or (done and canonical(parameters) in done):
                 continue
             yield parameters
             kept += 1
+        if kept == 0:
+            raise _too_few(0, tried)
+
+    def _draws(self, wanted: int) -> Iterator[dict[str, Value]]:
+        """So many candidates that are not excluded."""
+        candidates = wanted * _CANDIDATES_PER_ASSIGNMENT if self._spec.exclude else wanted
+        kept = 0
+        for c in range(candidates):
             if kept == wanted:
                 return
-        if kept == 0 or not isinstance(search, GridSearch):
-            raise SpecError(
-                [
-                    FieldProblem(
-                        "exclude",
-                        f"leaves {kept:,} of the {candidates:,} assignments tried"
-                        + ("" if kept == 0 else f", and {wanted:,} are asked for")
-                        + ": loosen the conditions",
-                    )
-                ]
-            )
+            parameters = self._candidate(c)
+            if not self._excluded.any_true(parameters):
+                yield parameters
+                kept += 1
+        if kept < wanted:
+            raise _too_few(kept, candidates, f", and {wanted:,} are asked for" if kept else "")
+
+    def _grid(self, given: Point | None = None) -> Iterator[dict[str, Value]]:
+        """The grid's points, excluded ones too: all, or those with some given values."""
+        fixed = {path: [value] for path, value in (given or {}).items()}
+        listed: dict[Path, Sequence[Any]] = {
+            path: distinct(grid.values) if self._assembler.is_conditional else grid.values
+            for path, grid in self._grids.items()
+        }
+        listed |= fixed
+        return self._assembler.combinations(lambda path, _: listed[path])
+
+    @cached_property
+    def _points(self) -> Sequence[dict[str, Value]]:
+        """The points to evaluate, whole."""
+        points = read_points(self._spec)
+        return complete(points, self._ways, self._excluded)
+
+    def _ways(self, place: int, given: Point) -> Iterator[dict[str, Value]]:
+        """The ways to complete a point, in the order in which they are tried."""
+        if isinstance(self._spec.search, GridSearch):
+            yield from self._grid(given)
+            return
+        seed = self._spec.search.seed
+        for attempt in range(_CANDIDATES_PER_ASSIGNMENT):
+
+            def choose(path: Path, kind: Kind, attempt: int = attempt) -> Value:
+                if path in given:
+                    return given[path]
+                return kind.sample(unit(seed, "point", place, attempt, *path))
+
+            yield self._assembler(choose)
 
     def _candidate(self, c: int) -> dict[str, Value]:
-        chosen: dict[tuple[str, ...], Value] = {}
+        chosen: dict[Path, Value] = {}
         point, draw = c % self.grid_points, c // self.grid_points
-        for path, grid in reversed(self._grids):
+        for path, grid in reversed(self._grids.items()):
             point, position = divmod(point, len(grid.values))
             chosen[path] = grid.values[position]
+        sobol: Mapping[Path, float] = {}
         if isinstance(self._spec.search, SobolSearch):
-            units = self._sobol_point(draw)
-        else:
-            units = [unit(self._spec.search.seed, c, *path) for path, _ in self._drawn]
-        for (path, kind), u in zip(self._drawn, units, strict=True):
-            chosen[path] = kind.sample(u)
-        return _fill(self._spec.parameters, chosen, ())
+            sobol = dict(zip(self._drawn, self._sobol_point(draw), strict=True))
+
+        def choose(path: Path, kind: Kind) -> Value:
+            if path in chosen:
+                return chosen[path]
+            return kind.sample(sobol[path] if sobol else unit(self._spec.search.seed, c, *path))
+
+        return self._assembler(choose)
 
     def _sobol_point(self, draw: int) -> list[float]:
         block, offset = divmod(draw, _SOBOL_BLOCK)
@@ -195,16 +283,6 @@ class Space:
         return points
 
 
-def _fill(
-    nodes: Mapping[str, Any], chosen: Mapping[tuple[str, ...], Value], path: tuple[str, ...]
-) -> dict[str, Value]:
-    filled: dict[str, Value] = {}
-    for key, node in nodes.items():
-        here = (*path, key)
-        if isinstance(node, Kind):
-            filled[key] = chosen[here]
-        elif isinstance(node, Mapping):
-            filled[key] = _fill(node, chosen, here)
-        else:
-            filled[key] = node
-    return filled
+def _too_few(kept: int, tried: int, asked: str = "") -> SpecError:
+    message = f"leaves {kept:,} of the {tried:,} assignments tried{asked}: loosen the conditions"
+    return SpecError([FieldProblem("exclude", message)])

@@ -14,17 +14,17 @@ from pydantic import (
     PlainValidator,
     PositiveFloat,
     ValidationError,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
+from sweep.assembling import Assembler
 from sweep.errors import FieldProblem, SpecError
 from sweep.expressions import Condition
 from sweep.metric import Metric, SpecModel
 from sweep.parameters import Grid, Node, dump_node, field_problems, kinds_in, parse_nodes
 from sweep.plain import check_plain
-from sweep.schema import PARAMETERS_SCHEMA
+from sweep.schema import ParametersSchema
 from sweep.searches import Count, GridSearch, Search, SobolSearch
 from sweep.stopping import Asha, EarlyStopping, Halving, NoStopping
 
@@ -122,7 +122,7 @@ Parameters = Annotated[
     Mapping[str, Any],
     PlainValidator(_read_parameters),
     PlainSerializer(lambda nodes: {k: dump_node(v) for k, v in nodes.items()}),
-    WithJsonSchema(PARAMETERS_SCHEMA),
+    ParametersSchema(),
 ]
 
 
@@ -143,7 +143,10 @@ class SweepSpec(SpecModel):
     metric: Metric
     parameters: Parameters
     exclude: tuple[Condition, ...] = Field(
-        default=(), max_length=100, description="Assignments for which one is true are left out."
+        default=(),
+        max_length=100,
+        description="Assignments for which one is true are left out. "
+        "A parameter that an assignment lacks is None.",
     )
     search: Search = GridSearch()
     early_stopping: EarlyStopping = NoStopping()
@@ -182,6 +185,11 @@ class SweepSpec(SpecModel):
         description="Run many trials in one process. Safe when the trainable leaves no state "
         "behind; on for the trainables that ship, off for a user's own, when not given.",
     )
+
+    @model_validator(mode="after")
+    def _conditions_fit(self) -> Self:
+        Assembler(self.parameters)
+        return self
 
     @model_validator(mode="after")
     def _search_fits_parameters(self) -> Self:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from service.query.ast import Field, Named
 from service.query.fields import TRIALS, FieldType
 from sweep.exporting import AFTER, BEFORE
-from sweep.parameters import Choice, Grid, LogRandInt, RandInt
+from sweep.parameters import INTEGER_KINDS, Choice, Grid, unwrap
 from sweep.parameters import Kind as ParameterKind
 from sweep.spec import SweepSpec
 
@@ -110,6 +110,7 @@ def _column(name: str) -> ExportColumn:
 
 
 def _leaves(node: Any, path: Path) -> Iterator[tuple[Path, Kind | None]]:
+    node = unwrap(node)
     if isinstance(node, Grid | Choice):
         for value in node.values:
             yield from _leaves(value, path)
@@ -125,7 +126,7 @@ def _kind_of(value: Any) -> Kind | None:
         return None
     if isinstance(value, bool):
         return "boolean"
-    if isinstance(value, int | RandInt | LogRandInt):
+    if isinstance(value, (int, *INTEGER_KINDS)):
         return "integer"
     if isinstance(value, float | ParameterKind):
         return "number"

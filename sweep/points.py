@@ -1,0 +1,127 @@
+"""Points to evaluate: assignments, whole or in part, that a search tries first."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from sweep.assembling import Path
+from sweep.errors import FieldProblem, SpecError
+from sweep.expressions import ConditionEvaluator
+from sweep.parameters import Kind, Node, Value, unwrap
+from sweep.spec import SweepSpec
+from sweep.values import same
+
+Point = Mapping[Path, Value]
+"""The values that a point names for kinds."""
+
+_WAYS = 100_000
+"""How many ways to complete a point are tried before it is refused."""
+
+
+def read_points(spec: SweepSpec) -> tuple[Point, ...]:
+    """The values that a spec's points name, checked against the kinds of its parameters.
+
+    Raises:
+        SpecError: with the path of each that is no parameter, or no value of its kind.
+    """
+    problems: list[FieldProblem] = []
+    points = []
+    for place, raw in enumerate(spec.search.points_to_evaluate):
+        point: dict[Path, Value] = {}
+        _read(raw, spec.parameters, where=_field(place), path=(), into=point, problems=problems)
+        points.append(point)
+    if problems:
+        raise SpecError(problems)
+    return tuple(points)
+
+
+def complete(
+    points: Sequence[Point],
+    ways: Callable[[int, Point], Iterator[dict[str, Value]]],
+    excluded: ConditionEvaluator,
+) -> list[dict[str, Value]]:
+    """Each point as a whole assignment: the first way that has all it names and may run.
+
+    Args:
+        points: the values that are named.
+        ways: gives assignments with those values, from a point's place and the point.
+        excluded: the spec's.
+
+    Raises:
+        SpecError: for a point that cannot be completed, or is the same as another.
+    """
+    found: list[dict[str, Value]] = []
+    problems: list[FieldProblem] = []
+    for place, point in enumerate(points):
+        whole, problem = _first(point, ways(place, point), excluded)
+        if whole is None:
+            problems.append(FieldProblem(_field(place), problem))
+            continue
+        twin = next((i for i, other in enumerate(found) if same(other, whole)), None)
+        if twin is not None:
+            problems.append(FieldProblem(_field(place), f"is the same as point {twin}"))
+        found.append(whole)
+    if problems:
+        raise SpecError(problems)
+    return found
+
+
+def _first(
+    point: Point, ways: Iterator[dict[str, Value]], excluded: ConditionEvaluator
+) -> tuple[dict[str, Value] | None, str]:
+    problem = ""
+    for whole in islice(ways, _WAYS):
+        missing = [path for path in point if not _is_there(whole, path)]
+        if missing:
+            name = ".".join(missing[0])
+            problem = problem or f"names {name!r}, which is absent: its `when` does not hold"
+        elif excluded.any_true(whole):
+            problem = "is left out by `exclude`"
+        else:
+            return whole, ""
+    return None, problem
+
+
+def _is_there(parameters: Any, path: Path) -> bool:
+    for part in path:
+        if not isinstance(parameters, Mapping) or part not in parameters:
+            return False
+        parameters = parameters[part]
+    return True
+
+
+def _read(
+    raw: Mapping[str, Any],
+    nodes: Mapping[str, Node],
+    *,
+    where: str,
+    path: Path,
+    into: dict[Path, Value],
+    problems: list[FieldProblem],
+) -> None:
+    for key, value in raw.items():
+        here, field = (*path, key), f"{where}.{key}"
+        if key not in nodes:
+            message = f"is no parameter; there are {', '.join(nodes)}"
+            problems.append(FieldProblem(field, message))
+            continue
+        node = unwrap(nodes[key])
+        if isinstance(node, Kind):
+            try:
+                into[here] = node.accept(value)
+            except ValueError as error:
+                problems.append(FieldProblem(field, f"{error}; got {value!r:.100}"))
+        elif isinstance(node, Mapping) and node:
+            if isinstance(value, Mapping):
+                _read(value, node, where=field, path=here, into=into, problems=problems)
+            else:
+                message = f"needs a mapping with {', '.join(node)}; got {value!r:.100}"
+                problems.append(FieldProblem(field, message))
+        elif not same(node, value):
+            problems.append(
+                FieldProblem(field, f"is the constant {node!r:.100}; got {value!r:.100}")
+            )
+
+
+def _field(place: int) -> str:
+    return f"search.points_to_evaluate[{place}]"

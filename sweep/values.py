@@ -1,0 +1,97 @@
+"""Values of parameters: what they may be, when two are the same, and multiples of a step.
+
+Multiples are counted in exact arithmetic on the step as it is written, so that three
+steps of 0.1 are 0.3 and a value half-way between two of them is seen to be so.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+Scalar = bool | int | float | str | None
+Value = Scalar | Sequence["Value"] | Mapping[str, "Value"]
+
+
+class KindModel(BaseModel):
+    """A kind of parameter: unknown fields and numbers that are not finite are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def same(a: object, b: object) -> bool:
+    """Whether two values are the same in JSON: true is not 1, and 1 is 1.0."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+def read_number(value: object) -> float:
+    """A finite number as a float; ValueError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("needs a number")
+    return float(value)
+
+
+def read_integer(value: object) -> int:
+    """An integer; ValueError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("needs an integer")
+    return value
+
+
+def check_inside(value: float, low: float, high: float) -> None:
+    """ValueError for a number outside a range whose ends belong to it."""
+    if not low <= value <= high:
+        raise ValueError(f"must lie between {low!r} and {high!r}")
+
+
+def times_step(count: int, step: float) -> float:
+    """`count` steps, as the float nearest to what is written: 3 of 0.1 are 0.3."""
+    return float(count * Fraction(repr(step)))
+
+
+def nearest_count(value: float, step: float) -> int:
+    """How many steps lie nearest to a value; half a step counts up."""
+    return math.floor(Fraction(value) / Fraction(repr(step)) + Fraction(1, 2))
+
+
+def as_multiple(value: float, step: float) -> float:
+    """The multiple of `step` that a value is, up to a billionth of a step; else ValueError."""
+    multiple = times_step(nearest_count(value, step), step)
+    if abs(multiple - value) > step * 1e-9:
+        raise ValueError(f"must be a multiple of {step!r}")
+    return multiple
+
+
+def counts_inside(low: float, high: float, step: float) -> tuple[int, int]:
+    """The counts of steps that are in a range, first and last."""
+    each = Fraction(repr(step))
+    return math.ceil(Fraction(repr(low)) / each), math.floor(Fraction(repr(high)) / each)
+
+
+def one_of(values: Sequence[Any], value: object) -> Value:
+    """The one of `values` that is the same as a value; ValueError when none is."""
+    for listed in values:
+        if same(listed, value):
+            found: Value = listed
+            return found
+    shown = ", ".join(map(repr, values[:10])) + (", …" if len(values) > 10 else "")
+    raise ValueError(f"must be one of {shown}")
+
+
+def check_multiples(low: float, high: float, step: float) -> None:
+    """Refuse a range that holds no multiple of a step.
+
+    Raises:
+        ValueError: with the range.
+    """
+    first, last = counts_inside(low, high, step)
+    if first > last:
+        raise ValueError(f"no multiple of step {step!r} lies between {low!r} and {high!r}")
