@@ -12,23 +12,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from sweep.distributions import Beta, LogNormal, Normal, QLogNormal, QNormal
 from sweep.errors import FieldProblem, SpecError
 from sweep.expressions import check_condition
 from sweep.kinds import (
     INTEGER_KINDS,
     KINDS,
-    Beta,
     Choice,
     Grid,
     Kind,
-    LogNormal,
     LogRandInt,
     LogUniform,
-    Normal,
-    QLogNormal,
     QLogRandInt,
     QLogUniform,
-    QNormal,
     QRandInt,
     QUniform,
     RandInt,

@@ -45,7 +45,7 @@ def _bodies(beside: dict[str, Any]) -> list[dict[str, Any]]:
         {**_mapping({name: _kind(name, model)}, beside), "description": _said(model)}
         for name, model in KINDS.items()
     ]
-    reserved = [{"required": [name]} for name in KINDS if name != "beta"]
+    reserved: list[dict[str, Any]] = [{"required": [name]} for name in KINDS if name != "beta"]
     reserved.append(
         {
             "required": ["beta"],

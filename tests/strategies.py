@@ -4,6 +4,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from sweep.kinds import KINDS
+
 names = st.from_regex(r"[a-z_][a-z0-9_]{0,5}", fullmatch=True).filter(
     lambda name: name not in KIND_NAMES
 )
@@ -11,14 +13,17 @@ texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x0
 finite = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e6, max_value=1e6)
 scalars = st.none() | st.booleans() | st.integers(-(2**40), 2**40) | finite | texts
 
-KIND_NAMES = (
-    *("grid", "choice", "uniform", "loguniform", "quniform"),
-    *("randint", "lograndint", "normal"),
-)
+KIND_NAMES = (*KINDS, "when")
 
 
 def _range(numbers: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.tuples(numbers, numbers).map(lambda p: {"min": min(p), "max": max(p)})
+
+
+def _normal(
+    name: str, means: st.SearchStrategy[float], stds: st.SearchStrategy[float], **more: float
+) -> st.SearchStrategy[dict[str, Any]]:
+    return st.tuples(means, stds).map(lambda p: {name: {"mean": p[0], "std": p[1], **more}})
 
 
 values = st.lists(scalars, min_size=1, max_size=3)
@@ -30,7 +35,18 @@ drawn: st.SearchStrategy[dict[str, Any]] = st.one_of(
     _range(finite).map(lambda r: {"quniform": {**r, "step": 0.5}}),
     _range(st.integers(-1000, 1000)).map(lambda r: {"randint": r}),
     _range(st.integers(1, 1000)).map(lambda r: {"lograndint": r}),
-    st.tuples(finite, st.floats(1e-3, 1e3)).map(lambda p: {"normal": {"mean": p[0], "std": p[1]}}),
+    _normal("normal", finite, st.floats(1e-3, 1e3)),
+    _range(st.floats(1, 1e6)).map(lambda r: {"qloguniform": {**r, "max": r["max"] + 1, "step": 1}}),
+    _range(st.integers(-1000, 1000)).map(lambda r: {"qrandint": {**r, "step": 7}}),
+    _range(st.integers(7, 1000)).map(
+        lambda r: {"qlograndint": {**r, "max": r["max"] + 7, "step": 7}}
+    ),
+    _normal("qnormal", finite, st.floats(1e-3, 1e3), step=0.1),
+    _normal("lognormal", st.floats(-20, 20), st.floats(1e-3, 9)),
+    _normal("qlognormal", st.floats(-20, 20), st.floats(1e-3, 9), step=0.5),
+    st.tuples(st.floats(0.1, 50), st.floats(0.1, 50)).map(
+        lambda p: {"beta": {"a": p[0], "b": p[1]}}
+    ),
 )
 
 

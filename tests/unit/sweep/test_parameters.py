@@ -1,20 +1,11 @@
-"""Kinds of parameter: what they draw, to the ends of their ranges."""
-
-import math
-from collections import Counter
+"""Parameters, read from plain data and written back."""
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
-from scipy import stats
 
 from sweep.errors import SpecError
-from sweep.parameters import Kind, dump_node, parse_node
-from sweep.space import unit
+from sweep.parameters import Kind, When, dump_node, parse_node
 from tests.strategies import drawn, grids
-
-units = st.floats(0, 1, exclude_max=True)
-EVENLY = [unit(7, i) for i in range(4000)]
 
 
 def kind(raw: object) -> Kind:
@@ -23,66 +14,9 @@ def kind(raw: object) -> Kind:
     return node
 
 
-@given(drawn, units)
-def test_a_draw_is_inside_its_range(raw: dict, u: float) -> None:  # type: ignore[type-arg]
-    ((name, body),) = raw.items()
-    value = kind(raw).sample(u)
-    if name in ("uniform", "loguniform", "quniform", "randint", "lograndint"):
-        assert isinstance(value, int | float)
-        assert body["min"] <= value <= body["max"]
-        assert isinstance(value, int) == name.endswith("int")
-    elif name == "normal":
-        assert isinstance(value, float)
-        assert math.isfinite(value)
-    else:
-        assert value in body
-
-
 @given(drawn | grids)
 def test_a_kind_survives_being_written_down(raw: dict) -> None:  # type: ignore[type-arg]
     assert parse_node(dump_node(kind(raw)), "p") == kind(raw)
-
-
-@pytest.mark.parametrize(
-    ("raw", "distribution"),
-    [
-        ({"uniform": {"min": -2, "max": 3}}, stats.uniform(-2, 5)),
-        ({"loguniform": {"min": 1e-4, "max": 10}}, stats.loguniform(1e-4, 10)),
-        ({"normal": {"mean": 5, "std": 2}}, stats.norm(5, 2)),
-    ],
-)
-def test_real_draws_follow_their_distribution(raw: object, distribution: object) -> None:
-    draws = [kind(raw).sample(u) for u in EVENLY]
-    assert stats.kstest(draws, distribution.cdf).pvalue > 0.001  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize(
-    ("raw", "weights"),
-    [
-        ({"randint": {"min": 3, "max": 6}}, dict.fromkeys(range(3, 7), 1)),
-        ({"choice": ["a", "b"]}, {"a": 1, "b": 1}),
-        ({"choice": {"values": ["a", "b", "c"], "weights": [1, 0, 3]}}, {"a": 1, "c": 3}),
-        ({"quniform": {"min": 0, "max": 0.3, "step": 0.1}}, dict.fromkeys([0, 0.1, 0.2, 0.3], 1)),
-        (
-            {"lograndint": {"min": 1, "max": 3}},
-            {1: math.log(2), 2: math.log(1.5), 3: math.log(4 / 3)},
-        ),
-    ],
-)
-def test_counted_draws_follow_their_weights(raw: object, weights: dict) -> None:  # type: ignore[type-arg]
-    draws = Counter(
-        round(v, 9) if isinstance(v := kind(raw).sample(u), float) else v for u in EVENLY
-    )
-    assert set(draws) == set(weights)
-    expected = [w / sum(weights.values()) * len(EVENLY) for w in weights.values()]
-    assert stats.chisquare([draws[value] for value in weights], expected).pvalue > 0.001
-
-
-def test_quantised_values_are_exact_and_reach_the_end_only_when_it_fits() -> None:
-    fits = kind({"quniform": {"min": 1, "max": 2, "step": 0.25}})
-    assert {fits.sample(u) for u in EVENLY} == {1.0, 1.25, 1.5, 1.75, 2.0}
-    misses = kind({"quniform": {"min": 0, "max": 1, "step": 0.4}})
-    assert {misses.sample(u) for u in EVENLY} == {0.0, 0.4, 0.8}
 
 
 def test_names_of_kinds_and_parameters_are_checked() -> None:
@@ -98,3 +32,39 @@ def test_names_of_kinds_and_parameters_are_checked() -> None:
     ):
         with pytest.raises(SpecError):
             parse_node(raw, "p")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"when": "a == 1", "uniform": {"min": 0.0, "max": 1.0}},
+        {"when": "a == 1", "value": 0.9},
+        {"when": "a == 1", "value": {}},
+        {"when": "a == 1", "value": {"value": {"grid": [1]}}},
+        {"when": "a == 1", "b": {"grid": [1]}, "c": {"when": "b == 1", "value": None}},
+        {"when": "a == 1", "value": {"when": "b == 1", "grid": [1]}},
+    ],
+)
+def test_a_condition_survives_being_written_down(raw: object) -> None:
+    node = parse_node(raw, "p")
+    assert isinstance(node, When)
+    assert dump_node(node) == raw
+
+
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        ({"when": "a ==", "value": 1}, "p.when"),
+        ({"when": "f(a)", "value": 1}, "p.when"),
+        ({"when": 3, "value": 1}, "p.when"),
+        ({"when": "", "value": 1}, "p.when"),
+        ({"when": "a" * 2001, "value": 1}, "p.when"),
+        ({"when": "a == 1"}, "p.when"),
+        ({"when": "a == 1", "grid": []}, "p.grid"),
+        ({"when": "a == 1", "grid": [1], "lr": 2}, "p"),
+    ],
+)
+def test_a_bad_condition_is_said_with_its_place(raw: object, path: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_node(raw, "p")
+    assert [problem.path for problem in caught.value.problems] == [path]
