@@ -154,9 +154,8 @@ def conditional(draw: st.DrawFn, search: str) -> tuple[dict[str, Any], dict[str,
     for place, i in enumerate(order):
         node = dict(draw(kinds[search]))
         if place and draw(st.booleans()):
-            whens[f"p{i}"] = (
-                f"p{draw(st.sampled_from(order[:place]))} {draw(st.sampled_from(['==', '!=']))} {draw(values)}"
-            )
+            named, sign = draw(st.sampled_from(order[:place])), draw(st.sampled_from(["==", "!="]))
+            whens[f"p{i}"] = f"p{named} {sign} {draw(values)}"
             node["when"] = whens[f"p{i}"]
         parameters[f"p{i}"] = node
     parameters = {f"p{i}": parameters[f"p{i}"] for i in range(4)}
