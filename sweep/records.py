@@ -252,10 +252,41 @@ class RungPlan(_Record):
     keeps: int
 
 
+class Estimate(_Record):
+    """How long a sweep would take, from what trials of the same trainable took."""
+
+    seconds_per_step: float
+    """Of one place; the members of a pack share it."""
+    past_trials: int
+    """How many ended trials it rests on."""
+    place_hours: float
+    """With one place alone."""
+    places: int | None
+    """How many trials, or packs, train at once; null when no cluster has said what it offers."""
+    hours: float | None
+    """With so many places; null when they are not known."""
+    gpu_hours: float
+
+
+class BudgetPlan(_Record):
+    """One limit of a budget, and what the whole sweep would use of it."""
+
+    name: Literal["trials", "trial_steps", "hours", "gpu_hours"]
+    limit: float
+    planned: float | None
+    """Null when it is not known."""
+    missing: float | None
+    """By how much the limit falls short: 0 when all would run."""
+
+
 class DryRun(_Record):
     """What a spec would run."""
 
     trials: int
+    num_assignments: int
+    """Of which each is tried in `replicates` trials."""
+    startup_trials: int | None = None
+    """How many of them are drawn before a model proposes the others; null without a model."""
     assignments: tuple[Mapping[str, Any], ...]
     """The first ten."""
     groups: tuple[GroupPlan, ...]
@@ -266,6 +297,10 @@ class DryRun(_Record):
     restarts: int
     trial_steps: int | None
     """Null when the spec names no max_t."""
+    budget: tuple[BudgetPlan, ...] = ()
+    """The limits that the spec names."""
+    estimate: Estimate | None = None
+    """Null when there are no trials to go by, or no max_t."""
 
 
 class TokenRecord(_Record):

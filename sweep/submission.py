@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sweep.errors import FieldProblem, SpecError
-from sweep.records import DryRun, GroupPlan, RungPlan
+from sweep.estimating import NOTHING_PAST, PastTraining, estimate, places_on, plan_budget
+from sweep.records import DryRun, Estimate, GroupPlan, RungPlan
 from sweep.rungs import plan_rungs, trial_steps
 from sweep.space import PlannedTrial, Space
 from sweep.spec import SweepSpec, parse_spec
@@ -68,17 +69,26 @@ def read_submission(
     return Submission(spec, trainable, max_trials)
 
 
-def dry_run(submission: Submission) -> DryRun:
-    """What the spec would run."""
-    rule = submission.spec.early_stopping
+@dataclass(frozen=True)
+class Known:
+    """What is known of the time that a sweep would take."""
+
+    past: PastTraining = NOTHING_PAST
+    cluster: Mapping[str, float] = field(default_factory=dict)
+    """What the cluster offers; empty when nobody has said."""
+
+
+def dry_run(submission: Submission, known: Known | None = None) -> DryRun:
+    """What the spec would run, and how long that would take by what is known."""
+    spec, rule = submission.spec, submission.spec.early_stopping
     groups: Counter[str] = Counter()
     shown: list[Mapping[str, Any]] = []
     last = -1
     for trial in submission.trials():
         groups[trial.group] += 1
         if trial.assignment != last and len(shown) < _SHOWN_ASSIGNMENTS:
-            last = trial.assignment
             shown.append(trial.parameters)
+        last = trial.assignment
     sizes = Counter(groups.values())
     rungs: Counter[int] = Counter()
     steps: int | None = 0
@@ -88,8 +98,12 @@ def dry_run(submission: Submission) -> DryRun:
         planned = trial_steps(rule, size)
         steps = None if planned is None or steps is None else steps + planned * times
     restarts = isinstance(rule, Halving) and rule.restart_winner is not None
+    estimated = _estimate(submission, steps, known or Known())
+    budget = plan_budget(spec.budget, trials=groups.total(), trial_steps=steps, estimated=estimated)
     return DryRun(
         trials=groups.total(),
+        num_assignments=last + 1,
+        startup_trials=getattr(spec.search, "startup_trials", None),  # model-based searches' own
         assignments=tuple(shown),
         groups=tuple(
             GroupPlan(group=group, trials=count)
@@ -99,4 +113,14 @@ def dry_run(submission: Submission) -> DryRun:
         rungs=tuple(RungPlan(step=step, keeps=keeps) for step, keeps in sorted(rungs.items())),
         restarts=len(groups) if restarts else 0,
         trial_steps=steps,
+        budget=tuple(budget),
+        estimate=estimated,
     )
+
+
+def _estimate(submission: Submission, steps: int | None, known: Known) -> Estimate | None:
+    spec = submission.spec
+    resources = spec.resources or submission.trainable.default_resources
+    limits = (places_on(known.cluster, resources), spec.max_concurrent)
+    places = min((limit for limit in limits if limit is not None), default=None)
+    return estimate(steps, known.past, places=places, gpus=resources.gpu)

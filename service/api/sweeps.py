@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from service.api.bodies import SPEC_BODY, read_document
 from service.api.context import Cursor, In, Limit, User, problems
 from service.api.queries import Count, FieldsText, FilterText, SortText, TrialFilter, TrialSort
+from service.dispatch.shares import cluster_of
 from service.exports.files import MEDIA_TYPES, Export, Format, Layout, export
 from service.query.ast import All, Compare, Field, Filter
 from service.query.fields import SWEEPS
@@ -18,8 +19,8 @@ from service.saved_states import remove_states
 from service.store.interface import NewSweep, SweepQuery, TrialQuery
 from sweep.records import DryRun, EventRecord, Page, RungRecord, SweepRecord
 from sweep.states import SweepState
+from sweep.submission import Known, read_submission
 from sweep.submission import dry_run as plan
-from sweep.submission import read_submission
 
 router = APIRouter(prefix="/v1", tags=["sweeps"])
 
@@ -48,7 +49,11 @@ def create_sweep(
     )
     if dry_run:
         response.status_code = 200
-        return plan(submission)
+        known = Known(
+            past=context.store.past_training(submission.spec.trainable),
+            cluster=cluster_of(context.store.on_duty()),
+        )
+        return plan(submission, known)
     sweep = NewSweep(
         id=context.new_id(),
         spec=submission.spec,

@@ -24,7 +24,7 @@ def share(sweeps: Sequence[SweepOnDuty]) -> dict[str, int | None]:
     what the cluster offers.
     """
     taking = [s for s in sweeps if s.state is SweepState.RUNNING and s.wanted is WantedState.RUN]
-    cluster = _cluster(taking)
+    cluster = cluster_of(taking)
     if len(taking) < 2 or not cluster:
         return dict.fromkeys((s.id for s in taking), None)
     free = dict(cluster)
@@ -35,8 +35,8 @@ def share(sweeps: Sequence[SweepOnDuty]) -> dict[str, int | None]:
     return places
 
 
-def _cluster(sweeps: Iterable[SweepOnDuty]) -> Mapping[str, float]:
-    """What the cluster offers, as the driver last heard saw it."""
+def cluster_of(sweeps: Iterable[SweepOnDuty]) -> Mapping[str, float]:
+    """What the cluster offers, as the driver last heard saw it; empty when none did."""
     seen = [s for s in sweeps if s.cluster and s.lease_expires_at is not None]
     newest = max(seen, key=lambda s: (s.lease_expires_at, s.id), default=None)
     return {} if newest is None else newest.cluster

@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol
 from service.query.ast import Filter, Named, SortKey
 from service.store.analysis import AnalysisStore
 from sweep.editing import Edited
+from sweep.estimating import PastTraining
 from sweep.live import Position
 from sweep.records import (
     EventRecord,
@@ -264,6 +265,10 @@ class Store(AnalysisStore, Protocol):
 
     def metric_names(self, sweep_id: str) -> Sequence[str]:
         """The metrics that its trials have reported, in order. Raises `NotFound`."""
+        ...
+
+    def past_training(self, trainable: str) -> PastTraining:
+        """What ended trials of a trainable took, in its newest sweeps."""
         ...
 
     def text_examples(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from sweep.cli import analysis, lifecycle, local, progress, study
+from sweep.cli import analysis, lifecycle, local, plans, progress, study
 from sweep.cli.context import Json, SweepId, client_of
 from sweep.cli.output import (
     EXIT_CODES_TEXT,
@@ -342,11 +342,7 @@ def _print_leaderboard(client: Client, sweep: SweepRecord, *, limit: int) -> Non
 
 def _print_plan(plan: DryRun) -> None:
     console = make_console()
-    steps = "unknown: no max_t" if plan.trial_steps is None else f"{plan.trial_steps:,}"
-    console.print(
-        f"{plan.trials:,} trials in {plan.num_groups:,} groups; about {steps} trial-steps"
-        + (f"; {plan.restarts:,} winners trained again" if plan.restarts else "")
-    )
+    console.print(table(["what", "how much"], plans.plan_rows(plan), title="What would run"))
     names = list(dict.fromkeys(name for a in plan.assignments for name in a))
     rows = [[a.get(name) for name in names] for a in plan.assignments]
     console.print(table(names, rows, title="First assignments"))

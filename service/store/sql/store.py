@@ -23,6 +23,7 @@ from service.store.sql import (
     changes,
     drivers,
     examples,
+    history,
     lifecycle,
     logs,
     sweeps,
@@ -33,6 +34,7 @@ from service.store.sql.analysing import SqlAnalysis
 from service.store.sql.engine import transaction
 from service.store.sql.schema import check_schema
 from sweep.editing import Edited
+from sweep.estimating import PastTraining
 from sweep.live import Position
 from sweep.records import (
     EventRecord,
@@ -68,6 +70,11 @@ class SqlStore(SqlAnalysis):
         """See `Store`."""
         with transaction(self._engine, writes=True) as connection:
             return sweeps.create(connection, sweep, trials)
+
+    def past_training(self, trainable: str) -> PastTraining:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return history.past_training(connection, trainable)
 
     def get_sweep(self, sweep_id: str) -> SweepRecord:
         """See `Store`."""

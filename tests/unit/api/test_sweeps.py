@@ -102,7 +102,20 @@ def test_a_dry_run_says_what_would_run_and_stores_nothing(client: TestClient) ->
     ]
     assert plan["rungs"] == [{"step": 1, "keeps": 6}, {"step": 3, "keeps": 6}]
     assert plan["trial_steps"] == 54
+    assert (plan["num_assignments"], plan["estimate"], plan["budget"]) == (6, None, [])
     assert client.get("/v1/sweeps").json()["items"] == []
+
+
+def test_a_dry_run_goes_by_past_trials_of_the_trainable(client: TestClient, store: Store) -> None:
+    driver = drive(store, post(client))
+    ended = moved(TrialState.COMPLETED, trial=0)  # after 49 s
+    send(store, driver, started(0), reported((7, 0.5), trial=0), ended, known=6)
+    limits = {"max_concurrent": 2, "budget": {"trials": 4}}
+    plan = client.post("/v1/sweeps?dry_run=true", json={**SPEC, **limits}).json()
+    assert plan["estimate"]["past_trials"] == 1
+    assert plan["estimate"]["seconds_per_step"] == 7
+    assert plan["estimate"]["hours"] == 54 * 7 / 3600 / 2
+    assert plan["budget"] == [{"name": "trials", "limit": 4, "planned": 6, "missing": 2}]
 
 
 def test_trials_are_filtered_sorted_and_paged(client: TestClient, store: Store) -> None:

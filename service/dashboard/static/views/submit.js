@@ -105,13 +105,30 @@ async function examples(take) {
 }
 
 function previewOf(plan) {
-  const facts = [["Trials", number(plan.trials)], ["Groups", number(plan.num_groups)], ["Steps at most", plan.trial_steps === null ? "until each ends" : number(plan.trial_steps)]];
+  const facts = [["Assignments", number(plan.num_assignments)], ["Trials", number(plan.trials)], ["Groups", number(plan.num_groups)], ["Steps at most", plan.trial_steps === null ? "until each ends" : number(plan.trial_steps)]];
+  if (plan.startup_trials !== null) facts.push(["Drawn before a model proposes", number(plan.startup_trials)]);
   if (plan.restarts) facts.push(["Winners trained again", number(plan.restarts)]);
+  if (plan.estimate) {
+    facts.push(plan.estimate.hours === null ? ["Hours with one place", about(plan.estimate.place_hours)] : ["Hours", about(plan.estimate.hours)]);
+    if (plan.estimate.gpu_hours) facts.push(["GPU hours", about(plan.estimate.gpu_hours)]);
+  }
   return [
     el("dl", { class: "facts" }, facts.map(([name, shown]) => el("div", {}, el("dt", {}, name), el("dd", {}, el("span", { class: "figure-value" }, shown))))),
+    plan.estimate ? hint(`Hours are estimated from ${count(plan.estimate.past_trials, "past trial")} of this trainable.`) : null,
+    ...plan.budget.filter((line) => line.missing).map((line) => hint(short(line))),
     plan.rungs.length ? rungs(plan) : null,
     plan.assignments.length ? assignments(plan) : null,
   ].filter(Boolean);
+}
+
+function about(amount) {
+  return `about ${number(Number(amount.toPrecision(2)))}`;
+}
+
+function short({ name, limit, missing }) {
+  const unit = name.replace("_", " ").replace("gpu", "GPU");
+  return name === "trials" ? `The budget of ${number(limit)} trials is short: ${number(missing)} would not run.`
+    : `The budget of ${number(limit)} ${unit} is short of ${about(missing)} more.`;
 }
 
 function rungs(plan) {

@@ -1,0 +1,71 @@
+"""What ended trials took, on both databases."""
+
+from datetime import timedelta
+
+from service.store.interface import Store
+from sweep.estimating import NOTHING_PAST, PastTraining
+from sweep.states import TrialState
+from sweep.wire import TrialMoved, TrialStarted
+from tests.unit.store.builders import START, create, drive, reported, send
+
+
+def begin(trial: int, second: float, pack: str | None = None) -> TrialStarted:
+    return TrialStarted(
+        trial=trial,
+        attempt=1,
+        from_step=0,
+        node="node-1",
+        time=START + timedelta(seconds=second),
+        pack=pack,
+    )
+
+
+def end(trial: int, second: float, state: TrialState = TrialState.COMPLETED) -> TrialMoved:
+    when = START + timedelta(seconds=second)
+    return TrialMoved(trial=trial, attempt=1, state=state, time=when)
+
+
+def test_nothing_has_ended_yet(store: Store) -> None:
+    create(store)
+    send(store, drive(store), begin(0, 0), reported((5, 0.1), trial=0))
+    assert store.past_training("noop") == NOTHING_PAST
+
+
+def test_ended_trials_count_with_the_time_that_they_held_a_place(store: Store) -> None:
+    create(store)
+    send(
+        store,
+        drive(store),
+        begin(0, 1.5),
+        reported((10, 0.1), trial=0),
+        end(0, 21.5),
+        begin(1, 30),
+        reported((30, 0.1), trial=1),
+        end(1, 40, TrialState.STOPPED),
+        begin(2, 30),
+        reported((99, 0.1), trial=2),
+    )
+    assert store.past_training("noop") == PastTraining(trials=2, trial_steps=40, seconds=30.0)
+    assert store.past_training("arithmetic") == NOTHING_PAST
+
+
+def test_a_pack_holds_one_place(store: Store) -> None:
+    create(store)
+    create(store, "s2")
+    for sweep_id in ("s1", "s2"):
+        send(
+            store,
+            drive(store, sweep_id),
+            *(begin(trial, 10 + trial, "pack-1") for trial in range(3)),
+            *(reported((20, 0.1), trial=trial) for trial in range(3)),
+            *(end(trial, 40 + trial) for trial in range(3)),
+        )
+    assert store.past_training("noop") == PastTraining(trials=6, trial_steps=120, seconds=64.0)
+
+
+def test_old_sweeps_do_not_count(store: Store) -> None:
+    create(store, "old")
+    send(store, drive(store, "old"), begin(0, 0), reported((1, 0.1), trial=0), end(0, 500))
+    for i in range(20):
+        create(store, f"n{i}")
+    assert store.past_training("noop") == NOTHING_PAST
