@@ -1,7 +1,7 @@
 """Writes the parts of the documentation that are derived from the code.
 
-`python -m docs.generate` rewrites docs/states.md and docs/reference.md; a test fails
-when they lag.
+`python -m docs.generate` rewrites docs/states.md, docs/reference.md and docs/spec.md; a
+test fails when they lag.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,6 +11,7 @@ from typing import Any
 import typer.main
 from fastapi.routing import APIRoute
 
+from docs.spec_page import page
 from service.app import PARTS
 from service.settings import Settings
 from sweep.cli.app import app as cli
@@ -57,12 +58,8 @@ def reference() -> str:
             "",
             *_table(("field", "default", "meaning"), _fields()),
             "",
-            "Kinds of parameter: a constant, a nested mapping, `{grid: [..]}`, `{choice: [..]}` or",
-            "`{choice: {values: [..], weights: [..]}}`, `{uniform: {min, max}}`,",
-            "`{loguniform: {min, max}}`, `{quniform: {min, max, step}}`, `{randint: {min, max}}` and",
-            "`{lograndint: {min, max}}` (both ends included), `{normal: {mean, std}}`. `exclude` takes",
-            "conditions such as `task == 'dot' and network.type != 'dense'`. The whole as JSON Schema:",
-            "`sweep schema`.",
+            "Each with its type, its limits and an example, the kinds of parameter among them:",
+            "[spec.md](spec.md). The whole as JSON Schema: `sweep schema`.",
             "",
             "## Routes",
             "",
@@ -149,7 +146,7 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]
     return [*lines, *(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)]
 
 
-GENERATED = {"states.md": states, "reference.md": reference}
+GENERATED = {"states.md": states, "reference.md": reference, "spec.md": page}
 
 
 def main() -> None:

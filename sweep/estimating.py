@@ -74,8 +74,8 @@ def plan_budget(
     planned: Mapping[str, float | None] = {
         "trials": trials,
         "trial_steps": trial_steps,
-        "hours": estimated and estimated.hours,
-        "gpu_hours": estimated and estimated.gpu_hours,
+        "hours": None if estimated is None else estimated.hours,
+        "gpu_hours": None if estimated is None else estimated.gpu_hours,
     }
     for name, needed in planned.items():
         limit = getattr(budget, name)

@@ -14,10 +14,19 @@ class SpecModel(BaseModel):
 class Metric(SpecModel):
     """What a sweep optimises, among the metrics that its trainable reports."""
 
-    name: str = Field(min_length=1, max_length=200)
-    mode: Literal["min", "max"]
+    name: str = Field(
+        min_length=1,
+        max_length=200,
+        description="As the trainable reports it.",
+        examples=["accuracy"],
+    )
+    mode: Literal["min", "max"] = Field(
+        description="Which end of it is the better one.", examples=["max"]
+    )
     target: float | None = Field(
-        default=None, description="A trial that reaches it is completed, with reason 'target'."
+        default=None,
+        description="A trial that reaches it is completed, with reason 'target'.",
+        examples=[0.99],
     )
 
     def is_better(self, value: float, than: float) -> bool:

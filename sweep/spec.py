@@ -42,11 +42,16 @@ def _amount(amount: float) -> float:
 class Resources(SpecModel):
     """What one trial reserves on a node."""
 
-    cpu: float = Field(default=1, ge=0)
-    gpu: float = Field(default=0, ge=0, description="Whole ones, or a fraction of one.")
-    memory: float = Field(default=0, ge=0, description="GiB of main memory.")
+    cpu: float = Field(default=1, ge=0, description="Cores.", examples=[2])
+    gpu: float = Field(
+        default=0, ge=0, description="Whole ones, or a fraction of one.", examples=[0.25]
+    )
+    memory: float = Field(default=0, ge=0, description="GiB of main memory.", examples=[1.5])
     custom: Mapping[Annotated[str, Field(min_length=1, max_length=100)], PositiveFloat] = Field(
-        default={}, max_length=20, description="Amounts of resources that your nodes offer by name."
+        default={},
+        max_length=20,
+        description="Amounts of resources that your nodes offer by name.",
+        examples=[{"fast_disk": 1}],
     )
     accelerator_type: str | None = Field(
         default=None,
@@ -54,6 +59,7 @@ class Resources(SpecModel):
         max_length=100,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
         description="Ray's name of the accelerator that the node must have, such as A100.",
+        examples=["A100"],
     )
 
     @field_validator("cpu", "gpu")
@@ -86,13 +92,19 @@ class Resources(SpecModel):
 class Budget(SpecModel):
     """What a sweep may use in all; at a limit it ends cleanly, with reason 'budget'."""
 
-    trials: Count | None = Field(default=None, description="Trials that are started.")
-    trial_steps: Count | None = Field(default=None, description="Steps, summed over trials.")
+    trials: Count | None = Field(
+        default=None, description="Trials that are started.", examples=[1000]
+    )
+    trial_steps: Count | None = Field(
+        default=None, description="Steps, summed over trials.", examples=[1_000_000]
+    )
     hours: PositiveFloat | None = Field(
-        default=None, description="Hours that the sweep is running; pauses do not count."
+        default=None,
+        description="Hours that the sweep is running; pauses do not count.",
+        examples=[2.5],
     )
     gpu_hours: PositiveFloat | None = Field(
-        default=None, description="Hours of trials' reserved GPUs."
+        default=None, description="Hours of trials' reserved GPUs.", examples=[8]
     )
 
 
@@ -104,11 +116,13 @@ class CheckpointPolicy(SpecModel):
         description="How many of the newest states are kept. While a trial is training, up to "
         "four more are, at least 5 s and 5 min old, since the service may not have been told of "
         "newer ones; so a trial goes on from about where it was even with 1.",
+        examples=[1],
     )
     keep_best: Annotated[bool, Field(strict=True)] = Field(
         default=False,
         description="Keep also the state that was saved at the best value of the sweep's metric, "
         "as last reported before each save.",
+        examples=[True],
     )
 
 
@@ -129,61 +143,113 @@ Parameters = Annotated[
 class SweepSpec(SpecModel):
     """A sweep: a search space, a metric, an early-stopping rule, resources."""
 
-    schema_version: Literal[1] = 1
-    name: str = Field(min_length=1, max_length=200)
-    description: str = Field(default="", max_length=10_000)
+    schema_version: Literal[1] = Field(
+        default=1, description="How the spec is to be read.", examples=[1]
+    )
+    name: str = Field(
+        min_length=1, max_length=200, description="Yours to choose.", examples=["first-sweep"]
+    )
+    description: str = Field(
+        default="",
+        max_length=10_000,
+        description="What it is for.",
+        examples=["Which rate suits which optimizer?"],
+    )
     tags: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field(
-        default=(), max_length=50
+        default=(),
+        max_length=50,
+        description="Words to find it by.",
+        examples=[["nightly", "baseline"]],
     )
     trainable: str = Field(
         min_length=1,
         max_length=500,
         description="A registered trainable's name, or a function as 'package.module:function'.",
+        examples=["my_package.training:train"],
     )
-    metric: Metric
-    parameters: Parameters
+    metric: Metric = Field(
+        description="What the sweep optimises.", examples=[{"name": "accuracy", "mode": "max"}]
+    )
+    parameters: Parameters = Field(
+        description="The search space: names and what each may be.",
+        examples=[{"lr": {"grid": [0.001, 0.01]}, "batch_size": 32}],
+    )
     exclude: tuple[Condition, ...] = Field(
         default=(),
         max_length=100,
+        examples=[["lr > 0.005 and batch_size == 32"]],
         description="Assignments for which one is true are left out. "
         "A parameter that an assignment lacks is None.",
     )
-    search: Search = GridSearch()
-    early_stopping: EarlyStopping = NoStopping()
-    replicates: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 1
+    search: Search = Field(
+        default=GridSearch(), description="How assignments are found.", examples=[{"type": "grid"}]
+    )
+    early_stopping: EarlyStopping = Field(
+        default=NoStopping(),
+        description="Which trials are stopped before their end.",
+        examples=[{"type": "asha", "grace_period": 300, "max_t": 3000}],
+    )
+    replicates: int = Field(
+        default=1,
+        ge=1,
+        le=10_000,
+        strict=True,
+        description="Trials of each assignment, with seeds of their own.",
+        examples=[3],
+    )
     resources: Resources | None = Field(
-        default=None, description="For each trial; the trainable's own default when not given."
+        default=None,
+        description="For each trial; the trainable's own default when not given.",
+        examples=[{"cpu": 2, "gpu": 0.5}],
     )
     pack: Literal["auto", "off"] | Count | None = Field(
         default=None,
         description="Train trials of the same computation together, as one program: as many as "
         "the device takes (auto), that many at most, or each alone (off). When not given: auto "
         "for registered trainables that can be packed, off for a user's own functions.",
+        examples=["auto", 64],
     )
     max_concurrent: Count | None = Field(
-        default=None, description="Trials that run at once; as many as fit when not given."
+        default=None,
+        description="Trials, or packs, that run at once; as many as fit when not given.",
+        examples=[8],
     )
     max_failures: int = Field(
-        default=2, ge=0, strict=True, description="How often a trial that failed is tried again."
+        default=2,
+        ge=0,
+        strict=True,
+        description="How often a trial that failed is tried again.",
+        examples=[0],
     )
     priority: int = Field(
         default=0,
         strict=True,
         description="Higher goes first: in the queue, and on the cluster, where running sweeps of "
         "lower priority make room at their trials' next saved states.",
+        examples=[10],
     )
     weight: float = Field(
         default=1,
         gt=0,
         le=1_000,
         description="Share of the cluster among running sweeps of equal priority.",
+        examples=[2],
     )
-    budget: Budget = Budget()
-    checkpoints: CheckpointPolicy = CheckpointPolicy()
+    budget: Budget = Field(
+        default=Budget(),
+        description="What the sweep may use in all.",
+        examples=[{"trials": 1000, "hours": 2}],
+    )
+    checkpoints: CheckpointPolicy = Field(
+        default=CheckpointPolicy(),
+        description="Which saved states are kept.",
+        examples=[{"keep_last": 1, "keep_best": True}],
+    )
     reuse_actors: bool | None = Field(
         default=None,
         description="Run many trials in one process. Safe when the trainable leaves no state "
         "behind; on for the trainables that ship, off for a user's own, when not given.",
+        examples=[True],
     )
 
     @model_validator(mode="after")

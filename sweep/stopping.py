@@ -13,9 +13,12 @@ class _EarlyStopping(SpecModel):
         default=(),
         description="Parameters (nested by dot) that define a group: only trials that agree "
         "in all of them are compared. Empty: one group for the whole sweep.",
+        examples=[["task", "network.type"]],
     )
     metric: Metric | None = Field(
-        default=None, description="What rungs compare; the sweep's metric when not given."
+        default=None,
+        description="What rungs compare; the sweep's metric when not given.",
+        examples=[{"name": "loss", "mode": "min"}],
     )
 
     @model_validator(mode="after")
@@ -29,13 +32,25 @@ class NoStopping(_EarlyStopping):
     """Every trial runs to its end: to `max_t` where one is given."""
 
     type: Literal["none"] = "none"
-    max_t: Count | None = None
+    max_t: Count | None = Field(
+        default=None,
+        description="The step at which a trial is completed; when not given, its function's end.",
+        examples=[3000],
+    )
 
 
 class _RungRule(_EarlyStopping):
-    time_attr: Literal["step"] = "step"
-    max_t: Count = Field(description="The step at which a trial is completed.")
-    reduction_factor: float = Field(default=3, gt=1, le=1000)
+    time_attr: Literal["step"] = Field(
+        default="step", description="What `max_t` and rungs are counted in.", examples=["step"]
+    )
+    max_t: Count = Field(description="The step at which a trial is completed.", examples=[3000])
+    reduction_factor: float = Field(
+        default=3,
+        gt=1,
+        le=1000,
+        description="One in so many goes on past a rung, and each rung stands that much further.",
+        examples=[4],
+    )
 
 
 class Asha(_RungRule):
@@ -47,14 +62,23 @@ class Asha(_RungRule):
     """
 
     type: Literal["asha"] = "asha"
-    grace_period: Count = 1
-    min_peers: Count = 3
+    grace_period: Count = Field(
+        default=1, description="The step of the first rung.", examples=[300]
+    )
+    min_peers: Count = Field(
+        default=3,
+        description="A trial is stopped at a rung only when so many were there before it.",
+        examples=[5],
+    )
 
 
 class RestartWinner(SpecModel):
     """Train the best trial of each group once more, from scratch and for longer."""
 
-    max_t: Count
+    max_t: Count = Field(
+        description="The step at which that training is completed; above the rule's own.",
+        examples=[30_000],
+    )
 
 
 class Halving(_RungRule):
@@ -66,8 +90,14 @@ class Halving(_RungRule):
     """
 
     type: Literal["halving"] = "halving"
-    grace_period: Count | None = None
-    restart_winner: RestartWinner | None = None
+    grace_period: Count | None = Field(
+        default=None, description="The step of the first rung.", examples=[1000]
+    )
+    restart_winner: RestartWinner | None = Field(
+        default=None,
+        description="Train the best trial of each group once more.",
+        examples=[{"max_t": 30_000}],
+    )
 
 
 EarlyStopping = Annotated[NoStopping | Asha | Halving, Field(discriminator="type")]
