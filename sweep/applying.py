@@ -5,12 +5,14 @@ changes, to be written in one transaction.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sweep.errors import NotFound
 from sweep.records import Origin
-from sweep.rows import TrialRow, trial_id
+from sweep.rows import TrialRow, planned_row, trial_id
+from sweep.searches import ModelSearch
+from sweep.space import replicated
 from sweep.spec import SweepSpec
 from sweep.states import FINAL_TRIAL_STATES, TRIAL_TRANSITIONS, TrialState
 from sweep.wire import (
@@ -19,6 +21,7 @@ from sweep.wire import (
     LogWritten,
     Message,
     NodeExcluded,
+    Proposed,
     ReportRow,
     Reports,
     RestartAsked,
@@ -93,6 +96,7 @@ def apply(
     restarted: frozenset[int],
     reports_up_to: ReportsUpTo,
     excluded: Collection[str] = (),
+    next_assignment: int = 0,
 ) -> Changes:
     """Work out what a batch changes.
 
@@ -104,14 +108,23 @@ def apply(
         restarted: the trials that have been restarted already.
         reports_up_to: reads stored reports.
         excluded: the nodes that are excluded already, by Ray's id.
+        next_assignment: the lowest that the search has not proposed.
 
     Raises:
-        NotFound: for a trial that is not among the rows.
+        NotFound: for a trial that is not among the rows, or a proposal that is not the next.
     """
     missing = trials_named(batch) - rows.keys()
     if missing:
         raise NotFound(f"this sweep has no trial with index {min(missing)}")
-    applier = _Applier(Changes(rows), spec, next_index, set(restarted), reports_up_to, excluded)
+    applier = _Applier(
+        Changes(rows),
+        spec,
+        next_index=next_index,
+        next_assignment=next_assignment,
+        restarted=set(restarted),
+        reports_up_to=reports_up_to,
+        excluded=excluded,
+    )
     for message in batch.messages:
         applier.take(message)
     return applier.changes
@@ -122,7 +135,9 @@ class _Applier:
         self,
         changes: Changes,
         spec: SweepSpec,
+        *,
         next_index: int,
+        next_assignment: int,
         restarted: set[int],
         reports_up_to: ReportsUpTo,
         excluded: Collection[str],
@@ -130,6 +145,7 @@ class _Applier:
         self.changes = changes
         self._spec = spec
         self._next_index = next_index
+        self._next_assignment = next_assignment
         self._restarted = restarted
         self._stored_up_to = reports_up_to
         self._excluded = set(excluded)
@@ -148,6 +164,8 @@ class _Applier:
                 self.changes.rungs.append(message.entry)
             case RestartAsked():
                 self._restart(message)
+            case Proposed():
+                self._propose(message)
             case NodeExcluded():
                 self._exclude(message)
             case LogWritten():
@@ -244,6 +262,22 @@ class _Applier:
         detail = {"parent": message.parent, "max_t": message.max_t}
         self.changes.events.append(NewEvent("trial.restarted", self._next_index, detail))
         self._next_index += 1
+
+    def _propose(self, message: Proposed) -> None:
+        search, told = self._spec.search, message.assignment
+        if told < self._next_assignment:
+            return
+        fits = isinstance(search, ModelSearch) and told < search.num_trials
+        if not fits or told > self._next_assignment:
+            raise NotFound(
+                f"assignment {told} cannot be proposed: the next is {self._next_assignment}, and "
+                f"the search is of type {search.type}"
+            )
+        for trial in replicated(self._spec, told, message.parameters):
+            row = planned_row(trial, self._spec, message.time)
+            self.changes.added.append(replace(row, index=self._next_index))
+            self._next_index += 1
+        self._next_assignment += 1
 
     def _exclude(self, message: NodeExcluded) -> None:
         if message.node in self._excluded:

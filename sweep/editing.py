@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sweep.errors import FieldProblem, SpecError, SpecTooLarge
 from sweep.parameters import Kind, Value, When, field_problems
 from sweep.plain import check_plain
-from sweep.searches import GridSearch
+from sweep.searches import GridSearch, ModelSearch
 from sweep.space import PlannedTrial, Space, derive, group_key
 from sweep.spec import Budget, SweepSpec, parse_spec
 from sweep.trainables import Trainable, check_parameters
@@ -148,6 +148,12 @@ def _changes(edit: SweepEdit) -> dict[str, Any]:
         else:
             raise SpecError([FieldProblem(name, "is null: name a number, or leave it out")])
     return changes
+
+
+def first_added(spec: SweepSpec, last: int | None) -> int:
+    """The number of the next assignment that a user adds; those to be proposed keep theirs."""
+    after = 0 if last is None else last + 1
+    return max(after, spec.search.num_trials) if isinstance(spec.search, ModelSearch) else after
 
 
 def number(edited: Edited, *, next_index: int, next_assignment: int) -> Iterator[PlannedTrial]:

@@ -7,10 +7,11 @@ from typing import Any
 
 from sweep.metric import Metric
 from sweep.records import BestValue, Nonfinite, Origin, TrialRecord
+from sweep.searches import Nsga2Search
 from sweep.space import PlannedTrial
 from sweep.spec import SweepSpec
 from sweep.states import TrialState
-from sweep.wire import ReportRow, TrialTask
+from sweep.wire import ReportRow, SearchResult, TrialTask
 
 
 @dataclass
@@ -188,3 +189,23 @@ def to_task(row: TrialRow, sweep_id: str) -> TrialTask:
         checkpoint_step=row.checkpoint_step,
         rung_value=row.rung_value,
     )
+
+
+def to_result(row: TrialRow, spec: SweepSpec) -> SearchResult:
+    """How far the trial is, as a model-based search needs it."""
+    return SearchResult(
+        index=row.index,
+        assignment=row.assignment,
+        parameters=row.parameters,
+        state=row.state,
+        best=row.best,
+        step=row.step,
+        last=watched(row.last, spec),
+    )
+
+
+def watched(last: Mapping[str, float | None], spec: SweepSpec) -> dict[str, float | None]:
+    """Of a trial's last values, those that a model-based search optimises."""
+    further = spec.search.objectives if isinstance(spec.search, Nsga2Search) else ()
+    names = (spec.metric.name, *(objective.name for objective in further))
+    return {name: last[name] for name in names if name in last}

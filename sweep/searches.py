@@ -1,9 +1,9 @@
 """How a sweep's assignments are found."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sweep.metric import SpecModel
 
@@ -61,4 +61,83 @@ class SobolSearch(SampledSearch):
     type: Literal["sobol"] = "sobol"
 
 
-Search = Annotated[GridSearch | RandomSearch | SobolSearch, Field(discriminator="type")]
+class WarmStart(SpecModel):
+    """Ended trials of other sweeps, which a model-based search knows from the start."""
+
+    sweeps: tuple[Annotated[str, Field(min_length=1, max_length=40)], ...] = Field(
+        min_length=1, max_length=20, description="Their ids; of the same metric and mode."
+    )
+    trials: Annotated[int, Field(ge=1, le=10_000, strict=True)] = Field(
+        default=200,
+        description="How many at most, in the order of the sweeps and of their trials: those that "
+        "ended before this sweep was posted, and whose parameters fit its space.",
+    )
+
+
+class ModelSearch(SampledSearch):
+    """Proposes each assignment from the results of earlier ones."""
+
+    startup_trials: Count = Field(
+        default=10,
+        description="Assignments at the start, points to evaluate among them, that are drawn at random.",
+    )
+    parallel: Annotated[int, Field(ge=1, le=1_000, strict=True)] = Field(
+        default=4,
+        description="Assignment i is proposed once all up to i - parallel have ended, from "
+        "exactly their results; so about this many train at once.",
+    )
+    warm_start: WarmStart | None = None
+
+
+class TpeSearch(ModelSearch):
+    """Tree-structured Parzen estimator (Bergstra et al. 2011), multivariate."""
+
+    type: Literal["tpe"] = "tpe"
+
+
+class GpSearch(ModelSearch):
+    """A Gaussian process with the logarithm of expected improvement."""
+
+    type: Literal["gp"] = "gp"
+
+
+class CmaesSearch(ModelSearch):
+    """CMA-ES (Hansen and Ostermeier 2001) over the numbers; choices are drawn at random."""
+
+    type: Literal["cmaes"] = "cmaes"
+
+
+class FurtherObjective(SpecModel):
+    """A metric that is optimised together with the sweep's."""
+
+    name: str = Field(min_length=1, max_length=200)
+    mode: Literal["min", "max"]
+
+
+class Nsga2Search(ModelSearch):
+    """NSGA-II (Deb et al. 2002): evolves a population towards a Pareto front."""
+
+    type: Literal["nsga2"] = "nsga2"
+    population: Annotated[int, Field(ge=2, le=10_000, strict=True)] = 50
+    objectives: tuple[FurtherObjective, ...] = Field(
+        default=(), max_length=9, description="Beside the sweep's metric."
+    )
+
+    @model_validator(mode="after")
+    def _objectives_differ(self) -> Self:
+        names = [objective.name for objective in self.objectives]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"objectives name {', '.join(twice)} twice: name each metric once")
+        return self
+
+
+Search = Annotated[
+    GridSearch | RandomSearch | SobolSearch | TpeSearch | GpSearch | CmaesSearch | Nsga2Search,
+    Field(discriminator="type"),
+]
+
+
+def given_assignments(search: ModelSearch) -> int:
+    """How many of its assignments a model-based search is given: the rest, it proposes."""
+    return min(search.num_trials, max(search.startup_trials, len(search.points_to_evaluate)))

@@ -21,7 +21,7 @@ from sweep.errors import FieldProblem, SpecError, SpecTooLarge
 from sweep.expressions import ConditionEvaluator, ParsedCondition
 from sweep.parameters import Grid, Kind, Node, Value, kinds_in
 from sweep.points import Point, complete, read_points
-from sweep.searches import GridSearch, SobolSearch
+from sweep.searches import GridSearch, ModelSearch, SobolSearch, given_assignments
 from sweep.spec import SweepSpec
 
 MAX_TRIALS = 1_000_000
@@ -89,6 +89,17 @@ def group_key(parameters: Mapping[str, Value], group_by: Sequence[str]) -> str:
     return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
 
+def replicated(
+    spec: SweepSpec, assignment: int, parameters: Mapping[str, Value]
+) -> Iterator[PlannedTrial]:
+    """The trials of one assignment of the search."""
+    group = group_key(parameters, spec.early_stopping.group_by)
+    for replicate in range(spec.replicates):
+        index = assignment * spec.replicates + replicate
+        seed = derive(spec.search.seed, "trial", index) % 2**31
+        yield PlannedTrial(index, assignment, replicate, seed, group, parameters)
+
+
 class Space:
     """The trials of a spec, counted and enumerated."""
 
@@ -147,6 +158,8 @@ class Space:
                 f"{given:,} points are more than num_trials {search.num_trials:,}: "
                 "they count towards it",
             )
+        elif isinstance(search, ModelSearch):
+            return  # which of the grid points run, the search decides
         elif search.num_trials - given < self.grid_points:
             counted = f" less {given:,} points to evaluate" if given else ""
             yield FieldProblem(
@@ -172,25 +185,23 @@ class Space:
                     )
 
     def trials(self) -> Iterator[PlannedTrial]:
-        """Every trial in the order of its index.
+        """Every trial in the order of its index; of a model-based search, those it is given.
 
         Raises:
             SpecError: when `exclude` leaves nothing, or too little, of the space.
         """
-        spec, index = self._spec, 0
         for assignment, parameters in enumerate(self._assignments()):
-            group = group_key(parameters, spec.early_stopping.group_by)
-            for replicate in range(spec.replicates):
-                seed = derive(spec.search.seed, "trial", index) % 2**31
-                yield PlannedTrial(index, assignment, replicate, seed, group, parameters)
-                index += 1
+            yield from replicated(self._spec, assignment, parameters)
 
     def _assignments(self) -> Iterator[dict[str, Value]]:
         yield from self._points
         if isinstance(self._spec.search, GridSearch):
             yield from self._rest_of_the_grid()
         else:
-            yield from self._draws(self._spec.search.num_trials - len(self._points))
+            wanted = self._spec.search.num_trials
+            if isinstance(self._spec.search, ModelSearch):
+                wanted = given_assignments(self._spec.search)
+            yield from self._draws(wanted - len(self._points))
 
     def _rest_of_the_grid(self) -> Iterator[dict[str, Value]]:
         """The points that are neither excluded nor came first."""

@@ -25,7 +25,7 @@ from sweep.metric import Metric, SpecModel
 from sweep.parameters import Grid, Node, dump_node, field_problems, kinds_in, parse_nodes
 from sweep.plain import check_plain
 from sweep.schema import ParametersSchema
-from sweep.searches import Count, GridSearch, Search, SobolSearch
+from sweep.searches import Count, GridSearch, ModelSearch, Nsga2Search, Search, SobolSearch
 from sweep.stopping import Asha, EarlyStopping, Halving, NoStopping
 
 _RAYS_OWN = frozenset({"cpu", "gpu", "memory", "object_store_memory", "bundle"})
@@ -277,6 +277,33 @@ class SweepSpec(SpecModel):
             raise SpecError(
                 [FieldProblem("search.type", "sobol needs a parameter drawn from a distribution")]
             )
+        return self
+
+    @model_validator(mode="after")
+    def _search_fits_rule(self) -> Self:
+        search = self.search
+        if isinstance(search, ModelSearch) and isinstance(self.early_stopping, Halving):
+            raise SpecError(
+                [
+                    FieldProblem(
+                        "early_stopping.type",
+                        "halving compares a group once all of it is there, and a search of type "
+                        f"{search.type} adds trials as others end: use asha, or search type "
+                        "random or sobol",
+                    )
+                ]
+            )
+        if isinstance(search, Nsga2Search):
+            problems = [
+                FieldProblem(
+                    f"search.objectives[{i}].name",
+                    f"{objective.name!r} is the sweep's metric, which is an objective already",
+                )
+                for i, objective in enumerate(search.objectives)
+                if objective.name == self.metric.name
+            ]
+            if problems:
+                raise SpecError(problems)
         return self
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from sweep.errors import FieldProblem, SpecError
 from sweep.estimating import NOTHING_PAST, PastTraining, estimate, places_on, plan_budget
 from sweep.records import DryRun, Estimate, GroupPlan, RungPlan
 from sweep.rungs import plan_rungs, trial_steps
+from sweep.searches import ModelSearch
 from sweep.space import PlannedTrial, Space
 from sweep.spec import SweepSpec, parse_spec
 from sweep.stopping import Halving
@@ -69,6 +70,11 @@ def read_submission(
     return Submission(spec, trainable, max_trials)
 
 
+def _proposed(spec: SweepSpec) -> int:
+    """How many trials a model-based search comes to; 0 of others."""
+    return Space(spec).upper_bound if isinstance(spec.search, ModelSearch) else 0
+
+
 @dataclass(frozen=True)
 class Known:
     """What is known of the time that a sweep would take."""
@@ -89,6 +95,8 @@ def dry_run(submission: Submission, known: Known | None = None) -> DryRun:
         if trial.assignment != last and len(shown) < _SHOWN_ASSIGNMENTS:
             shown.append(trial.parameters)
         last = trial.assignment
+    if isinstance(spec.search, ModelSearch) and not rule.group_by:
+        groups = Counter({group: Space(spec).upper_bound for group in groups})
     sizes = Counter(groups.values())
     rungs: Counter[int] = Counter()
     steps: int | None = 0
@@ -97,13 +105,16 @@ def dry_run(submission: Submission, known: Known | None = None) -> DryRun:
             rungs[rung.step] += rung.keeps * times
         planned = trial_steps(rule, size)
         steps = None if planned is None or steps is None else steps + planned * times
+    if isinstance(spec.search, ModelSearch) and rule.group_by:
+        steps = None  # which groups the proposals will be of is not known
     restarts = isinstance(rule, Halving) and rule.restart_winner is not None
     estimated = _estimate(submission, steps, known or Known())
-    budget = plan_budget(spec.budget, trials=groups.total(), trial_steps=steps, estimated=estimated)
+    trials = max(groups.total(), _proposed(spec))
+    budget = plan_budget(spec.budget, trials=trials, trial_steps=steps, estimated=estimated)
     return DryRun(
-        trials=groups.total(),
-        num_assignments=last + 1,
-        startup_trials=getattr(spec.search, "startup_trials", None),  # model-based searches' own
+        trials=trials,
+        num_assignments=trials // spec.replicates,
+        startup_trials=spec.search.startup_trials if isinstance(spec.search, ModelSearch) else None,
         assignments=tuple(shown),
         groups=tuple(
             GroupPlan(group=group, trials=count)

@@ -122,6 +122,28 @@ class RungPage(_Wire):
     next_after: int | None = None
 
 
+class SearchResult(_Wire):
+    """How far a trial is, as a model-based search needs it."""
+
+    index: int
+    assignment: int
+    parameters: Mapping[str, Any]
+    state: TrialState
+    best: float | None = None
+    """The best value of the sweep's metric."""
+    step: int | None = None
+    """The step of its last report."""
+    last: Mapping[str, float | None] = {}
+    """The last values of the metrics that the search optimises together."""
+
+
+class ResultPage(_Wire):
+    """Some of a sweep's trials, or of those that it starts from, in a fixed order."""
+
+    items: tuple[SearchResult, ...]
+    next_after: int | None = None
+
+
 class ReportRow(_Wire):
     """The metrics of one step."""
 
@@ -198,6 +220,18 @@ class RestartAsked(_Wire):
     max_t: Step
 
 
+class Proposed(_Wire):
+    """A model-based search's next assignment; its trials follow from it and the spec.
+
+    One that is there already changes nothing: the first proposal stands.
+    """
+
+    kind: Literal["proposed"] = "proposed"
+    assignment: Index
+    parameters: Mapping[Text, Any]
+    time: Time
+
+
 class NodeExcluded(_Wire):
     """No trial of the sweep is started on that node any more."""
 
@@ -243,6 +277,7 @@ Message = Annotated[
     | CheckpointSaved
     | RungDecided
     | RestartAsked
+    | Proposed
     | NodeExcluded
     | LogWritten
     | SweepFinished,

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from sweep.applying import apply, trials_named
-from sweep.records import TrialRecord
-from sweep.rows import TrialRow, to_record, to_task
+from sweep.records import Origin, TrialRecord
+from sweep.rows import TrialRow, to_record, to_result, to_task
 from sweep.spec import SweepSpec
 from sweep.states import FINAL_TRIAL_STATES, TrialState
-from sweep.wire import Batch, Known, Message, ReportRow, SweepFinished, TrialTask
+from sweep.wire import Batch, Known, Message, ReportRow, SearchResult, SweepFinished, TrialTask
 
 
 class Ledger:
@@ -31,6 +31,7 @@ class Ledger:
         self._reports: dict[int, list[ReportRow]] = {}
         """Those of trials that may still go on from an earlier state."""
         self._next_index = max(self.rows) + 1
+        self._next_assignment = max(row.assignment for row in self.rows.values()) + 1
         self._restarted: set[int] = set()
         self._added: list[TrialRow] = []
 
@@ -46,6 +47,7 @@ class Ledger:
             next_index=self._next_index,
             restarted=frozenset(self._restarted),
             reports_up_to=self._reports_up_to,
+            next_assignment=self._next_assignment,
         )
         for index, report in changes.reports:
             self._reports.setdefault(index, []).append(report)
@@ -57,6 +59,8 @@ class Ledger:
             self.rows[row.index] = row
             self._next_index = row.index + 1
             self._restarted.add(row.parent if row.parent is not None else -1)
+            if row.origin is Origin.SEARCH:
+                self._next_assignment = row.assignment + 1
         self._added += changes.added
         if changes.finished is not None:
             self._finish(changes.finished)
@@ -80,6 +84,11 @@ class Ledger:
         """The trials that were added since the last call."""
         added, self._added = self._added, []
         return tuple(to_task(row, self._sweep_id) for row in added)
+
+    def results(self, after: int) -> list[SearchResult]:
+        """How far the trials of the search past an index are, in its order."""
+        found = [row for index, row in self.rows.items() if index > after]
+        return [to_result(row, self.spec) for row in found if row.origin is Origin.SEARCH]
 
     def records(self) -> Iterator[TrialRecord]:
         """Every trial."""

@@ -17,15 +17,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import torch
 
-from sweep.errors import SpecError, SweepError
+from sweep.errors import FieldProblem, SpecError, SweepError
 from sweep.exporting import metric_names, published_csv, trials_csv
 from sweep.loading import load_yaml
 from sweep.records import Usage
 from sweep.rows import TrialRow, planned_row, to_task
+from sweep.searches import ModelSearch
 from sweep.space import MAX_TRIALS
 from sweep.states import FINAL_TRIAL_STATES, TrialState, WantedState
 from sweep.submission import Submission, read_submission
@@ -38,6 +39,9 @@ from workers.driver.running import LiveWork, RunningSweep
 from workers.driver.work import start
 from workers.ledger import Ledger
 from workers.progress import Progress
+
+if TYPE_CHECKING:
+    from workers.driver.proposing import Proposing
 
 SWEEP_ID = "local"
 _UPDATE_EVERY_S = 1.0
@@ -64,6 +68,11 @@ def run(submission: Submission, options: Options, progress: TextIO | None = None
         progress: where to say how far it is; nowhere when not given.
     """
     spec, trainable = submission.spec, submission.trainable
+    if options.sample < 1 and isinstance(spec.search, ModelSearch):
+        raise SpecError(
+            f"--sample is {options.sample}, but a search of type {spec.search.type} learns from "
+            "all of its trials: leave it out"
+        )
     created = datetime.now(UTC)
     chosen = _sampled([planned_row(t, spec, created) for t in submission.trials()], options)
     ledger = Ledger(SWEEP_ID, spec, {row.index: row for row in chosen})
@@ -77,6 +86,7 @@ def run(submission: Submission, options: Options, progress: TextIO | None = None
 
 def _run(sweep: RunningSweep, ledger: Ledger, options: Options, progress: TextIO | None) -> None:
     shown = None if progress is None else Progress(ledger, progress)
+    proposing = _proposing(sweep, ledger)
 
     def take_in() -> None:
         ack = Ack(
@@ -89,6 +99,9 @@ def _run(sweep: RunningSweep, ledger: Ledger, options: Options, progress: TextIO
 
     while not sweep.done:
         plan = sweep.plan_next()
+        if plan is None and proposing is not None and proposing.step():
+            take_in()
+            continue
         if plan is None:
             wait = sweep.retry_in
             if wait is None:
@@ -141,6 +154,20 @@ def _running(ledger: Ledger, trainable: Trainable, folder: str, options: Options
         checkpoint_root=folder,
     )
     return RunningSweep(core, assignment, clock=now, emit=ledger.take)
+
+
+def _proposing(sweep: RunningSweep, ledger: Ledger) -> "Proposing | None":
+    """What keeps a model-based search going; None for other searches."""
+    search = ledger.spec.search
+    if not isinstance(search, ModelSearch):
+        return None
+    if search.warm_start is not None:
+        raise SpecError(
+            [FieldProblem("search.warm_start", "needs the service that has those sweeps: leave it")]
+        )
+    from workers.driver.proposing import Proposing  # loads Optuna, which others do not need
+
+    return Proposing(sweep, ledger)
 
 
 def _sampled(rows: list[TrialRow], options: Options) -> list[TrialRow]:

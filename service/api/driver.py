@@ -9,7 +9,7 @@ from service.api.bodies import Body, model_body, read_model
 from service.api.context import Driver, In, problems
 from sweep.spec import Resources
 from sweep.trainables import find
-from sweep.wire import Ack, Assignment, Batch, Heartbeat, RungPage, TaskPage
+from sweep.wire import Ack, Assignment, Batch, Heartbeat, ResultPage, RungPage, TaskPage
 
 router = APIRouter(prefix="/v1/driver", tags=["driver"])
 
@@ -75,6 +75,28 @@ def rungs(
 ) -> RungPage:
     """The sweep's rung decisions past a position."""
     return context.store.rung_entries(driver.sweep_id, after=after, limit=limit)
+
+
+@router.get("/results", operation_id="driver_results", responses=problems(404, 422))
+def results(
+    context: In,
+    driver: Driver,
+    after: Annotated[int, Query(ge=-1, le=_MAX_POSITION)] = -1,
+    limit: PageSize = 1_000,
+) -> ResultPage:
+    """How far the trials of the sweep's search past an index are."""
+    return context.store.search_results(driver.sweep_id, after=after, limit=limit)
+
+
+@router.get("/history", operation_id="driver_history", responses=problems(404, 422))
+def history(
+    context: In,
+    driver: Driver,
+    after: Annotated[int, Query(ge=-1, le=_MAX_POSITION)] = -1,
+    limit: PageSize = 1_000,
+) -> ResultPage:
+    """The trials of other sweeps that the sweep's search starts from, past a position."""
+    return context.store.search_history(driver.sweep_id, after=after, limit=limit)
 
 
 @router.post(

@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from service.api.bodies import SPEC_BODY, read_document
 from service.api.context import Cursor, In, Limit, User, problems
 from service.api.queries import Count, FieldsText, FilterText, SortText, TrialFilter, TrialSort
+from service.api.warm_start import check_warm_start
 from service.dispatch.shares import cluster_of
 from service.exports.files import MEDIA_TYPES, Export, Format, Layout, export
 from service.query.ast import All, Compare, Field, Filter
@@ -47,6 +48,7 @@ def create_sweep(
     submission = read_submission(
         document, trainables=context.trainables, max_trials=context.settings.max_trials
     )
+    check_warm_start(submission.spec, context.store)
     if dry_run:
         response.status_code = 200
         known = Known(

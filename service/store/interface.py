@@ -33,7 +33,7 @@ from sweep.records import (
 from sweep.space import PlannedTrial
 from sweep.spec import SweepSpec
 from sweep.states import SweepState, WantedState
-from sweep.wire import Ack, Batch, Heartbeat, RungPage, TaskPage
+from sweep.wire import Ack, Batch, Heartbeat, ResultPage, RungPage, TaskPage
 
 
 @dataclass(frozen=True)
@@ -425,6 +425,18 @@ class Store(AnalysisStore, Protocol):
 
     def rung_entries(self, sweep_id: str, *, after: int, limit: int) -> RungPage:
         """The sweep's rung decisions past position `after` (0 at first), for its driver."""
+        ...
+
+    def search_results(self, sweep_id: str, *, after: int, limit: int) -> ResultPage:
+        """How far the trials of its search with index > after are, for its driver."""
+        ...
+
+    def search_history(self, sweep_id: str, *, after: int, limit: int) -> ResultPage:
+        """The trials that its search starts from, past position `after` (-1 at first).
+
+        Those of the sweeps that its warm start names which had ended with a value before
+        it was created; so the answer never changes, unless such a sweep is deleted.
+        """
         ...
 
     # Tokens

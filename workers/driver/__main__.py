@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from sweep.errors import Fenced, ServiceUnavailable, Unauthorized
+from sweep.searches import ModelSearch
 from sweep.trainables import find, registered
 from sweep.wire import EXIT_NO_RAY
 from workers.driver import environment
@@ -70,9 +71,13 @@ def _load(service: DriverService, outbox: Outbox) -> RunningSweep:
 def _run(service: DriverService, told: environment.Told) -> None:
     outbox = Outbox(told.spool, max_memory=told.memory_messages)
     sweep = _load(service, outbox)
-    over, left = threading.Event(), threading.Event()
-    link = Link(service, sweep, outbox, on_over=over.set)
+    over, left, news = threading.Event(), threading.Event(), threading.Event()
+    link = Link(service, sweep, outbox, on_over=over.set, on_news=news.set)
     link.start()
+    if isinstance(sweep.assignment.spec.search, ModelSearch):
+        from workers.driver.keeping import keep_proposing  # loads Optuna, for seconds
+
+        keep_proposing(sweep, service, news)
 
     def finish() -> None:
         sweep.finish()

@@ -137,6 +137,8 @@ class Book:
     """How many trials of each group's search have not ended."""
     restarts_awaited: set[int] = field(default_factory=set)
     """Winners whose second training the service has not added yet."""
+    searched: int = 0
+    """How many trials of the search there are."""
     shelved: set[int] = field(default_factory=set)
     """Trials past the budget."""
 

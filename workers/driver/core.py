@@ -5,14 +5,17 @@ out, and the time is passed in. It is built from what SQL holds, so a successor 
 driver that died goes on where the messages of its predecessor end.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sweep.records import Origin, Usage
+from sweep.searches import ModelSearch
 from sweep.spec import Budget, SweepSpec
 from sweep.states import FINAL_TRIAL_STATES, SweepState, TrialState
 from sweep.wire import (
     Message,
+    Proposed,
     ReportRow,
     RungEntry,
     SweepFinished,
@@ -243,7 +246,30 @@ class SweepCore:
         """Take in how many trials like this one a process has room for."""
         self._book.pending.learn(self._book.tasks[index], capacity)
 
+    def propose(self, assignment: int, parameters: Mapping[str, Any], now: datetime) -> None:
+        """Ask for the next assignment's trials; the service adds them."""
+        self._moves.messages.append(
+            Proposed(assignment=assignment, parameters=parameters, time=now)
+        )
+
     # What comes out
+
+    @property
+    def searching(self) -> bool:
+        """Whether a model-based search may propose more."""
+        if self.cancelled or self._spent is not None or self._yielding.pausing:
+            return False
+        return self._to_propose > 0
+
+    @property
+    def _to_propose(self) -> int:
+        """How many trials the search has not proposed yet, that the budget has room for."""
+        search, limit = self._spec.search, self._budget.trials
+        if not isinstance(search, ModelSearch):
+            return 0
+        if limit is not None and len(self._book.tasks) >= limit:
+            return 0
+        return max(0, search.num_trials * self._spec.replicates - self._book.searched)
 
     def take_messages(self) -> list[Message]:
         """What the service is to be told, in order; each message once."""
@@ -307,7 +333,12 @@ class SweepCore:
         """Whether every trial has ended, or is past the budget."""
         book = self._book
         return not (
-            book.pending or book.running or book.paused or book.restarts_awaited or book.retries
+            book.pending
+            or book.running
+            or book.paused
+            or book.restarts_awaited
+            or book.retries
+            or self._to_propose
         )
 
     def finish(self, now: datetime) -> None:
@@ -320,9 +351,9 @@ class SweepCore:
             state, reason = SweepState.COMPLETED, self._spent
         elif not self._at_end:
             state, reason = SweepState.PAUSED, "paused"
-        elif book.shelved and failed < len(ends) - len(book.shelved):
+        elif self._planned > len(ends) - len(book.shelved) > failed:
             state = SweepState.COMPLETED
-            reason = f"budget: {self._budget.trials:,} of {len(book.tasks):,} trials may run"
+            reason = f"budget: {self._budget.trials:,} of {self._planned:,} trials may run"
         elif failed and failed == len(ends) - len(book.shelved):
             state, reason = SweepState.FAILED, f"all {failed} trials failed"
         elif failed:
@@ -334,6 +365,14 @@ class SweepCore:
         )
 
     # Inside
+
+    @property
+    def _planned(self) -> int:
+        """How many trials there are, with those that the search would still propose."""
+        search, book = self._spec.search, self._book
+        if not isinstance(search, ModelSearch):
+            return len(book.tasks)
+        return len(book.tasks) + search.num_trials * self._spec.replicates - book.searched
 
     def _enter(self, task: TrialTask) -> None:
         """Take a trial into the book; one past the budget is set aside."""

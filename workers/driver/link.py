@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from sweep.errors import Fenced, ServiceUnavailable, TooManyRequests, Unauthorized
-from sweep.wire import Ack, Heartbeat
+from sweep.wire import Ack, Heartbeat, TrialMoved
 from workers.driver.beating import BEATS_PER_LEASE
 from workers.driver.outbox import Outbox
 from workers.driver.running import RunningSweep
@@ -39,11 +39,16 @@ class Link:
         outbox: Outbox,
         *,
         on_over: Callable[[], None],
+        on_news: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_over`: called once nothing is left to do; `on_news`: when the service has taken in
+        that trials ended, and at each heartbeat.
+        """
         self._service = service
         self._sweep = sweep
         self._outbox = outbox
         self._on_over = on_over
+        self._on_news = on_news
         self._last_contact = time.monotonic()
         self._draining = threading.Event()
 
@@ -76,12 +81,15 @@ class Link:
         with self._outbox.batch() as messages:
             if not messages:
                 return None
-            return self._service.send(messages, known=self._sweep.known)
+            ack = self._service.send(messages, known=self._sweep.known)
+        if any(isinstance(message, TrialMoved) for message in messages):
+            self._on_news()
+        return ack
 
     def _beat(self) -> Ack:
-        return self._service.heartbeat(
-            Heartbeat(known=self._sweep.known, signs=self._sweep.signs())
-        )
+        ack = self._service.heartbeat(Heartbeat(known=self._sweep.known, signs=self._sweep.signs()))
+        self._on_news()
+        return ack
 
     def _attempt(self, call: Callable[[], Ack | None]) -> float | None:
         """Make one call and take its answer in; when it failed, seconds until the next try."""

@@ -48,6 +48,7 @@ class Moves:
         book = self._book
         book.tasks[task.index] = task
         book.groups.setdefault(task.group, []).append(task.index)
+        book.searched += task.origin is Origin.SEARCH
         if task.origin is Origin.RESTART:
             book.restarts_awaited.discard(task.parent if task.parent is not None else -1)
         else:

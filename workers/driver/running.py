@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import count
+from typing import Any
 
 from sweep.records import Origin
 from sweep.rungs import rung_steps
@@ -182,6 +183,20 @@ class RunningSweep:
                 case WantedState.RUN:
                     core.unpause()
             core.tick(now)
+
+    def propose(self, assignment: int, parameters: Mapping[str, Any]) -> bool:
+        """Tell of the search's next assignment, if it may still have one; whether it may."""
+        with self._telling():
+            searching = self._core.searching and not self._finished
+            if searching:
+                self._core.propose(assignment, parameters, self._clock())
+            return searching
+
+    @property
+    def searching(self) -> bool:
+        """Whether a model-based search may propose more."""
+        with self._lock:
+            return self._core.searching
 
     def finish(self) -> None:
         """Tell how the sweep ended, once."""

@@ -12,8 +12,10 @@ from sweep.wire import (
     Heartbeat,
     Known,
     Message,
+    ResultPage,
     RungEntry,
     RungPage,
+    SearchResult,
     TaskPage,
     TrialTask,
 )
@@ -72,6 +74,25 @@ class DriverService:
         while after is not None:
             page = RungPage.model_validate_json(
                 self._call("GET", f"/rungs?after={after}&limit={_PAGE}")
+            )
+            found += page.items
+            after = page.next_after
+        return found
+
+    def results(self, after: int) -> list[SearchResult]:
+        """How far the trials of the sweep's search past an index are, in its order."""
+        return self._results("/results", after)
+
+    def history(self) -> list[SearchResult]:
+        """The trials of other sweeps that the sweep's search starts from, in their order."""
+        return self._results("/history", -1)
+
+    def _results(self, path: str, start: int) -> list[SearchResult]:
+        found: list[SearchResult] = []
+        after: int | None = start
+        while after is not None:
+            page = ResultPage.model_validate_json(
+                self._call("GET", f"{path}?after={after}&limit={_PAGE}")
             )
             found += page.items
             after = page.next_after

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service.store.interface import DriverIdentity
-from service.store.sql import audit, bulk, convert, logs
+from service.store.sql import audit, bulk, convert, history, logs
 from service.store.sql import sweeps as sweep_rows
 from service.store.tables import drivers, reports, rung_decisions, trials
 from sweep.applying import Changes, apply, event_trial, trials_named
@@ -123,6 +123,7 @@ def _write(
         restarted=_restarted(connection, sweep.pk, batch),
         reports_up_to=lambda index, step: _reports_up_to(connection, keys[index], step),
         excluded=sweep.excluded_nodes,
+        next_assignment=history.next_assignment(connection, sweep.pk, batch),
     )
     _write_trials(connection, sweep, keys, changes)
     _write_reports(connection, keys, changes)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from service.store.sql import audit, convert
 from service.store.sql import sweeps as sweep_rows
 from service.store.tables import trials
-from sweep.editing import Edited, number
+from sweep.editing import Edited, first_added, number
 from sweep.errors import Conflict
 from sweep.records import SweepRecord
 from sweep.rows import planned_row
@@ -136,7 +136,7 @@ def _add_trials(connection: Connection, row: convert.AnyRow, edited: Edited, now
         select(func.max(trials.c.assignment)).where(trials.c.sweep_pk == row.pk)
     ).scalar()
     planned = number(
-        edited, next_index=row.num_trials, next_assignment=0 if last is None else last + 1
+        edited, next_index=row.num_trials, next_assignment=first_added(edited.spec, last)
     )
     rows = (planned_row(trial, edited.spec, now, added=True) for trial in planned)
     count = 0

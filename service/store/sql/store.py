@@ -26,6 +26,7 @@ from service.store.sql import (
     history,
     lifecycle,
     logs,
+    past,
     sweeps,
     tokens,
     trials,
@@ -48,7 +49,7 @@ from sweep.records import (
 )
 from sweep.space import PlannedTrial
 from sweep.states import SweepState
-from sweep.wire import Ack, Batch, Heartbeat, RungPage, TaskPage
+from sweep.wire import Ack, Batch, Heartbeat, ResultPage, RungPage, TaskPage
 
 
 class SqlStore(SqlAnalysis):
@@ -74,7 +75,7 @@ class SqlStore(SqlAnalysis):
     def past_training(self, trainable: str) -> PastTraining:
         """See `Store`."""
         with transaction(self._engine, writes=False) as connection:
-            return history.past_training(connection, trainable)
+            return past.past_training(connection, trainable)
 
     def get_sweep(self, sweep_id: str) -> SweepRecord:
         """See `Store`."""
@@ -301,6 +302,16 @@ class SqlStore(SqlAnalysis):
         """See `Store`."""
         with transaction(self._engine, writes=False) as connection:
             return drivers.rung_entries(connection, sweep_id, after=after, limit=limit)
+
+    def search_results(self, sweep_id: str, *, after: int, limit: int) -> ResultPage:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return history.results(connection, sweep_id, after=after, limit=limit)
+
+    def search_history(self, sweep_id: str, *, after: int, limit: int) -> ResultPage:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return history.history(connection, sweep_id, after=after, limit=limit)
 
     def create_token(
         self, token_id: str, *, name: str, token_hash: str, now: datetime
