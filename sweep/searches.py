@@ -79,7 +79,8 @@ class ModelSearch(SampledSearch):
 
     startup_trials: Count = Field(
         default=10,
-        description="Assignments at the start, points to evaluate among them, that are drawn at random.",
+        description="Assignments at the start that are drawn at random, points to evaluate "
+        "among them.",
     )
     parallel: Annotated[int, Field(ge=1, le=1_000, strict=True)] = Field(
         default=4,
