@@ -77,6 +77,10 @@ class WarmStart(SpecModel):
 class ModelSearch(SampledSearch):
     """Proposes each assignment from the results of earlier ones."""
 
+    num_trials: Count = Field(
+        description="Assignments in all, points to evaluate and startup trials included.",
+        examples=[100],
+    )
     startup_trials: Count = Field(
         default=10,
         description="Assignments at the start that are drawn at random, points to evaluate "

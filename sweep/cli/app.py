@@ -15,6 +15,7 @@ from sweep.cli.output import (
     best_trials,
     done_count,
     exit_code,
+    front_of,
     leaderboard,
     make_console,
     outcome_code,
@@ -156,6 +157,8 @@ def show_sweep(context: typer.Context, sweep_id: SweepId, json: Json = False) ->
     facts = table(["", ""], rows)
     facts.show_header = False
     console.print(facts)
+    if (address := front_of(sweep)) is not None:
+        console.print(f"Pareto front: {address}", markup=False)
     for reason in sweep.excluded_nodes.values():
         console.print(f"node excluded: {reason}", markup=False)
     for trial in failed:

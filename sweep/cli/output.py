@@ -24,6 +24,7 @@ from sweep.errors import (
 )
 from sweep.exporting import csv_cell, csv_line
 from sweep.records import SweepRecord, TrialRecord
+from sweep.searches import Nsga2Search
 from sweep.space import lookup
 from sweep.states import FINAL_TRIAL_STATES, SweepState
 
@@ -181,3 +182,16 @@ def best_first(sweep: SweepRecord) -> str:
 def outcome_code(sweep: SweepRecord) -> int:
     """The exit code of a command that waited for a sweep."""
     return 0 if sweep.state is SweepState.COMPLETED else EXIT_FAILED
+
+
+def front_of(sweep: SweepRecord) -> str | None:
+    """Where the Pareto front of a sweep with several objectives is asked for."""
+    search = sweep.spec.search
+    if not isinstance(search, Nsga2Search) or not search.objectives:
+        return None
+    metric = sweep.spec.metric
+    return " and ".join(
+        f"GET /v1/sweeps/{sweep.id}/pareto?x=last.{other.name}&x_mode={other.mode}"
+        f"&y=last.{metric.name}&y_mode={metric.mode}"
+        for other in search.objectives
+    )

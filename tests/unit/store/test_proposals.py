@@ -58,7 +58,7 @@ def test_a_proposal_that_is_there_changes_nothing(store: Store) -> None:
     ack = send(store, drive(store, after=1), proposed(3, 0.9), proposed(4, 0.75), known=2)
     assert [task.parameters["x"] for task in ack.trials] == [0.25, 0.5, 0.75]
     assert numbers(store) == [(i, i, 0) for i in range(5)]
-    assert store.get_sweep("s1").version == version + 1
+    assert store.get_sweep("s1").version == version + 2  # the successor, and the fifth trial
 
 
 def test_trials_of_users_keep_their_places_beside_proposals(store: Store) -> None:
@@ -133,5 +133,6 @@ def test_a_sweep_that_ends_is_set_aside_while_it_does_not_know_of_a_proposal(sto
     create_searched(store)
     driver = drive(store)
     end = SweepFinished(state=SweepState.COMPLETED, reason="budget", time=at(50))
-    send(store, driver, proposed(2), end, known=2)
+    send(store, driver, proposed(2), known=2)
+    send(store, driver, end, known=2)
     assert store.get_sweep("s1").state is SweepState.QUEUED
