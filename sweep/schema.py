@@ -46,18 +46,15 @@ def _bodies(beside: dict[str, Any]) -> list[dict[str, Any]]:
         for name, model in KINDS.items()
     ]
     reserved: list[dict[str, Any]] = [{"required": [name]} for name in KINDS if name != "beta"]
-    reserved.append(
-        {
-            "required": ["beta"],
-            "properties": {"beta": {"anyOf": [{"required": ["a"]}, {"required": ["b"]}]}},
-        }
-    )
+    shapes = {"type": "object", "anyOf": [{"required": ["a"]}, {"required": ["b"]}]}
+    reserved.append({"required": ["beta"], "properties": {"beta": shapes}})
     if not beside:
         reserved.append({"required": ["when"]})
     nested = {
         "type": "object",
         "description": "Nested parameters.",
         "required": list(beside),
+        "minProperties": 2 * len(beside),
         "properties": beside,
         "not": {"anyOf": reserved},
     }

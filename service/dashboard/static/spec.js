@@ -1,6 +1,6 @@
 // What a sweep's spec says of its parameters.
 
-const KINDS = new Set(["grid", "choice", "uniform", "loguniform", "quniform", "randint", "lograndint", "normal"]);
+const KINDS = new Set(["grid", "choice", "uniform", "quniform", "loguniform", "qloguniform", "randint", "qrandint", "lograndint", "qlograndint", "normal", "qnormal", "lognormal", "qlognormal", "beta"]);
 
 function isMapping(node) {
   return node !== null && typeof node === "object" && !Array.isArray(node);
@@ -9,13 +9,24 @@ function isMapping(node) {
 /** The kind of a parameter (grid, uniform, …), or null for a constant or a nested mapping. */
 function kindOf(node) {
   if (!isMapping(node)) return null;
-  return Object.keys(node).find((key) => KINDS.has(key)) ?? null;
+  return Object.keys(node).find((key) => KINDS.has(key) && !isPlainBeta(key, node[key])) ?? null;
+}
+
+/** Whether this is a parameter of that name, such as Adam's, and not the distribution. */
+function isPlainBeta(key, body) {
+  return key === "beta" && !(isMapping(body) && ("a" in body || "b" in body));
+}
+
+/** What a parameter is where its condition holds. */
+function unconditional(node) {
+  return isMapping(node) && "when" in node && "value" in node && Object.keys(node).length === 2 ? node.value : node;
 }
 
 /** Parameters that vary: their path and kind. */
 export function varying(parameters, prefix = "") {
-  return Object.entries(parameters).flatMap(([name, node]) => {
+  return Object.entries(parameters).flatMap(([name, given]) => {
     const path = prefix + name;
+    const node = unconditional(given);
     const kind = kindOf(node);
     if (kind) return isSingle(node[kind]) ? [] : [{ path, kind, values: valuesOf(node[kind]) }];
     return isMapping(node) ? varying(node, `${path}.`) : [];

@@ -106,3 +106,18 @@ def test_drawn_searches_get_trials_not_grid_values() -> None:
 def test_too_many_trials_are_refused_before_they_are_made() -> None:
     with pytest.raises(SpecTooLarge, match="may get 3 more"):
         added({"add": {"grid": {"x": list(range(10, 99))}}}, room=3)
+
+
+CONDITIONAL = {
+    "x": {"grid": [1, 2]},
+    "y": {"when": "x == 2", "grid": ["a", "b"]},
+    "depth": {"when": "y == 'b'", "value": 3},
+}
+
+
+def test_a_parameter_with_a_condition_gets_new_values_and_may_be_left_out() -> None:
+    of = spec(parameters=CONDITIONAL)
+    assert added({"add": {"grid": {"y": ["c"]}}}, of=of) == [{"x": 2, "y": "c"}]
+    assert added({"add": {"grid": {"x": [3]}}}, of=of) == [{"x": 3}]
+    trials = [{"x": 7}, {"x": 2, "y": "b", "depth": 3}]
+    assert added({"add": {"trials": trials}}, of=of) == trials

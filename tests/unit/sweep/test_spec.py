@@ -1,11 +1,14 @@
 """Rungs, documents, states and the rules of `run`."""
 
 import math
+from typing import Any
 
+import jsonschema
 import pytest
 
 from sweep.errors import FieldProblem, SpecError, SpecTooLarge, TrialFault
 from sweep.loading import load_json, load_yaml
+from sweep.parameters import parse_nodes
 from sweep.plain import check_plain
 from sweep.run import NullRun, TrialStop
 from sweep.rungs import plan_rungs, rung_steps, trial_steps
@@ -164,3 +167,35 @@ def test_a_null_run_stops_where_a_sweep_does() -> None:
 def test_an_error_says_all_its_problems() -> None:
     error = SpecError([FieldProblem("a", "is bad"), FieldProblem("", "all is bad")])
     assert error.message == "a: is bad; all is bad"
+
+
+PARAMETERS = [
+    {"x": {"when": "y == 1", "grid": [1, 2]}, "y": 1},
+    {"x": {"when": "y == 1", "value": {"z": 3}}, "y": [1, 2]},
+    {"x": {"when": "y == 1", "a": 3, "b": {"beta": {"a": 1, "b": 2}}}, "y": None},
+    {"adam": {"beta": 0.9}, "sgd": {"beta": {"grid": [1]}}},
+    {"x": {"qrandint": {"min": 1, "max": 9, "step": 2}}},
+    {"x": {"choice": {"values": ["a", "b"], "weights": [1, 2]}}},
+]
+BAD_PARAMETERS = [
+    {"x": {"when": 3, "value": 1}},
+    {"x": {"when": "y == 1"}},
+    {"x": {"when": "y == 1", "grid": [1], "lr": 2}},
+    {"x": {"qlognormal": {"mean": 0, "std": 1}}},
+    {"x": {"beta": {"a": 1}}},
+    {"x": {"lognormal": {"mean": 0, "std": 0}}},
+    {"x": {"choice": []}},
+]
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS + BAD_PARAMETERS, ids=str)
+def test_the_json_schema_says_what_parameters_may_be(parameters: dict[str, Any]) -> None:
+    schema = SweepSpec.model_json_schema()["properties"]["parameters"]
+    fits = jsonschema.Draft202012Validator(schema).is_valid(parameters)
+    assert fits == (parameters in PARAMETERS)
+    try:
+        parse_nodes(parameters, "parameters")
+    except SpecError:
+        assert not fits
+    else:
+        assert fits
