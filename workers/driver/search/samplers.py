@@ -40,7 +40,7 @@ def make_sampler(
             )
         case Nsga2Search():
             return NSGAIISampler(population_size=search.population, seed=seed)
-    raise AssertionError(f"a search of type {search.type} has no sampler")
+    raise AssertionError(f"{search!r} has no sampler")
 
 
 def make_study(spec: SweepSpec) -> Study:
