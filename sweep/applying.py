@@ -81,7 +81,7 @@ def trials_named(batch: Batch) -> set[int]:
         elif isinstance(message, RestartAsked):
             named.add(message.parent)
         elif isinstance(message, RungDecided):
-            named.add(message.entry.trial)
+            named.update(entry.trial for entry in message.entries)
         elif isinstance(message, NodeExcluded):
             named.update(message.forgiven)
     return named
@@ -161,7 +161,7 @@ class _Applier:
             case CheckpointSaved():
                 self._checkpoint(message)
             case RungDecided():
-                self.changes.rungs.append(message.entry)
+                self.changes.rungs += message.entries
             case RestartAsked():
                 self._restart(message)
             case Proposed():

@@ -184,6 +184,8 @@ def to_task(row: TrialRow, sweep_id: str) -> TrialTask:
         failures=row.failures,
         max_t=row.max_t,
         origin=row.origin,
+        assignment=row.assignment,
+        replicate=row.replicate,
         parent=row.parent,
         checkpoint=row.checkpoint,
         checkpoint_step=row.checkpoint_step,

@@ -1,9 +1,18 @@
 """Where a rule's rungs stand and how many trials each keeps: arithmetic only."""
 
 import math
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 
-from sweep.stopping import Asha, EarlyStopping, Halving
+from sweep.errors import FieldProblem
+from sweep.stopping import Asha, EarlyStopping, Halving, Hyperband, Median
+
+MAX_RUNGS = 1_000
+_GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -15,51 +24,148 @@ class Rung:
 
 
 def rung_steps(rule: EarlyStopping) -> tuple[int, ...]:
-    """The steps below `max_t` at which trials are compared, ascending."""
+    """The steps below `max_t` at which trials are compared, ascending, over all brackets."""
     if isinstance(rule, Asha):
-        first = rule.grace_period
-    elif isinstance(rule, Halving):
-        first = rule.grace_period or rule.max_t
-    else:
-        return ()
+        return _geometric(rule.grace_period, rule.max_t, rule.reduction_factor)
+    if isinstance(rule, Halving):
+        return _geometric(rule.grace_period or rule.max_t, rule.max_t, rule.reduction_factor)
+    if isinstance(rule, Median):
+        return tuple(range(rule.grace_period, rule.max_t, rule.interval or rule.grace_period))
+    if isinstance(rule, Hyperband):
+        return bracket_steps(rule, num_brackets(rule) - 1)
+    return ()
+
+
+def _geometric(first: int, max_t: int, factor: float) -> tuple[int, ...]:
     steps: list[int] = []
     exact = float(first)
-    while exact < rule.max_t:
+    while exact < max_t:
         if not steps or math.ceil(exact) > steps[-1]:
             steps.append(math.ceil(exact))
-        exact *= rule.reduction_factor
+        exact *= factor
     return tuple(steps)
 
 
-def survivors(rule: Asha | Halving, trials: int) -> int:
-    """How many of a group's trials at a rung go on past it (about that many, for ASHA)."""
-    if isinstance(rule, Asha) and trials <= rule.min_peers:
+def most_brackets(rule: Hyperband) -> int:
+    """How many brackets have their first rung at step 1 or later."""
+    count = 1
+    while rule.reduction_factor**count <= rule.max_t:
+        count += 1
+    return count
+
+
+def num_brackets(rule: Hyperband) -> int:
+    """How many brackets the rule has."""
+    return rule.brackets or most_brackets(rule)
+
+
+def bracket_steps(rule: Hyperband, bracket: int) -> tuple[int, ...]:
+    """The rungs of a bracket: of so many at most, the first at max_t / factor ** bracket."""
+    exact = (rule.max_t / rule.reduction_factor**k for k in range(bracket, 0, -1))
+    return tuple(sorted({step for step in map(math.ceil, exact) if step < rule.max_t}))
+
+
+@lru_cache(maxsize=64)
+def _shares(factor: float, brackets: int) -> tuple[float, ...]:
+    """The share of trials up to each bracket, from the one with the most rungs on.
+
+    Bracket s has trials in proportion to factor ** s / (s + 1), so that each bracket
+    trains for about the same number of steps (Li et al. 2018, algorithm 1).
+    """
+    last = brackets - 1
+    weights = [factor ** (s - last) / (s + 1) for s in range(last, -1, -1)]
+    total = sum(weights)
+    return tuple(share / total for share in accumulate(weights))
+
+
+def bracket_of(rule: Hyperband, place: int) -> int:
+    """The bracket of the trial (or unit of replicates) at that place in its group, from 0.
+
+    Multiples of the golden ratio spread the brackets evenly over any run of places, so a
+    small group has some of each.
+    """
+    brackets = num_brackets(rule)
+    at = ((place + 0.5) * _GOLDEN) % 1.0
+    skipped = bisect_right(_shares(rule.reduction_factor, brackets), at)
+    return max(0, brackets - 1 - skipped)
+
+
+def survivors(rule: EarlyStopping, trials: int) -> int:
+    """How many of a group's trials at a rung go on past it (about that many, but for halving)."""
+    if isinstance(rule, Asha | Hyperband | Median) and trials <= rule.min_peers:
         return trials
-    return max(1, math.ceil(trials / rule.reduction_factor))
+    if isinstance(rule, Asha | Halving | Hyperband):
+        return max(1, math.ceil(trials / rule.reduction_factor))
+    return trials
 
 
 def plan_rungs(rule: EarlyStopping, trials: int) -> tuple[Rung, ...]:
-    """The rungs of a group of that many trials, and how many of them each keeps."""
-    rungs: list[Rung] = []
-    for step in rung_steps(rule):
-        assert isinstance(rule, Asha | Halving)
-        trials = survivors(rule, trials)
-        rungs.append(Rung(step=step, keeps=trials))
-    return tuple(rungs)
+    """The rungs of a group of that many trials, and how many of them each keeps.
+
+    For replicates that are one unit, give the units. The median rule's are upper bounds:
+    how many it stops depends on the values alone.
+    """
+    kept: Counter[int] = Counter()
+    for steps, alive in _cohorts(rule, trials):
+        for step in steps:
+            alive = survivors(rule, alive)
+            kept[step] += alive
+    return tuple(Rung(step=step, keeps=kept[step]) for step in sorted(kept))
 
 
 def trial_steps(rule: EarlyStopping, trials: int) -> int | None:
-    """The steps that a group of that many trials trains in all, as planned.
+    """The steps that a group of that many trials trains in all, as planned, at most.
 
     None when the rule names no `max_t`.
     """
     if rule.max_t is None:
         return None
-    total, passed, alive = 0, 0, trials
-    for rung in plan_rungs(rule, trials):
-        total += alive * (rung.step - passed)
-        passed, alive = rung.step, rung.keeps
-    total += alive * (rule.max_t - passed)
+    total = 0
+    for steps, alive in _cohorts(rule, trials):
+        passed = 0
+        for step in steps:
+            total += alive * (step - passed)
+            passed, alive = step, survivors(rule, alive)
+        total += alive * (rule.max_t - passed)
     if isinstance(rule, Halving) and rule.restart_winner is not None:
         total += rule.restart_winner.max_t
     return total
+
+
+def _cohorts(rule: EarlyStopping, trials: int) -> Sequence[tuple[tuple[int, ...], int]]:
+    """The rungs of those of a group that are compared with each other, and their number."""
+    if not isinstance(rule, Hyperband):
+        return [(rung_steps(rule), trials)]
+    counts = _bracket_sizes(rule, trials)
+    return [(bracket_steps(rule, s), counts[s]) for s in sorted(counts)]
+
+
+@lru_cache(maxsize=64)
+def _bracket_sizes(rule: Hyperband, trials: int) -> Counter[int]:
+    return Counter(bracket_of(rule, place) for place in range(trials))
+
+
+def rung_problems(rule: EarlyStopping) -> list[FieldProblem]:
+    """What is wrong with the steps that a rule names, field by field."""
+    problems: list[FieldProblem] = []
+
+    def add(name: str, problem: str) -> None:
+        problems.append(FieldProblem(f"early_stopping.{name}", problem))
+
+    if isinstance(rule, Asha | Halving | Median) and (rule.grace_period or 0) > rule.max_t:
+        add("grace_period", f"{rule.grace_period} is above max_t {rule.max_t}")
+    if isinstance(rule, Median):
+        every = rule.interval or rule.grace_period
+        rungs = (rule.max_t - rule.grace_period) // every
+        if rungs > MAX_RUNGS:
+            add("interval", f"{every} makes {rungs:,} rungs; at most {MAX_RUNGS:,} are taken")
+    if isinstance(rule, Hyperband) and (rule.brackets or 1) > most_brackets(rule):
+        add(
+            "brackets",
+            f"{rule.brackets} is above {most_brackets(rule)}, the number of brackets that max_t "
+            f"{rule.max_t} and reduction_factor {rule.reduction_factor:g} make",
+        )
+    restart = rule.restart_winner if isinstance(rule, Halving) else None
+    if restart is not None and restart.max_t <= (rule.max_t or 0):
+        add("restart_winner.max_t", f"{restart.max_t} is not above max_t {rule.max_t}")
+    return problems

@@ -24,9 +24,10 @@ from sweep.expressions import Condition
 from sweep.metric import Metric, SpecModel
 from sweep.parameters import Grid, Node, dump_node, field_problems, kinds_in, parse_nodes
 from sweep.plain import check_plain
+from sweep.rungs import rung_problems
 from sweep.schema import ParametersSchema
 from sweep.searches import Count, GridSearch, ModelSearch, Nsga2Search, Search, SobolSearch
-from sweep.stopping import Asha, EarlyStopping, Halving, NoStopping
+from sweep.stopping import EarlyStopping, Halving, NoStopping
 
 _RAYS_OWN = frozenset({"cpu", "gpu", "memory", "object_store_memory", "bundle"})
 _FINEST = 0.0001
@@ -308,26 +309,9 @@ class SweepSpec(SpecModel):
 
     @model_validator(mode="after")
     def _rungs_fit(self) -> Self:
-        rule = self.early_stopping
-        if isinstance(rule, Asha | Halving) and (rule.grace_period or 0) > rule.max_t:
-            raise SpecError(
-                [
-                    FieldProblem(
-                        "early_stopping.grace_period",
-                        f"{rule.grace_period} is above max_t {rule.max_t}",
-                    )
-                ]
-            )
-        restart = rule.restart_winner if isinstance(rule, Halving) else None
-        if restart is not None and restart.max_t <= (rule.max_t or 0):
-            raise SpecError(
-                [
-                    FieldProblem(
-                        "early_stopping.restart_winner.max_t",
-                        f"{restart.max_t} is not above max_t {rule.max_t}",
-                    )
-                ]
-            )
+        problems = rung_problems(self.early_stopping)
+        if problems:
+            raise SpecError(problems)
         return self
 
     @property

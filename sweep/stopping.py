@@ -8,6 +8,19 @@ from sweep.metric import Metric, SpecModel
 from sweep.searches import Count
 
 
+class Plateau(SpecModel):
+    """Ends a trial that does not become better any more, as completed, reason 'plateau'.
+
+    A report is better when it beats the last better one by `min_delta` (strictly, at 0).
+    """
+
+    patience: Count = Field(description="So many reports in a row that are not better end a trial.")
+    min_delta: float = Field(default=0, ge=0, description="By how much a report must be better.")
+    grace_period: Annotated[int, Field(ge=0, strict=True)] = Field(
+        default=0, description="Reports up to this step are not counted against a trial."
+    )
+
+
 class _EarlyStopping(SpecModel):
     group_by: tuple[str, ...] = Field(
         default=(),
@@ -19,6 +32,11 @@ class _EarlyStopping(SpecModel):
         default=None,
         description="What rungs compare; the sweep's metric when not given.",
         examples=[{"name": "loss", "mode": "min"}],
+    )
+    plateau: Plateau | None = Field(
+        default=None,
+        description="Completes each trial, or replicate, whose metric that rungs compare no "
+        "longer becomes better.",
     )
 
     @model_validator(mode="after")
@@ -100,4 +118,40 @@ class Halving(_RungRule):
     )
 
 
-EarlyStopping = Annotated[NoStopping | Asha | Halving, Field(discriminator="type")]
+class Median(_EarlyStopping):
+    """The median stopping rule (Golovin et al. 2017, Vizier) inside each group.
+
+    At `grace_period` and each `interval` steps after it below `max_t`, a trial is stopped
+    when its best value so far is worse than the median of the running averages of the
+    others of its group that came that far, once `min_peers` of them have.
+    """
+
+    type: Literal["median"] = "median"
+    time_attr: Literal["step"] = "step"
+    max_t: Count = Field(description="The step at which a trial is completed.")
+    grace_period: Count = 1
+    interval: Count | None = Field(
+        default=None, description="Steps between rungs; `grace_period` when not given."
+    )
+    min_peers: Count = 3
+
+
+class Hyperband(_RungRule):
+    """HyperBand (Li et al. 2018) inside each group, its brackets halved asynchronously.
+
+    Bracket s has rungs at max_t / reduction_factor ** k for k from s down to 1; bracket 0
+    stops nobody. A trial's bracket follows from its place among the trials of its group.
+    """
+
+    type: Literal["hyperband"] = "hyperband"
+    brackets: Count | None = Field(
+        default=None,
+        description="How many brackets, the one that stops nobody first; as many as have their "
+        "first rung at step 1 or later when not given.",
+    )
+    min_peers: Count = 3
+
+
+EarlyStopping = Annotated[
+    NoStopping | Asha | Halving | Median | Hyperband, Field(discriminator="type")
+]

@@ -61,6 +61,9 @@ class TrialTask(_Wire):
     """How many of those failed."""
     max_t: int | None = None
     origin: Origin = Origin.SEARCH
+    assignment: int = 0
+    """Shared by the replicates of one parameter assignment."""
+    replicate: int = 0
     parent: int | None = None
     """The index of the trial that this one trains again."""
     checkpoint: str | None = None
@@ -144,6 +147,21 @@ class ResultPage(_Wire):
     next_after: int | None = None
 
 
+class PastReport(_Wire):
+    """What a trial reported of the metric that rungs compare, before the driver began."""
+
+    trial: Index
+    step: Step
+    value: Finite | None
+
+
+class HistoryPage(_Wire):
+    """Some of a sweep's reports by trial and step; `next_after` is the last one's place."""
+
+    items: tuple[PastReport, ...]
+    next_after: tuple[Index, Step] | None = None
+
+
 class ReportRow(_Wire):
     """The metrics of one step."""
 
@@ -205,11 +223,21 @@ class CheckpointSaved(_Wire):
     """Where the best state so far lies, in a sweep that keeps it."""
 
 
+MAX_ENTRIES = 5_000
+"""How many decisions one message carries at most."""
+
+
 class RungDecided(_Wire):
-    """A decision at a rung."""
+    """A decision at a rung, and those that were made with it: they are stored together."""
 
     kind: Literal["rung"] = "rung"
     entry: RungEntry
+    others: tuple[RungEntry, ...] = Field(default=(), max_length=MAX_ENTRIES)
+
+    @property
+    def entries(self) -> tuple[RungEntry, ...]:
+        """All of them."""
+        return (self.entry, *self.others)
 
 
 class RestartAsked(_Wire):

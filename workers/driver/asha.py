@@ -15,7 +15,7 @@ from sweep.rungs import rung_steps
 from sweep.stopping import Asha
 from sweep.wire import RungEntry, TrialTask
 from workers.driver.quantile import RunningQuantile
-from workers.driver.stopping import Decision, Outcome
+from workers.driver.stopping import Decision, StoppingRule
 
 
 class _Rung:
@@ -35,14 +35,15 @@ class _Rung:
         return self._scores.value
 
 
-class GroupedAshaRule:
+class GroupedAshaRule(StoppingRule):
     """One set of rungs for each group; groups never meet."""
 
     waits = False
 
-    def __init__(self, rule: Asha, metric: Metric) -> None:
+    def __init__(self, rule: Asha, metric: Metric, *, steps: tuple[int, ...] | None = None) -> None:
+        """`steps`: the rungs, where they are not the rule's own."""
         self._rule = rule
-        self._steps = rung_steps(rule)
+        self._steps = rung_steps(rule) if steps is None else steps
         self._sign = 1.0 if metric.mode == "max" else -1.0
         # as Ray writes it, so that a cutoff is the same to the last bit
         share = (1 - 1 / rule.reduction_factor) * 100 / 100
@@ -53,9 +54,6 @@ class GroupedAshaRule:
     def steps_for(self, task: TrialTask) -> tuple[int, ...]:
         """Every rung, for the trials of the search; none for a restarted winner."""
         return self._steps if task.origin is not Origin.RESTART else ()
-
-    def enter(self, task: TrialTask) -> None:
-        """Nothing: nobody is kept waiting for it."""
 
     def observe(self, task: TrialTask, *, step: int, value: float | None) -> Sequence[Decision]:
         """Record the value at the highest rung reached that lacks this trial, and decide."""
@@ -78,16 +76,6 @@ class GroupedAshaRule:
                 ),
             )
         return ()
-
-    def leave(
-        self, task: TrialTask, *, outcome: Outcome, value: float | None
-    ) -> Sequence[Decision]:
-        """A trial that leaves decides nothing here: others are never kept waiting."""
-        return ()
-
-    def waiting_at(self, task: TrialTask) -> int | None:
-        """None: every arrival is decided at once."""
-        return None
 
     def recall(self, entries: Iterable[RungEntry]) -> None:
         """Put recorded values back at their rungs."""

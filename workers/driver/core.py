@@ -15,6 +15,7 @@ from sweep.spec import Budget, SweepSpec
 from sweep.states import FINAL_TRIAL_STATES, SweepState, TrialState
 from sweep.wire import (
     Message,
+    PastReport,
     Proposed,
     ReportRow,
     RungEntry,
@@ -28,6 +29,7 @@ from workers.driver.live import TrialUpdate, Verdict
 from workers.driver.losses import Losses
 from workers.driver.moves import Moves
 from workers.driver.packing import Waiting
+from workers.driver.plateau import PlateauPlan, Plateaus
 from workers.driver.stopping import Decision, Outcome, make_rule
 
 
@@ -42,6 +44,7 @@ class SweepCore:
         *,
         max_concurrent: int | None,
         now: datetime,
+        history: Iterable[PastReport] = (),
         waiting: Waiting | None = None,
         meter: Meter | None = None,
         pause_grace: timedelta = timedelta(seconds=60),
@@ -53,7 +56,8 @@ class SweepCore:
         self._book = Book(pending=Waiting("off", None) if waiting is None else waiting)
         self._meter = meter or Meter(Usage(), gpus=0, now=now)
         self.breaker = Breaker({}, {}) if breaker is None else breaker
-        self._moves = Moves(spec, self._rule, self._book, self._meter, self.breaker)
+        self._plateaus = Plateaus(spec.early_stopping.plateau, spec.rung_metric)
+        self._moves = Moves(spec, self._rule, self._book, self._meter, self.breaker, self._plateaus)
         self.losses = Losses(
             self._rule, self._book, self._moves, self.breaker, max_failures=spec.max_failures
         )
@@ -63,6 +67,7 @@ class SweepCore:
         self.cancelled = False
         entries = tuple(rungs)
         self._rule.recall(entries)
+        self._remember(tasks, history)
         self._recover(tasks, entries, now)
 
     # What goes in
@@ -109,6 +114,7 @@ class SweepCore:
 
     def tick(self, now: datetime) -> None:
         """Let time pass: count what is used, and end what is over."""
+        self._moves.apply(self._rule.settle(), now)
         self._meter.tick(now, works=self._book.running.begun)
         if self._spent is None and not self.cancelled:
             self._spent = self._meter.spent(self._budget)
@@ -197,6 +203,9 @@ class SweepCore:
             for row in update.rows:
                 end = self._judge(current, row, now)
                 if end is not None:
+                    last = row.values.get(self._spec.rung_metric.name)
+                    if last is not None:
+                        self._rule.remember(current.task, step=row.step, value=last)
                     self._moves.end(index, *end, now)
                 if index not in self._book.running:
                     break
@@ -288,6 +297,14 @@ class SweepCore:
     def glance(self) -> Glance:
         """How much of the sweep runs and waits."""
         return self._book.glance()
+
+    def rungs_of(self, task: TrialTask) -> tuple[int, ...]:
+        """The steps at which a trial is compared with others."""
+        return self._rule.steps_for(task)
+
+    def plateau_of(self, task: TrialTask) -> PlateauPlan | None:
+        """What its process needs to see a trial's plateau."""
+        return self._plateaus.plan(task.index, task.checkpoint_step)
 
     @property
     def used(self) -> Usage:
@@ -393,6 +410,17 @@ class SweepCore:
         limit = self._budget.trials
         return limit is None or task.origin is Origin.RESTART or task.index < limit
 
+    def _remember(self, tasks: Iterable[TrialTask], history: Iterable[PastReport]) -> None:
+        """Note what trials had reported before this driver began."""
+        known = {task.index: task for task in tasks}
+        for past in history:
+            task = known.get(past.trial)
+            if task is None or past.value is None:
+                continue
+            self._rule.remember(task, step=past.step, value=past.value)
+            if task.state not in FINAL_TRIAL_STATES:
+                self._plateaus.take(task.index, past.step, past.value)
+
     def _recover(
         self, tasks: Sequence[TrialTask], rungs: Sequence[RungEntry], now: datetime
     ) -> None:
@@ -418,11 +446,14 @@ class SweepCore:
                 if task.state is TrialState.RUNNING:
                     self._moves.move(task.index, TrialState.PAUSED, "rung", now)
                 self._book.paused.add(task.index)
-                decisions += self._rule.observe(task, step=task.max_t or 0, value=task.rung_value)
+                if not self._rule.remembers:
+                    step = task.max_t or 0
+                    decisions += self._rule.observe(task, step=step, value=task.rung_value)
             else:
                 if task.state is TrialState.RUNNING:
                     self._moves.move(task.index, TrialState.PENDING, "driver lost", now)
                 self._moves.push(task.index)
+        decisions += self._rule.settle()
         self._moves.apply(decisions, now)
         for index in [i for i in self._book.paused if not self._waits(i)]:
             self._book.paused.discard(index)
@@ -450,6 +481,8 @@ class SweepCore:
             return TrialState.COMPLETED, "target", "target"
         if task.max_t is not None and row.step >= task.max_t:
             return TrialState.COMPLETED, "max_t", "completed"
+        if self._plateaus.take(task.index, row.step, row.values.get(watched)):
+            return TrialState.COMPLETED, "plateau", "completed"
         if watched in row.values and self._rule.steps_for(task):
             self._moves.apply(
                 self._rule.observe(task, step=row.step, value=row.values[watched]), now

@@ -15,7 +15,7 @@ from sweep.records import Origin
 from sweep.rungs import rung_steps, survivors
 from sweep.stopping import Halving
 from sweep.wire import RungEntry, TrialTask
-from workers.driver.stopping import Decision, Outcome, badness
+from workers.driver.stopping import Decision, Outcome, StoppingRule, badness
 
 
 @dataclass
@@ -27,7 +27,7 @@ class _Group:
     left: dict[int, tuple[Outcome, float | None]] = field(default_factory=dict)
 
 
-class HalvingRule:
+class HalvingRule(StoppingRule):
     """Gathers each group at its rungs and decides for all of it at once."""
 
     waits = True
@@ -44,6 +44,13 @@ class HalvingRule:
     def steps_for(self, task: TrialTask) -> tuple[int, ...]:
         """Every rung, for the trials of the search; none for a restarted winner."""
         return self._steps if task.origin is not Origin.RESTART else ()
+
+    def open_steps(self, task: TrialTask) -> tuple[int, ...]:
+        """The rung that its group is gathering at."""
+        if task.origin is Origin.RESTART:
+            return ()
+        rung = self._groups[task.group].rung
+        return self._steps[rung : rung + 1]
 
     def enter(self, task: TrialTask) -> None:
         """Count it in its group; at rungs that the group has passed it is not compared."""

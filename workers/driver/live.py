@@ -25,6 +25,7 @@ from sweep.spec import CheckpointPolicy
 from sweep.wire import ReportRow, TrialTask
 from workers.driver.capture import NO_OUTPUT, Output
 from workers.driver.checkpoints import Checkpoints
+from workers.driver.plateau import PlateauPlan, Watch
 from workers.driver.retries import would_repeat
 
 Verdict = Literal["go", "wait", "save", "stop"]
@@ -46,9 +47,14 @@ class TrialPlan(BaseModel):
     metric: Metric
     rungs: tuple[int, ...] = ()
     waits: bool = False
+    plateau: PlateauPlan | None = None
     checkpoint_folder: str
     """The path or URL of the folder for the trial's states."""
     keep: CheckpointPolicy = CheckpointPolicy()
+
+    def watch(self) -> Watch | None:
+        """What sees the trial's plateau; None: it has none."""
+        return None if self.plateau is None else Watch(self.plateau)
 
     def checkpoints(self) -> Checkpoints:
         """What this attempt restores and saves."""
@@ -145,6 +151,7 @@ class LiveRun:
         self._error: str | None = None
         self._retryable = True
         self._rungs = list(plan.rungs)
+        self._watch = plan.watch()
 
     @property
     def seed(self) -> int:
@@ -254,7 +261,7 @@ class LiveRun:
             self._condition.notify_all()
 
     def _is_boundary(self, step: int, values: Mapping[str, float]) -> bool:
-        reached = boundary(self._plan, self._rungs, step, values)
+        reached = boundary(self._plan, self._rungs, step, values, watch=self._watch)
         self._rungs = [rung for rung in self._rungs if rung > step]
         if reached == "rung" and self._plan.waits:
             self._park_next = True
@@ -282,9 +289,18 @@ class LiveRun:
 
 
 def boundary(
-    plan: TrialPlan, rungs: Sequence[int], step: int, values: Mapping[str, float]
-) -> Literal["end", "rung"] | None:
-    """What a report means: the trial's end, a rung of those ahead of it, or nothing."""
+    plan: TrialPlan,
+    rungs: Sequence[int],
+    step: int,
+    values: Mapping[str, float],
+    *,
+    watch: Watch | None = None,
+) -> Literal["end", "plateau", "rung"] | None:
+    """What a report means: the trial's end, a plateau, a rung of those ahead, or nothing.
+
+    A plateau is the driver's to decide; it has counted alike, unless the trial could not go
+    on from the state that was planned.
+    """
     if any(not math.isfinite(value) for value in values.values()):
         return "end"
     if plan.task.max_t is not None and step >= plan.task.max_t:
@@ -292,6 +308,12 @@ def boundary(
     name = plan.metric.name
     if name in values and plan.metric.reaches_target(values[name]):
         return "end"
+    if (
+        watch is not None
+        and watch.metric_name in values
+        and watch.take(step, values[watch.metric_name])
+    ):
+        return "plateau"
     return "rung" if rungs and step >= rungs[0] else None
 
 

@@ -13,11 +13,13 @@ from sweep.spec import SweepSpec
 from sweep.states import FINAL_TRIAL_STATES, TrialState
 from sweep.stopping import Halving
 from sweep.wire import (
+    MAX_ENTRIES,
     CheckpointSaved,
     Message,
     Reports,
     RestartAsked,
     RungDecided,
+    RungEntry,
     TrialMoved,
     TrialStarted,
     TrialTask,
@@ -27,6 +29,7 @@ from workers.driver.breaker import Breaker
 from workers.driver.halving import winner
 from workers.driver.limits import Meter
 from workers.driver.live import TrialUpdate
+from workers.driver.plateau import Plateaus
 from workers.driver.stopping import Decision, Outcome, StoppingRule
 
 
@@ -34,8 +37,15 @@ class Moves:
     """Changes a book and tells of it."""
 
     def __init__(
-        self, spec: SweepSpec, rule: StoppingRule, book: Book, meter: Meter, breaker: Breaker
+        self,
+        spec: SweepSpec,
+        rule: StoppingRule,
+        book: Book,
+        meter: Meter,
+        breaker: Breaker,
+        plateaus: Plateaus,
     ) -> None:
+        self._plateaus = plateaus
         self._spec = spec
         self._meter = meter
         self._breaker = breaker
@@ -106,6 +116,8 @@ class Moves:
         self._book.running.begin(current)
         current.step = from_step
         task = current.task
+        self._rule.rewind(task, from_step)
+        self._plateaus.rewind(task.index, from_step)
         if task.attempts == 0:
             self._meter.begin()
         self.messages.append(
@@ -211,6 +223,7 @@ class Moves:
     def leave(self, task: TrialTask, outcome: Outcome, value: float | None) -> Sequence[Decision]:
         """Note how a trial ended; what that decides."""
         self._book.ends[task.index] = (outcome, value)
+        self._plateaus.forget(task.index)
         if task.origin is not Origin.RESTART:
             self._book.open_members[task.group] -= 1
         return self._rule.leave(task, outcome=outcome, value=value)
@@ -218,8 +231,7 @@ class Moves:
     def apply(self, decisions: Iterable[Decision], now: datetime) -> None:
         """Tell decisions and carry them out, wherever each trial is."""
         decisions = tuple(decisions)
-        for decision in decisions:
-            self.messages.append(RungDecided(entry=entry_of(decision, now)))
+        self._tell_decisions([entry_of(decision, now) for decision in decisions])
         for decision in decisions:
             index, task = decision.trial, self._book.tasks[decision.trial]
             if task.state in FINAL_TRIAL_STATES:
@@ -232,6 +244,12 @@ class Moves:
                 self.end(index, TrialState.STOPPED, "rung", "stopped", now)
             elif waited:
                 self.push(index)
+
+    def _tell_decisions(self, entries: Sequence[RungEntry]) -> None:
+        """Tell decisions together: the service stores all of a message or none of it."""
+        for start in range(0, len(entries), MAX_ENTRIES + 1):
+            first, *others = entries[start : start + MAX_ENTRIES + 1]
+            self.messages.append(RungDecided(entry=first, others=tuple(others)))
 
     def ask_restart(self, group: str) -> None:
         """Ask for the longer training of a group's winner, once all of the group ended."""

@@ -27,6 +27,7 @@ from workers.driver.live import (
     load_code,
     report_row,
 )
+from workers.driver.plateau import Watch
 from workers.driver.retries import NOT_RETRYABLE
 from workers.fusion.block import Member
 from workers.fusion.evaluation import Evaluation
@@ -54,12 +55,13 @@ class _Trial:
     """Held, with its state saved."""
     error: BaseException | None = None
     ended: bool = False
+    watch: Watch | None = None
     untold: bool = True
     """Whether no update has named it since something happened to it."""
 
     def start_at(self, step: int) -> None:
         """It goes on after a step."""
-        self.from_step, self.rules = step, ReportRules(step)
+        self.from_step, self.rules, self.watch = step, ReportRules(step), self.plan.watch()
         self.rungs = [rung for rung in self.plan.rungs if rung > step]
 
     def fail(self, error: BaseException) -> None:
@@ -209,10 +211,10 @@ class PackRun:
         trial.rows.append(report_row(evaluation.step, values))
         trial.checkpoints.observe(values)
         trial.untold = True
-        reached = boundary(trial.plan, trial.rungs, evaluation.step, values)
+        reached = boundary(trial.plan, trial.rungs, evaluation.step, values, watch=trial.watch)
         trial.rungs = [rung for rung in trial.rungs if rung > evaluation.step]
         trial.ended = reached == "end"
-        trial.held = reached == "rung"
+        trial.held = reached in ("rung", "plateau")
         return not trial.ended
 
     def _save(self, pack: Pack, indexes: Sequence[int]) -> None:

@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
-from sweep.records import Origin
-from sweep.rungs import rung_steps
 from sweep.states import WantedState
 from sweep.stopping import Halving
 from sweep.storage import join
@@ -160,7 +158,8 @@ class RunningSweep:
             attempt=attempt,
             code=self.assignment.code,
             metric=spec.metric,
-            rungs=() if task.origin is Origin.RESTART else rung_steps(spec.early_stopping),
+            rungs=self._core.rungs_of(task),
+            plateau=self._core.plateau_of(task),
             waits=isinstance(spec.early_stopping, Halving),
             checkpoint_folder=join(
                 self.assignment.checkpoint_root, self.assignment.sweep_id, task.id

@@ -5,13 +5,14 @@ with decisions. It does no I/O and reads no clock, so it can be rebuilt from the
 decisions that SQL holds.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from sweep.metric import Metric
 from sweep.spec import SweepSpec
-from sweep.stopping import Asha, Halving
+from sweep.stopping import Asha, Halving, Hyperband, Median
 from sweep.wire import RungEntry, TrialTask
 
 Outcome = Literal["completed", "target", "diverged", "stopped", "dropped"]
@@ -32,39 +33,57 @@ class Decision:
 
 
 class StoppingRule(Protocol):
-    """Compares the trials of each group at rungs."""
+    """Compares the trials of each group at rungs.
+
+    What is not abstract here does nothing, for rules that need not hear of it.
+    """
 
     waits: bool
     """Whether a trial at a rung waits for others."""
+    remembers: bool = False
+    """Whether it needs the reports that were made before its driver began."""
 
+    @abstractmethod
     def steps_for(self, task: TrialTask) -> tuple[int, ...]:
         """The rungs at which this trial is compared, ascending."""
-        ...
+
+    def open_steps(self, task: TrialTask) -> tuple[int, ...]:
+        """Those of them that its group has not passed for good."""
+        return self.steps_for(task)
 
     def enter(self, task: TrialTask) -> None:
         """A trial was added, or is tried again after it had left."""
-        ...
 
+    @abstractmethod
     def observe(self, task: TrialTask, *, step: int, value: float | None) -> Sequence[Decision]:
         """A trial reported `value` (None: not finite) at `step`; what that decides."""
-        ...
+
+    def remember(self, task: TrialTask, *, step: int, value: float) -> None:
+        """A trial had reported that before the driver began, or ends with it; decides nothing."""
+
+    def rewind(self, task: TrialTask, step: int) -> None:
+        """An attempt goes on after `step`: what the trial reported past it is gone."""
 
     def leave(
         self, task: TrialTask, *, outcome: Outcome, value: float | None
     ) -> Sequence[Decision]:
         """A trial ended with that last value; what that decides for others."""
-        ...
+        return ()
+
+    def settle(self) -> Sequence[Decision]:
+        """What is decided by what was remembered, recalled or entered."""
+        return ()
 
     def waiting_at(self, task: TrialTask) -> int | None:
         """The rung that the trial is at and whose decision is not made yet."""
-        ...
+        return None
 
+    @abstractmethod
     def recall(self, entries: Iterable[RungEntry]) -> None:
         """Take over decisions made before."""
-        ...
 
 
-class NeverStop:
+class NeverStop(StoppingRule):
     """Lets every trial run to its end."""
 
     waits = False
@@ -73,22 +92,9 @@ class NeverStop:
         """No rungs."""
         return ()
 
-    def enter(self, task: TrialTask) -> None:
-        """Nothing."""
-
     def observe(self, task: TrialTask, *, step: int, value: float | None) -> Sequence[Decision]:
         """Decides nothing."""
         return ()
-
-    def leave(
-        self, task: TrialTask, *, outcome: Outcome, value: float | None
-    ) -> Sequence[Decision]:
-        """Decides nothing."""
-        return ()
-
-    def waiting_at(self, task: TrialTask) -> int | None:
-        """None."""
-        return None
 
     def recall(self, entries: Iterable[RungEntry]) -> None:
         """Remembers nothing."""
@@ -103,12 +109,28 @@ def badness(value: float | None, metric: Metric) -> float:
 
 def make_rule(spec: SweepSpec, tasks: Sequence[TrialTask]) -> StoppingRule:
     """The rule that a spec asks for, over the trials that it compares."""
+    from workers.driver.median import MedianRule
+    from workers.driver.replicates import ReplicatedRule
+
+    rule, replicated = spec.early_stopping, spec.replicates > 1
+    if isinstance(rule, Median):
+        return MedianRule(rule, spec.rung_metric, tasks, replicated=replicated)
+    if replicated and isinstance(rule, Asha | Halving | Hyperband):
+        return ReplicatedRule(lambda units: _rule_of_values(spec, units), tasks)
+    return _rule_of_values(spec, tasks)
+
+
+def _rule_of_values(spec: SweepSpec, tasks: Sequence[TrialTask]) -> StoppingRule:
+    """The rule over trials, or units, that are compared by single values."""
     from workers.driver.asha import GroupedAshaRule
     from workers.driver.halving import HalvingRule
+    from workers.driver.hyperband import HyperbandRule
 
     rule = spec.early_stopping
     if isinstance(rule, Asha):
         return GroupedAshaRule(rule, spec.rung_metric)
     if isinstance(rule, Halving):
         return HalvingRule(rule, spec.rung_metric, tasks)
+    if isinstance(rule, Hyperband):
+        return HyperbandRule(rule, spec.rung_metric, tasks)
     return NeverStop()
