@@ -69,12 +69,17 @@ class Group(_Record):
 
     labels: Mapping[str, Any]
     """The value of each field that was grouped by."""
+    parameters: Mapping[str, Any] | None = None
+    """Those of the assignment, where trials were grouped by it."""
     trials: int
     states: Mapping[TrialState, int]
     """How many of them are in each state; states with none are left out."""
     count: int
     """How many have a value of the metric."""
     mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+    """The 95% interval of the mean; null for a single value."""
     median: float | None = None
     best: BestTrial | None = None
 

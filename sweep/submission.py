@@ -97,14 +97,15 @@ def dry_run(submission: Submission, known: Known | None = None) -> DryRun:
         last = trial.assignment
     if isinstance(spec.search, ModelSearch) and not rule.group_by:
         groups = Counter({group: Space(spec).upper_bound for group in groups})
-    sizes = Counter(groups.values())
+    replicates = spec.replicates
+    sizes = Counter(count // replicates for count in groups.values())
     rungs: Counter[int] = Counter()
     steps: int | None = 0
     for size, times in sizes.items():
         for rung in plan_rungs(rule, size):
-            rungs[rung.step] += rung.keeps * times
+            rungs[rung.step] += rung.keeps * times * replicates
         planned = trial_steps(rule, size)
-        steps = None if planned is None or steps is None else steps + planned * times
+        steps = None if planned is None or steps is None else steps + planned * times * replicates
     if isinstance(spec.search, ModelSearch) and rule.group_by:
         steps = None  # which groups the proposals will be of is not known
     restarts = isinstance(rule, Halving) and rule.restart_winner is not None
@@ -122,7 +123,7 @@ def dry_run(submission: Submission, known: Known | None = None) -> DryRun:
         ),
         num_groups=len(groups),
         rungs=tuple(RungPlan(step=step, keeps=keeps) for step, keeps in sorted(rungs.items())),
-        restarts=len(groups) if restarts else 0,
+        restarts=len(groups) * replicates if restarts else 0,
         trial_steps=steps,
         budget=tuple(budget),
         estimate=estimated,

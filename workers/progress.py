@@ -49,7 +49,8 @@ class Progress:
         if isinstance(rule, Halving) and rule.restart_winner is not None:
             groups = {row.group for row in rows}
             restarts = sum(row.origin is Origin.RESTART for row in rows)
-            left += (len(groups) - restarts) * rule.restart_winner.max_t
+            winners = len(groups) * self._ledger.spec.replicates
+            left += (winners - restarts) * rule.restart_winner.max_t
         return left
 
 

@@ -1,11 +1,23 @@
 """Trials by the values of some fields."""
 
 import statistics
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from service.analysis.labels import ordered
 from service.analysis.naming import field_named, metric_named
-from service.store.analysis import ALL_TRIALS, Grouping, Label, Which, label_key
+from service.analysis.statistics import interval
+from service.query.ast import Field
+from service.store.analysis import (
+    ALL_PARAMETERS,
+    ALL_TRIALS,
+    Grouping,
+    Label,
+    TrialQuestion,
+    Which,
+    label_key,
+)
 from service.store.interface import Store
 from sweep.analysis import BestTrial, Group, Groups, Mode
 from sweep.errors import ParameterError
@@ -15,6 +27,7 @@ from sweep.states import TrialState
 
 MAX_GROUPS = 10_000
 MAX_FIELDS = 5
+_ASSIGNMENT = "assignment"
 
 
 def groups(
@@ -26,7 +39,7 @@ def groups(
     mode: Mode | None = None,
     which: Which = ALL_TRIALS,
 ) -> Groups:
-    """States, mean, median and best trial of each group.
+    """States, mean with its interval, median and best trial of each group.
 
     Raises:
         ParameterError: naming the parameter that does not fit.
@@ -53,6 +66,8 @@ def groups(
         label_key(labels): BestTrial(trial=trial_id(sweep.id, index), index=index, value=value)
         for labels, index, value in store.group_best(sweep.id, grouping, better)
     }
+    own = names.index(_ASSIGNMENT) if _ASSIGNMENT in names else None
+    assigned = {} if own is None else _parameters(store, sweep.id, which)
     places = [
         {label_key(x): i for i, x in enumerate(ordered(column, field, sweep.spec))}
         for field, column in zip(fields, zip(*(v[0] for v in values), strict=True), strict=False)
@@ -65,15 +80,27 @@ def groups(
     for labels, found in sorted(values, key=lambda pair: place(pair[0])):
         key = label_key(labels)
         counts = states.get(key, {})
+        of_mean = interval(found) if found else None
         items.append(
             Group(
                 labels=dict(zip(names, labels, strict=True)),
+                parameters=assigned.get(labels[own]) if own is not None else None,
                 trials=sum(counts.values()),
                 states=counts,
                 count=len(found),
-                mean=statistics.fmean(found) if found else None,
+                mean=None if of_mean is None else of_mean.mean,
+                low=None if of_mean is None else of_mean.low,
+                high=None if of_mean is None else of_mean.high,
                 median=statistics.median(found) if found else None,
                 best=best.get(key),
             )
         )
     return Groups(by=names, metric=named.text, mode=better, items=tuple(items))
+
+
+def _parameters(store: Store, sweep_id: str, which: Which) -> dict[int, Mapping[str, Any]]:
+    """The parameters of each assignment."""
+    assignment = Field("column", (_ASSIGNMENT,))
+    question = TrialQuestion(fields=(assignment, ALL_PARAMETERS), which=which)
+    found = store.read_trials(sweep_id, question)
+    return {row[0]: row[1] for row in found}

@@ -9,7 +9,16 @@ from service.api.bodies import Body, model_body, read_model
 from service.api.context import Driver, In, problems
 from sweep.spec import Resources
 from sweep.trainables import find
-from sweep.wire import Ack, Assignment, Batch, Heartbeat, ResultPage, RungPage, TaskPage
+from sweep.wire import (
+    Ack,
+    Assignment,
+    Batch,
+    Heartbeat,
+    HistoryPage,
+    ResultPage,
+    RungPage,
+    TaskPage,
+)
 
 router = APIRouter(prefix="/v1/driver", tags=["driver"])
 
@@ -97,6 +106,21 @@ def history(
 ) -> ResultPage:
     """The trials of other sweeps that the sweep's search starts from, past a position."""
     return context.store.search_history(driver.sweep_id, after=after, limit=limit)
+
+
+@router.get("/past-reports", operation_id="driver_past_reports", responses=problems(404, 422))
+def past_reports(
+    context: In,
+    driver: Driver,
+    trial: Annotated[int, Query(ge=0, lt=2**31)] = 0,
+    step: Annotated[int, Query(ge=0, le=_MAX_POSITION)] = 0,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
+) -> HistoryPage:
+    """What trials reported of the metric that rungs compare, past a trial's step."""
+    spec = context.store.get_sweep(driver.sweep_id).spec
+    return context.store.report_history(
+        driver.sweep_id, metric=spec.rung_metric.name, after=(trial, step), limit=limit
+    )
 
 
 @router.post(

@@ -33,7 +33,7 @@ from sweep.records import (
 from sweep.space import PlannedTrial
 from sweep.spec import SweepSpec
 from sweep.states import SweepState, WantedState
-from sweep.wire import Ack, Batch, Heartbeat, ResultPage, RungPage, TaskPage
+from sweep.wire import Ack, Batch, Heartbeat, HistoryPage, ResultPage, RungPage, TaskPage
 
 
 @dataclass(frozen=True)
@@ -436,6 +436,15 @@ class Store(AnalysisStore, Protocol):
 
         Those of the sweeps that its warm start names which had ended with a value before
         it was created; so the answer never changes, unless such a sweep is deleted.
+        """
+        ...
+
+    def report_history(
+        self, sweep_id: str, *, metric: str, after: tuple[int, int], limit: int
+    ) -> HistoryPage:
+        """The finite reports of a metric past a trial's index and a step, for its driver.
+
+        By index, then by step. Begin after (0, 0).
         """
         ...
 

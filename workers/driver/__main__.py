@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
@@ -18,7 +19,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 from sweep.errors import Fenced, ServiceUnavailable, Unauthorized
 from sweep.searches import ModelSearch
 from sweep.trainables import find, registered
-from sweep.wire import EXIT_NO_RAY
+from sweep.wire import EXIT_NO_RAY, PastReport
 from workers.driver import environment
 from workers.driver.beating import lease_kept
 from workers.driver.breaker import Breaker
@@ -31,6 +32,7 @@ from workers.driver.outbox import Outbox
 from workers.driver.packing import Waiting, packing_of
 from workers.driver.running import RunningSweep
 from workers.driver.service import DriverService
+from workers.driver.stopping import needs_history
 from workers.driver.tuning import run_on_tune
 
 _START_WITHIN_S = 60.0
@@ -60,12 +62,22 @@ def _load(service: DriverService, outbox: Outbox) -> RunningSweep:
             retrying(service.rungs),
             max_concurrent=assignment.max_concurrent,
             now=now,
+            history=_history(service, retrying) if needs_history(spec) else (),
             meter=Meter(assignment.used, gpus=assignment.resources.gpu, now=now),
             pause_grace=timedelta(seconds=assignment.pause_grace_s),
             waiting=Waiting(*packing_of(spec, find(spec.trainable, registered()))),
             breaker=Breaker(request_of(assignment.resources), assignment.excluded_nodes),
         )
     return RunningSweep(core, assignment, clock=_now, emit=outbox.put)
+
+
+def _history(service: DriverService, retrying: Retrying) -> Iterator[PastReport]:
+    """What trials had reported before, page by page, so that it is never held whole."""
+    after: tuple[int, int] | None = (0, 0)
+    while after is not None:
+        page = retrying(service.past_reports, after)
+        yield from page.items
+        after = page.next_after
 
 
 def _run(service: DriverService, told: environment.Told) -> None:

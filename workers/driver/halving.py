@@ -7,7 +7,7 @@ failed or was cancelled is not counted.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sweep.metric import Metric
@@ -15,7 +15,7 @@ from sweep.records import Origin
 from sweep.rungs import rung_steps, survivors
 from sweep.stopping import Halving
 from sweep.wire import RungEntry, TrialTask
-from workers.driver.stopping import Decision, Outcome, StoppingRule, badness
+from workers.driver.stopping import Decision, Outcome, StoppingRule, badness, mean
 
 
 @dataclass
@@ -139,22 +139,30 @@ class HalvingRule(StoppingRule):
         return badness(self._value(group, trial), self._metric)
 
 
-def winner(
-    tasks: Iterable[TrialTask], ends: dict[int, tuple[Outcome, float | None]], metric: Metric
-) -> int | None:
-    """The trial of a group that is worth a longer training; None when there is none.
+def winners(
+    tasks: Iterable[TrialTask],
+    ends: Mapping[int, tuple[Outcome, float | None]],
+    metric: Metric,
+    *,
+    replicated: bool,
+) -> tuple[int, ...]:
+    """The trials of a group that are worth a longer training; empty when there are none.
 
-    The best by last value among those that ended with one; none when that one has
-    reached the sweep's target already.
+    The best by last value among those that ended with one, unless it has reached the
+    sweep's target already. With replicates the best assignment, by the mean over those of
+    its replicates, where none diverged; of it the replicates that are not at the target.
     """
-    ranked = [
-        (badness(ends[t.index][1], metric), t.index)
-        for t in tasks
-        if t.index in ends
-        and ends[t.index][0] in ("completed", "target", "stopped")
-        and ends[t.index][1] is not None
-    ]
+    units: dict[int, list[int]] = {}
+    for task in tasks:
+        if task.index in ends and ends[task.index][0] != "dropped":
+            unit = task.assignment if replicated else task.index
+            units.setdefault(unit, []).append(task.index)
+    ranked = []
+    for unit, members in units.items():
+        values = [ends[i][1] for i in members if ends[i][0] != "diverged"]
+        value = mean(values) if len(values) == len(members) else None
+        if value is not None:
+            ranked.append((badness(value, metric), unit))
     if not ranked:
-        return None
-    _, best = min(ranked)
-    return best if ends[best][0] != "target" else None
+        return ()
+    return tuple(i for i in units[min(ranked)[1]] if ends[i][0] != "target")

@@ -18,8 +18,8 @@ from sweep.records import Origin
 from sweep.rungs import rung_steps
 from sweep.stopping import Median
 from sweep.wire import TrialTask
-from workers.driver.replicates import GatheringRule, Mark, Unit, mean
-from workers.driver.stopping import Decision, Outcome
+from workers.driver.replicates import GatheringRule, Mark, Unit
+from workers.driver.stopping import Decision, Outcome, mean
 
 _Place = tuple[str, int]
 """A group and a rung."""

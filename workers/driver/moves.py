@@ -26,7 +26,7 @@ from sweep.wire import (
 )
 from workers.driver.book import Attempt, Book, entry_of
 from workers.driver.breaker import Breaker
-from workers.driver.halving import winner
+from workers.driver.halving import winners
 from workers.driver.limits import Meter
 from workers.driver.live import TrialUpdate
 from workers.driver.plateau import Plateaus
@@ -259,10 +259,17 @@ class Moves:
         if self._book.open_members.get(group, 0) > 0:
             return
         tasks = [self._book.tasks[index] for index in self._book.groups[group]]
-        if any(t.origin is Origin.RESTART for t in tasks):
+        asked = {t.parent for t in tasks if t.origin is Origin.RESTART}
+        searched = [t for t in tasks if t.origin is not Origin.RESTART]
+        best = winners(
+            searched,
+            self._book.ends,
+            self._spec.rung_metric,
+            replicated=self._spec.replicates > 1,
+        )
+        if asked - set(best):  # others won before a trial was tried again
             return
-        best = winner(tasks, self._book.ends, self._spec.rung_metric)
-        if best is None or best in self._book.restarts_awaited:
-            return
-        self._book.restarts_awaited.add(best)
-        self.messages.append(RestartAsked(parent=best, max_t=rule.restart_winner.max_t))
+        for index in best:
+            if index not in asked | self._book.restarts_awaited:
+                self._book.restarts_awaited.add(index)
+                self.messages.append(RestartAsked(parent=index, max_t=rule.restart_winner.max_t))

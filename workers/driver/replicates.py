@@ -12,11 +12,10 @@ that was counted, stored together) and the reports. So a driver's successor gath
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import fmean
 
 from sweep.records import Origin
 from sweep.wire import RungEntry, TrialTask
-from workers.driver.stopping import Decision, Outcome, StoppingRule
+from workers.driver.stopping import Decision, Outcome, StoppingRule, mean
 
 
 @dataclass(frozen=True)
@@ -69,12 +68,6 @@ class Unit:
             if first in outcomes:
                 return first, value
         return "dropped", None
-
-
-def mean(values: Sequence[float | None]) -> float | None:
-    """The mean; None, which is worst, when there is no value or one is not finite."""
-    finite = [value for value in values if value is not None]
-    return fmean(finite) if finite and len(finite) == len(values) else None
 
 
 class GatheringRule(StoppingRule):

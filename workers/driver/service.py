@@ -10,6 +10,7 @@ from sweep.wire import (
     Assignment,
     Batch,
     Heartbeat,
+    HistoryPage,
     Known,
     Message,
     ResultPage,
@@ -97,6 +98,16 @@ class DriverService:
             found += page.items
             after = page.next_after
         return found
+
+    def past_reports(self, after: tuple[int, int]) -> HistoryPage:
+        """A page of what trials have reported of the metric that rungs compare.
+
+        Args:
+            after: the trial and step after which it begins; (0, 0) at first.
+        """
+        trial, step = after
+        path = f"/past-reports?trial={trial}&step={step}"
+        return HistoryPage.model_validate_json(self._call("GET", path))
 
     def send(self, messages: Sequence[Message], *, known: Known) -> Ack:
         """Send a batch of messages."""

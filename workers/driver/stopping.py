@@ -8,6 +8,7 @@ decisions that SQL holds.
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal, Protocol
 
 from sweep.metric import Metric
@@ -107,6 +108,12 @@ def badness(value: float | None, metric: Metric) -> float:
     return -value if metric.mode == "max" else value
 
 
+def mean(values: Sequence[float | None]) -> float | None:
+    """The mean; None, which is worst, when there is no value or one is not finite."""
+    finite = [value for value in values if value is not None]
+    return fmean(finite) if finite and len(finite) == len(values) else None
+
+
 def make_rule(spec: SweepSpec, tasks: Sequence[TrialTask]) -> StoppingRule:
     """The rule that a spec asks for, over the trials that it compares."""
     from workers.driver.median import MedianRule
@@ -118,6 +125,11 @@ def make_rule(spec: SweepSpec, tasks: Sequence[TrialTask]) -> StoppingRule:
     if replicated and isinstance(rule, Asha | Halving | Hyperband):
         return ReplicatedRule(lambda units: _rule_of_values(spec, units), tasks)
     return _rule_of_values(spec, tasks)
+
+
+def needs_history(spec: SweepSpec) -> bool:
+    """Whether a driver needs what trials reported before it began."""
+    return spec.early_stopping.plateau is not None or make_rule(spec, ()).remembers
 
 
 def _rule_of_values(spec: SweepSpec, tasks: Sequence[TrialTask]) -> StoppingRule:

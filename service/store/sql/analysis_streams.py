@@ -12,6 +12,7 @@ from sqlalchemy import (
     case,
     cast,
     func,
+    or_,
     select,
 )
 
@@ -25,6 +26,7 @@ from service.store.sql.sweeps import find
 from service.store.tables import reports, rung_decisions, trials
 from sweep.analysis import TrialSpan
 from sweep.states import TrialState
+from sweep.wire import HistoryPage, PastReport
 
 _FETCH = 5_000
 _IN_CHUNK = 500
@@ -67,6 +69,34 @@ def stream_points(
                 for step, number in rows:
                     if number is not None:
                         yield index, step, number
+
+
+def report_history(
+    connection: Connection, sweep_id: str, *, metric: str, after: tuple[int, int], limit: int
+) -> HistoryPage:
+    """The finite reports of a metric past a trial's index and a step, trial by trial."""
+    sweep = find(connection, sweep_id)
+    index, step, value = (
+        trials.c["index"],
+        reports.c.step,
+        _reported(metric, connection.dialect.name),
+    )
+    first, past = after
+    query = (
+        select(index, step, value)
+        .join_from(trials, reports, reports.c.trial_pk == trials.c.pk)
+        .where(
+            trials.c.sweep_pk == sweep.pk,
+            index >= first,
+            or_(index > first, step > past),
+        )
+        .order_by(index, step)
+        .limit(limit)
+    )
+    rows = connection.execute(query).all()
+    items = tuple(PastReport(trial=i, step=s, value=v) for i, s, v in rows if v is not None)
+    more = (rows[-1][0], rows[-1][1]) if len(rows) == limit else None
+    return HistoryPage(items=items, next_after=more)
 
 
 def rung_counts(connection: Connection, sweep_id: str) -> list[tuple[int, str, int]]:

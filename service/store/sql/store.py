@@ -18,6 +18,7 @@ from service.store.interface import (
     TrialQuery,
 )
 from service.store.sql import (
+    analysis_streams,
     audit,
     batches,
     changes,
@@ -49,7 +50,7 @@ from sweep.records import (
 )
 from sweep.space import PlannedTrial
 from sweep.states import SweepState
-from sweep.wire import Ack, Batch, Heartbeat, ResultPage, RungPage, TaskPage
+from sweep.wire import Ack, Batch, Heartbeat, HistoryPage, ResultPage, RungPage, TaskPage
 
 
 class SqlStore(SqlAnalysis):
@@ -312,6 +313,15 @@ class SqlStore(SqlAnalysis):
         """See `Store`."""
         with transaction(self._engine, writes=False) as connection:
             return history.history(connection, sweep_id, after=after, limit=limit)
+
+    def report_history(
+        self, sweep_id: str, *, metric: str, after: tuple[int, int], limit: int
+    ) -> HistoryPage:
+        """See `Store`."""
+        with transaction(self._engine, writes=False) as connection:
+            return analysis_streams.report_history(
+                connection, sweep_id, metric=metric, after=after, limit=limit
+            )
 
     def create_token(
         self, token_id: str, *, name: str, token_hash: str, now: datetime

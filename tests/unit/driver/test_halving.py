@@ -4,7 +4,7 @@ from sweep.metric import Metric
 from sweep.stopping import Halving
 from sweep.wire import RungEntry, TrialTask
 from tests.unit.driver.builders import START, make_task
-from workers.driver.halving import HalvingRule, winner
+from workers.driver.halving import HalvingRule, winners
 
 METRIC = Metric(name="loss", mode="min")
 
@@ -93,6 +93,6 @@ def test_the_winner_is_the_best_that_is_not_at_its_target() -> None:
         2: ("completed", 1.0),
         3: ("stopped", None),
     }
-    assert winner(tasks, ends, METRIC) == 2
-    assert winner(tasks, {**ends, 2: ("target", 1.0)}, METRIC) is None
-    assert winner(tasks, {0: ("diverged", 0.0)}, METRIC) is None
+    assert winners(tasks, ends, METRIC, replicated=False) == (2,)
+    assert winners(tasks, {**ends, 2: ("target", 1.0)}, METRIC, replicated=False) == ()
+    assert winners(tasks, {0: ("diverged", 0.0)}, METRIC, replicated=False) == ()
