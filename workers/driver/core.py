@@ -439,6 +439,9 @@ class SweepCore:
             if task.index in stopped:  # decided, and its end not told any more
                 self._moves.end(task.index, TrialState.STOPPED, "rung", "stopped", now)
                 continue
+            if self._plateaus.reached(task.index):
+                self._moves.end(task.index, TrialState.COMPLETED, "plateau", "completed", now)
+                continue
             passed = [step for step in self._rule.steps_for(task) if step <= task.checkpoint_step]
             undecided = passed and (task.index, passed[-1]) not in decided
             at_rung = task.state is TrialState.PAUSED and task.reason == "rung"

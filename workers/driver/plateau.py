@@ -47,6 +47,11 @@ class Watch:
             self.best, self.poor = value, 0
         elif step > self._rule.grace_period:
             self.poor += 1
+        return self.at_plateau
+
+    @property
+    def at_plateau(self) -> bool:
+        """Whether the last report ended the trial."""
         return self.poor >= self._rule.patience
 
     def _is_better(self, value: float, than: float) -> bool:
@@ -82,6 +87,11 @@ class Plateaus:
         self._steps[trial].append(step)
         self._values[trial].append(value)
         return self._watches[trial].take(step, value)
+
+    def reached(self, trial: int) -> bool:
+        """Whether the trial is on a plateau with what it has reported."""
+        watch = self._watches.get(trial)
+        return watch is not None and watch.at_plateau
 
     def rewind(self, trial: int, step: int) -> None:
         """The trial goes on after `step`: what it reported past it is gone."""
