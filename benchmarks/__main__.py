@@ -12,6 +12,7 @@ NAMES = (
     "packs",
     "interactions",
     "simulation",
+    "grouped_stopping",
     "memory",
     "results",
 )

@@ -54,6 +54,7 @@ class StoppingRule(Protocol):
 
     def enter(self, task: TrialTask) -> None:
         """A trial was added, or is tried again after it had left."""
+        return
 
     @abstractmethod
     def observe(self, task: TrialTask, *, step: int, value: float | None) -> Sequence[Decision]:
@@ -61,9 +62,11 @@ class StoppingRule(Protocol):
 
     def remember(self, task: TrialTask, *, step: int, value: float) -> None:
         """A trial had reported that before the driver began, or ends with it; decides nothing."""
+        return
 
     def rewind(self, task: TrialTask, step: int) -> None:
         """An attempt goes on after `step`: what the trial reported past it is gone."""
+        return
 
     def leave(
         self, task: TrialTask, *, outcome: Outcome, value: float | None

@@ -79,13 +79,13 @@ def test_a_trial_on_a_plateau_is_completed_and_says_why() -> None:
     ]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.dictionaries(st.integers(0, 40), st.integers(0, 3), max_size=6), st.integers(0, 99))
 def test_a_killed_driver_changes_no_plateau(kills: dict[int, int], seed: int) -> None:
     def curve(index: int, step: int) -> float:
         return random.Random(f"{seed}/{index}/{step}").random()
 
-    spec = spec_of(type="asha", min_peers=1)
+    spec = spec_of()
     whole, broken = run_to_end(spec, curve, [], {}), run_to_end(spec, curve, [], kills)
     assert broken.ends == whole.ends
 

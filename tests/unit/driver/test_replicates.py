@@ -38,7 +38,7 @@ def noisy(seed: int) -> Curve:
 
 
 @pytest.mark.parametrize("rule", RULES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data(), replicates=st.integers(1, 3), seed=st.integers(0, 999))
 def test_kills_at_any_message_change_no_decision(
     rule: str, data: st.DataObject, replicates: int, seed: int
