@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from sweep.cli import analysis, lifecycle, local, plans, progress, study
+from sweep.analysis import Replicates
+from sweep.cli import analysis, assignments, lifecycle, local, plans, progress, study
 from sweep.cli.context import Json, SweepId, client_of
 from sweep.cli.output import (
     EXIT_CODES_TEXT,
@@ -200,6 +201,10 @@ def results(
         str | None, typer.Option(help="Only these: index,parameters.lr,metrics.loss@100")
     ] = None,
     count: Annotated[bool, typer.Option("--count", help="Print only how many match.")] = False,
+    replicates: Annotated[
+        Replicates,
+        typer.Option(help="A row for each trial, or (mean) for each assignment, the best first."),
+    ] = "each",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 20,
     format: Annotated[
         Literal["table", "json", "csv"], typer.Option(help="How to print them.")
@@ -209,6 +214,22 @@ def results(
     """Print a sweep's trials, the best first."""
     with client_of(context) as client:
         sweep = client.sweep(sweep_id)
+        if replicates == "mean":
+            if sort or fields:
+                raise typer.BadParameter(
+                    "is for trials: leave it out with --replicates mean",
+                    param_hint="--sort" if sort else "--fields",
+                )
+            ranked = assignments.best_assignments(client, sweep, filter)
+            kind = "json" if json else format
+            if count:
+                total = len(ranked.items)
+                print_json({"count": total}) if json else sys.stdout.write(f"{total}\n")
+            elif kind == "table":
+                make_console().print(assignments.ranking(sweep, ranked, limit))
+            else:
+                print_rows(assignments.rows(ranked.items[:limit]), kind)
+            return
         listing = client.trials(sweep_id, filter=filter, sort=sort or best_first(sweep))
         if count:
             found = listing.count()

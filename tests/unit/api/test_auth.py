@@ -28,7 +28,7 @@ def ann(store: Store) -> dict[str, str]:
 
 USER_PATHS = ["/v1/sweeps", "/v1/trainables", "/v1/schema/sweep", "/v1/tokens", "/v1/studies"]
 SIGNING_IN = [("POST", "/v1/session"), ("DELETE", "/v1/session")]
-DRIVER_PATHS = ["/v1/driver/assignment", "/v1/driver/trials", "/v1/driver/rungs"]
+DRIVER_PATHS = [f"/v1/driver/{name}" for name in ("assignment", "trials", "rungs", "history")]
 
 
 @pytest.mark.parametrize("path", [*USER_PATHS, *DRIVER_PATHS])

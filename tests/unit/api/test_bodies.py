@@ -114,6 +114,8 @@ def test_a_heartbeat_and_the_rungs_of_a_driver(
     assert guarded.post("/v1/driver/batch", json=batch, headers=headers).status_code == 200
     page = guarded.get("/v1/driver/rungs", headers=headers).json()
     assert [(e["trial"], e["decision"]) for e in page["items"]] == [(0, "stop")]
+    history = guarded.get("/v1/driver/history", headers=headers).json()
+    assert history == {"items": [], "next_after": None}
 
 
 def test_a_document_that_is_slow_to_read_holds_nobody_up(app: FastAPI) -> None:

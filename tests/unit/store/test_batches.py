@@ -198,6 +198,30 @@ def test_rung_decisions_are_kept_in_order_and_once(store: Store) -> None:
     assert [r.trial_id for r in (*page.items, *last.items)] == ["s1-0", "s1-1", "s1-2"]
 
 
+def test_decisions_made_together_are_kept_together(store: Store) -> None:
+    create(store)
+    first, second = entry(0), entry(1, "stop")
+    send(store, drive(store), RungDecided(entry=first.entry, others=(second.entry,)))
+    found = store.rung_entries("s1", after=0, limit=9).items
+    assert found == (first.entry, second.entry)
+
+
+def test_a_driver_reads_what_was_reported_of_a_metric_page_by_page(store: Store) -> None:
+    create(store)
+    driver = drive(store)
+    for trial in (0, 2):
+        send(store, driver, started(trial), reported((1, 0.5), (2, None), (4, 0.25), trial=trial))
+    found, after = [], (0, 0)
+    while True:
+        page = store.report_history("s1", metric="score", after=after, limit=2)
+        found += [(past.trial, past.step, past.value) for past in page.items]
+        if page.next_after is None:
+            break
+        after = page.next_after
+    assert found == [(0, 1, 0.5), (0, 4, 0.25), (2, 1, 0.5), (2, 4, 0.25)]
+    assert store.report_history("s1", metric="other", after=(0, 0), limit=9).items == ()
+
+
 def test_finishing_ends_the_driver_and_cancels_what_is_left(store: Store) -> None:
     create(store)
     driver = drive(store)
