@@ -8,7 +8,7 @@ import pytest
 from service.store.interface import Store
 from sweep.client import Client
 from sweep.states import TrialState
-from tests.unit.api.conftest import SPEC
+from tests.unit.api.test_sweeps import SPEC
 from tests.unit.cli.test_commands import run
 from tests.unit.store.builders import drive, moved, reported, send, started
 
