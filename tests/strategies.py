@@ -76,6 +76,20 @@ stopping: st.SearchStrategy[dict[str, Any]] = st.one_of(
         },
         *(st.integers(1, 50) for _ in range(2)),
     ),
+    st.builds(
+        lambda max_t, every: {
+            "type": "median",
+            "max_t": max_t + every,
+            "grace_period": every,
+            "plateau": {"patience": every, "min_delta": 0.5},
+        },
+        *(st.integers(1, 50) for _ in range(2)),
+    ),
+    st.builds(
+        lambda max_t, factor: {"type": "hyperband", "max_t": max_t, "reduction_factor": factor},
+        st.integers(1, 1000),
+        st.floats(1.5, 5),
+    ),
 )
 
 

@@ -79,6 +79,32 @@ def test_a_sweep_ends_alike_however_it_is_packed(rule: str, pack: Any) -> None:
         assert (theirs.pack is not None) == (pack != 1)
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"type": "none", "max_t": 60, "plateau": {"patience": 2, "min_delta": 0.01}},
+        {"type": "halving", "grace_period": 20, "max_t": 60, "restart_winner": {"max_t": 80}},
+    ],
+    ids=["plateau", "halving"],
+)
+def test_replicates_and_plateaus_end_alike_packed_or_alone(rule: dict[str, Any]) -> None:
+    """One of the rates diverges, so one assignment is worst at the rung."""
+    fields = {"early_stopping": {**rule, "group_by": ["half"]}, "replicates": 2}
+    alone = trials(line_spec(pack="off", **fields))
+    packed = trials(line_spec(pack=3, **fields))
+    ends = [
+        sorted((r.assignment, r.replicate, r.origin, str(r.state), r.reason, r.step) for r in rows)
+        for rows in (alone, packed)
+    ]
+    assert ends[0] == ends[1]
+    if rule["type"] == "none":
+        assert {row.reason for row in alone} >= {"plateau", "nonfinite"}
+    else:
+        assert len([row for row in alone if row.parent is not None]) == 4
+        stopped = {row.assignment for row in alone if row.reason == "rung"}
+        assert {row.reason for row in alone if row.assignment in stopped} == {"rung"}
+
+
 def test_members_stopped_by_asha_leave_and_others_take_their_place() -> None:
     spec = line_spec(
         pack=4,

@@ -106,7 +106,7 @@ function pareto(view) {
 
 function stopping(view) {
   const sweep = view.sweep();
-  if (!["asha", "halving"].includes(sweep.spec.early_stopping?.type)) {
+  if (!["asha", "halving", "hyperband", "median"].includes(sweep.spec.early_stopping?.type)) {
     return { element: hint("This sweep stops no trial early. Give its spec early_stopping: {type: asha, …} to save steps."), load() {} };
   }
   const facts = el("dl", { class: "facts" });
