@@ -18,6 +18,7 @@ from sweep.states import FINAL_TRIAL_STATES, TRIAL_TRANSITIONS, TrialState
 from sweep.wire import (
     Batch,
     CheckpointSaved,
+    Exploited,
     LogWritten,
     Message,
     NodeExcluded,
@@ -53,6 +54,8 @@ class Changes:
     """Every trial that the batch names, as it is afterwards."""
     touched: set[int] = field(default_factory=set)
     """Those of them that the batch changed."""
+    reassigned: set[int] = field(default_factory=set)
+    """Those of them whose parameters it changed."""
     dropped: dict[int, int] = field(default_factory=dict)
     """Trials whose stored reports past a step go."""
     reports: list[tuple[int, ReportRow]] = field(default_factory=list)
@@ -76,7 +79,7 @@ def trials_named(batch: Batch) -> set[int]:
     """The indexes of the trials that a batch is about."""
     named: set[int] = set()
     for message in batch.messages:
-        if isinstance(message, TrialStarted | Reports | TrialMoved | CheckpointSaved):
+        if isinstance(message, TrialStarted | Reports | TrialMoved | CheckpointSaved | Exploited):
             named.add(message.trial)
         elif isinstance(message, RestartAsked):
             named.add(message.parent)
@@ -166,6 +169,8 @@ class _Applier:
                 self._restart(message)
             case Proposed():
                 self._propose(message)
+            case Exploited():
+                self._exploited(message)
             case NodeExcluded():
                 self._exclude(message)
             case LogWritten():
@@ -278,6 +283,28 @@ class _Applier:
             self.changes.added.append(replace(row, index=self._next_index))
             self._next_index += 1
         self._next_assignment += 1
+
+    def _exploited(self, message: Exploited) -> None:
+        row = self.changes.rows[message.trial]
+        done = row.state in FINAL_TRIAL_STATES or row.checkpoint == message.checkpoint
+        if message.attempt != row.attempts or done:
+            return
+        detail = {
+            "donor": message.donor,
+            "step": message.step,
+            "from_step": message.checkpoint_step,
+            "value": message.value,
+            "donor_value": message.donor_value,
+            "old": dict(row.parameters),
+            "parameters": dict(message.parameters),
+        }
+        self.changes.events.append(NewEvent("trial.exploited", row.index, detail))
+        self.changes.touched.add(row.index)
+        self.changes.reassigned.add(row.index)
+        row.parameters = message.parameters
+        row.state, row.reason = TrialState.PENDING, "exploited"
+        row.checkpoint, row.checkpoint_step = message.checkpoint, message.checkpoint_step
+        row.best_checkpoint = None
 
     def _exclude(self, message: NodeExcluded) -> None:
         if message.node in self._excluded:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import accumulate
 
 from sweep.errors import FieldProblem
-from sweep.stopping import Asha, EarlyStopping, Halving, Hyperband, Median
+from sweep.stopping import Asha, EarlyStopping, Halving, Hyperband, Median, Pbt
 
 MAX_RUNGS = 1_000
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -25,6 +25,8 @@ class Rung:
 
 def rung_steps(rule: EarlyStopping) -> tuple[int, ...]:
     """The steps below `max_t` at which trials are compared, ascending, over all brackets."""
+    if isinstance(rule, Pbt):
+        return tuple(range(rule.interval, rule.max_t, rule.interval))
     if isinstance(rule, Asha):
         return _geometric(rule.grace_period, rule.max_t, rule.reduction_factor)
     if isinstance(rule, Halving):

@@ -24,10 +24,11 @@ from sweep.expressions import Condition
 from sweep.metric import Metric, SpecModel
 from sweep.parameters import Grid, Node, dump_node, field_problems, kinds_in, parse_nodes
 from sweep.plain import check_plain
+from sweep.population import population_problems
 from sweep.rungs import rung_problems
 from sweep.schema import ParametersSchema
 from sweep.searches import Count, GridSearch, ModelSearch, Nsga2Search, Search, SobolSearch
-from sweep.stopping import EarlyStopping, Halving, NoStopping
+from sweep.stopping import EarlyStopping, Halving, NoStopping, Pbt
 
 _RAYS_OWN = frozenset({"cpu", "gpu", "memory", "object_store_memory", "bundle"})
 _FINEST = 0.0001
@@ -312,6 +313,17 @@ class SweepSpec(SpecModel):
         problems = rung_problems(self.early_stopping)
         if problems:
             raise SpecError(problems)
+        return self
+
+    @model_validator(mode="after")
+    def _population_fits(self) -> Self:
+        rule = self.early_stopping
+        if isinstance(rule, Pbt):
+            problems = population_problems(
+                rule, self.parameters, search=self.search.type, replicates=self.replicates
+            )
+            if problems:
+                raise SpecError(problems)
         return self
 
     @property

@@ -1,8 +1,9 @@
 """The early-stopping rules that a spec may name."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from sweep.metric import Metric, SpecModel
 from sweep.searches import Count
@@ -118,6 +119,55 @@ class Halving(_RungRule):
     )
 
 
+class Perturbation(SpecModel):
+    """How one parameter is explored."""
+
+    factors: tuple[PositiveFloat, ...] = Field(
+        default=(0.8, 1.2),
+        min_length=1,
+        max_length=100,
+        description="One of them multiplies a number; a `choice` moves to a neighbour instead.",
+    )
+
+
+class Pbt(_EarlyStopping):
+    """Population based training (Jaderberg et al. 2017, arXiv:1711.09846) inside each group.
+
+    At every multiple of `interval` a trial is ranked among its group by the values there. One
+    of the worst goes on from the saved state of one of the best, with that one's parameters,
+    explored. No trial is stopped.
+    """
+
+    type: Literal["pbt"] = "pbt"
+    time_attr: Literal["step"] = "step"
+    interval: Count = Field(description="Steps from one comparison of a trial to its next.")
+    max_t: Count = Field(description="The step at which a trial is completed.")
+    quantile: float = Field(
+        default=0.25,
+        gt=0,
+        le=0.5,
+        description="The share of a group that counts as its worst, and as its best.",
+    )
+    resample_probability: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        description="How often an explored parameter is drawn anew instead of perturbed.",
+    )
+    perturb: Mapping[str, Perturbation] = Field(
+        min_length=1,
+        description="The parameters (nested by dot) that are explored: a list of names, or a "
+        "mapping from each to its `factors`.",
+    )
+
+    @field_validator("perturb", mode="before")
+    @classmethod
+    def _named(cls, raw: object) -> object:
+        if isinstance(raw, list | tuple) and all(isinstance(name, str) for name in raw):
+            return {name: {} for name in raw}
+        return raw
+
+
 class Median(_EarlyStopping):
     """The median stopping rule (Golovin et al. 2017, Vizier) inside each group.
 
@@ -153,5 +203,5 @@ class Hyperband(_RungRule):
 
 
 EarlyStopping = Annotated[
-    NoStopping | Asha | Halving | Median | Hyperband, Field(discriminator="type")
+    NoStopping | Asha | Halving | Median | Hyperband | Pbt, Field(discriminator="type")
 ]

@@ -260,6 +260,29 @@ class Proposed(_Wire):
     time: Time
 
 
+class Exploited(_Wire):
+    """A trial of a population waits to go on from another's saved state, with new parameters.
+
+    Applied once: the trial's own state never lies where the donor's does.
+    """
+
+    kind: Literal["exploited"] = "exploited"
+    trial: Index
+    attempt: Index
+    donor: Index
+    step: Step
+    """The interval at which the two were compared."""
+    value: Finite | None
+    """The trial's there."""
+    donor_value: Finite | None
+    parameters: Mapping[Text, Any]
+    """The trial's from now on: the donor's, explored."""
+    checkpoint: Text
+    """Where the donor's state lies."""
+    checkpoint_step: Step
+    time: Time
+
+
 class NodeExcluded(_Wire):
     """No trial of the sweep is started on that node any more."""
 
@@ -306,6 +329,7 @@ Message = Annotated[
     | RungDecided
     | RestartAsked
     | Proposed
+    | Exploited
     | NodeExcluded
     | LogWritten
     | SweepFinished,

@@ -26,6 +26,8 @@ class Ledger:
         self.rows = dict(rows)
         self.steps = 0
         """The trial-steps that were reported."""
+        self.exploits = 0
+        """How often a trial went on from another's state."""
         self.reason: str | None = None
         """Why the sweep ended as it did, once it has."""
         self._reports: dict[int, list[ReportRow]] = {}
@@ -62,6 +64,7 @@ class Ledger:
             if row.origin is Origin.SEARCH:
                 self._next_assignment = row.assignment + 1
         self._added += changes.added
+        self.exploits += len(changes.reassigned)
         if changes.finished is not None:
             self._finish(changes.finished)
 

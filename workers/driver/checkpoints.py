@@ -55,6 +55,8 @@ class Checkpoints:
         attempt: counts from 1.
         metric: the sweep's.
         policy: which states are kept.
+        interval: the steps between those states that other trials may go on from; None: no
+            other does.
         clock: seconds that only go forward.
     """
 
@@ -65,12 +67,14 @@ class Checkpoints:
         attempt: int,
         metric: Metric,
         policy: CheckpointPolicy,
+        interval: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = folder
         self._attempt = attempt
         self._metric = metric
         self._policy = policy
+        self._interval = interval
         self._clock = clock
         self._opened: Folder | None = None
         self._from = BEGINNING
@@ -117,10 +121,15 @@ class Checkpoints:
             uri: where the last state that the service was told of lies.
             step: its step.
 
+        A state of another trial is copied: what that trial does with its own no longer matters.
+        One that is gone gives way to the one that its trial saved next.
+
         Raises:
             ImportError, StorageFailed: as `save`; when the storage fails, not the state.
         """
         url, text = split(uri)
+        if url != self._url.rstrip("/"):
+            return self._adopt(open_folder(url), text, step)
         folder = open_folder(url)
         found = self._read(folder, text, step)
         if found is None:
@@ -132,6 +141,21 @@ class Checkpoints:
                 url,
             )
         return found
+
+    def _adopt(self, folder: Folder, name: str, step: int) -> Restored | None:
+        """Another trial's state, copied; None when none of that trial can be read."""
+        found = self._read(folder, name, step)
+        wanted, tried = read_name(name), {name}
+        while found is None:
+            there = (n for n in map(read_name, folder.names()) if n and str(n) not in tried)
+            later = sorted(there, key=lambda n: (wanted is not None and n.at < wanted.at, n.at))
+            if not later:
+                logger.warning("no state of the trial at %s can be read any more", folder.url)
+                return None
+            tried.add(str(later[0]))
+            found = self._read(folder, str(later[0]), later[0].at.step)
+        self._from, self._best = BEGINNING, None
+        return Restored(found.step, self.save(found.step, found.state), found.state)
 
     def tidy(self) -> None:
         """Remove what only a training that goes on needs."""
@@ -183,6 +207,8 @@ class Checkpoints:
         end = Point(self._attempt, 0)
         passed = list(before(present, end, self._from))
         given_up = [n for n in present if n.at.attempt <= self._attempt and n not in passed]
+        if self._interval is not None and self._from == BEGINNING:  # others may wait for them
+            passed, given_up = sorted(given_up, key=lambda n: n.at, reverse=True), []
         partial = [n for n in names if n.endswith(PARTIAL)]
         for name in (*map(str, given_up), *partial):
             if join(self._url, name) != self.best:
@@ -191,7 +217,7 @@ class Checkpoints:
 
     def _keep(self, now: float | None) -> None:
         saved = self._saved or []
-        stay = kept(saved, keep_last=self._policy.keep_last, now=now)
+        stay = kept(saved, keep_last=self._policy.keep_last, now=now, interval=self._interval)
         best = {state.best for state in stay} | {self.best}
         stay_names = {state.name for state in stay}
         left: list[Saved] = []

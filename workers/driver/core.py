@@ -31,6 +31,7 @@ from workers.driver.moves import Moves
 from workers.driver.packing import Waiting
 from workers.driver.plateau import PlateauPlan, Plateaus
 from workers.driver.stopping import Decision, Outcome, make_rule
+from workers.driver.turns import make_turns
 
 
 class SweepCore:
@@ -61,6 +62,7 @@ class SweepCore:
         self.losses = Losses(
             self._rule, self._book, self._moves, self.breaker, max_failures=spec.max_failures
         )
+        self._turns = make_turns(self._rule, self._book, self._moves, self.breaker)
         self._yielding = Yielding(pause_grace)
         self._spent: str | None = None
         self.max_concurrent = max_concurrent
@@ -233,6 +235,9 @@ class SweepCore:
         if update.finished:
             self._finish(current, now)
             return "stop"
+        turn = None if self._turns is None else self._turns.answer(current, update, now)
+        if turn is not None:
+            return turn
         if self._rule.waiting_at(current.task) is None:
             if current.work in yielding:
                 return self._make_room(current, update, now)

@@ -51,6 +51,8 @@ class TrialPlan(BaseModel):
     checkpoint_folder: str
     """The path or URL of the folder for the trial's states."""
     keep: CheckpointPolicy = CheckpointPolicy()
+    interval: int | None = None
+    """In a population: the steps from one comparison to the next, whose states others may take."""
 
     def watch(self) -> Watch | None:
         """What sees the trial's plateau; None: it has none."""
@@ -59,7 +61,11 @@ class TrialPlan(BaseModel):
     def checkpoints(self) -> Checkpoints:
         """What this attempt restores and saves."""
         return Checkpoints(
-            self.checkpoint_folder, attempt=self.attempt, metric=self.metric, policy=self.keep
+            self.checkpoint_folder,
+            attempt=self.attempt,
+            metric=self.metric,
+            policy=self.keep,
+            interval=self.interval,
         )
 
 

@@ -15,6 +15,7 @@ from sweep.stopping import Halving
 from sweep.wire import (
     MAX_ENTRIES,
     CheckpointSaved,
+    Exploited,
     Message,
     Reports,
     RestartAsked,
@@ -176,6 +177,23 @@ class Moves:
         self.replace(index, rung_value=current.last)
         self._book.running.discard(index)
         self._book.paused.add(index)
+
+    def exploit(self, message: Exploited) -> None:
+        """Take a trial from its process; it waits to go on from another's saved state."""
+        index, book = message.trial, self._book
+        self.messages.append(message)
+        self.replace(
+            index,
+            state=TrialState.PENDING,
+            reason="exploited",
+            parameters=message.parameters,
+            checkpoint=message.checkpoint,
+            checkpoint_step=message.checkpoint_step,
+            rung_value=book.running[index].last,
+        )
+        book.running.discard(index)
+        book.pending.reconsider(book.tasks[index])
+        self.push(index)
 
     def requeue(self, index: int, *, failures: int, due: datetime | None) -> None:
         """Have a trial wait again, until `due` if given, after an attempt that did not end it."""

@@ -103,6 +103,15 @@ class Waiting:
         if key is not None and limit < self._limit:
             self._line_of[task.index] = (key, self._limit)
 
+    def reconsider(self, task: TrialTask) -> None:
+        """Forget in which line a trial waited: its parameters changed since."""
+        self._line_of.pop(task.index, None)
+
+    @property
+    def indexes(self) -> Collection[int]:
+        """The trials that wait."""
+        return self._indexes
+
     def discard_all(self, indexes: Collection[int]) -> None:
         """Take trials out, those that wait."""
         self._indexes.difference_update(indexes)

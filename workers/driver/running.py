@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 from sweep.states import WantedState
-from sweep.stopping import Halving
+from sweep.stopping import Halving, Pbt
 from sweep.storage import join
 from sweep.wire import MAX_WAITING_CHARS, Ack, Assignment, Known, Message, Signs, TrialTask
 from workers.driver.book import Glance
@@ -111,9 +111,12 @@ class RunningSweep:
             for index, verdict in verdicts.items():
                 if verdict == "stop":
                     del work.members[index]
+            room = update.room
+            if isinstance(self.assignment.spec.early_stopping, Pbt):  # its members come and go
+                room = max(room, len(told) - len(work.members.keys() & verdicts.keys()))
             joins = (
-                core.refill(work.pack, live=len(work.members), most=update.room)
-                if work.pack is not None and update.room and not shunned
+                core.refill(work.pack, live=len(work.members), most=room)
+                if work.pack is not None and room and not shunned
                 else ()
             )
             self._log += self._logbook.messages(work.log.work, work.log.take(update))
@@ -160,7 +163,8 @@ class RunningSweep:
             metric=spec.metric,
             rungs=self._core.rungs_of(task),
             plateau=self._core.plateau_of(task),
-            waits=isinstance(spec.early_stopping, Halving),
+            waits=isinstance(spec.early_stopping, Halving | Pbt),
+            interval=spec.early_stopping.interval if isinstance(spec.early_stopping, Pbt) else None,
             checkpoint_folder=join(
                 self.assignment.checkpoint_root, self.assignment.sweep_id, task.id
             ),

@@ -23,6 +23,10 @@ SAFE_AGES_S = (5.0, 300.0)
 ordinary course, of one that is minutes old after an outage. So the newest state that is at
 least as old is kept too."""
 
+HELD_INTERVALS = 3
+"""Of so many intervals a population's trials keep the states that others may go on from. One
+that was chosen waits about an interval for its place; later it finds the donor's next state."""
+
 
 class UnreadableState(Exception):
     """What lies there is no whole state."""
@@ -105,7 +109,9 @@ class Saved:
     """Where the best state up to it lies."""
 
 
-def kept(saved: Sequence[Saved], *, keep_last: int, now: float | None) -> list[Saved]:
+def kept(
+    saved: Sequence[Saved], *, keep_last: int, now: float | None, interval: int | None = None
+) -> list[Saved]:
     """The states that stay, the best ones apart.
 
     Args:
@@ -113,12 +119,19 @@ def kept(saved: Sequence[Saved], *, keep_last: int, now: float | None) -> list[S
         keep_last: how many of the newest stay in any case.
         now: the present, for a training that goes on and must be able to go back; None for
             one that is over.
+        interval: in a population, the steps from one comparison to the next: the first state
+            of each of the last few stays, since another trial may be about to take it.
     """
     stay = set(range(max(0, len(saved) - keep_last), len(saved)))
     for age in SAFE_AGES_S if now is not None else ():
         old = [i for i, state in enumerate(saved) if (now or 0.0) - state.time >= age]
         young = [i for i in range(len(saved)) if i not in old]
         stay |= {*old[-1:], *young[:1]}  # the oldest of the young is the next to be that old
+    if interval is not None:
+        firsts: dict[int, int] = {}
+        for i, state in enumerate(saved):
+            firsts.setdefault(state.name.at.step // interval, i)
+        stay |= {firsts[k] for k in sorted(firsts)[-HELD_INTERVALS:] if k > 0}
     return [state for i, state in enumerate(saved) if i in stay]
 
 

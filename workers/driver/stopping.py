@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from sweep.metric import Metric
 from sweep.spec import SweepSpec
-from sweep.stopping import Asha, Halving, Hyperband, Median
+from sweep.stopping import Asha, Halving, Hyperband, Median, Pbt
 from sweep.wire import RungEntry, TrialTask
 
 Outcome = Literal["completed", "target", "diverged", "stopped", "dropped"]
@@ -140,6 +140,7 @@ def _rule_of_values(spec: SweepSpec, tasks: Sequence[TrialTask]) -> StoppingRule
     from workers.driver.asha import GroupedAshaRule
     from workers.driver.halving import HalvingRule
     from workers.driver.hyperband import HyperbandRule
+    from workers.driver.population import PopulationRule
 
     rule = spec.early_stopping
     if isinstance(rule, Asha):
@@ -148,4 +149,6 @@ def _rule_of_values(spec: SweepSpec, tasks: Sequence[TrialTask]) -> StoppingRule
         return HalvingRule(rule, spec.rung_metric, tasks)
     if isinstance(rule, Hyperband):
         return HyperbandRule(rule, spec.rung_metric, tasks)
+    if isinstance(rule, Pbt):
+        return PopulationRule(rule, spec)
     return NeverStop()

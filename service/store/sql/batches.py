@@ -229,6 +229,12 @@ def _write_trials(
     if changes.touched:
         rows = [(keys[index], changes.rows[index]) for index in sorted(changes.touched)]
         bulk.update_trials(connection, rows, version=version)
+    for index in sorted(changes.reassigned):
+        connection.execute(
+            update(trials)
+            .where(trials.c.pk == keys[index])
+            .values(parameters=dict(changes.rows[index].parameters))
+        )
     if changes.added:
         values = [
             {"sweep_pk": sweep.pk, "version": version, **convert.trial_values(row)}

@@ -1,0 +1,74 @@
+"""What a spec must hold for population based training to make sense."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sweep.errors import FieldProblem
+from sweep.parameters import Grid, kinds_in
+from sweep.stopping import Pbt
+
+MAX_INTERVALS = 10_000
+_SEARCHES = ("random", "sobol")
+
+
+def population_problems(
+    rule: Pbt, parameters: Mapping[str, Any], *, search: str, replicates: int
+) -> list[FieldProblem]:
+    """What keeps a rule from working on these parameters, by field.
+
+    Args:
+        rule: the spec's early stopping.
+        parameters: the spec's, parsed.
+        search: the search's type.
+        replicates: how many trials each assignment has.
+    """
+    problems = [*_interval_problems(rule), *_perturb_problems(rule, parameters)]
+    if search not in _SEARCHES:
+        problems.append(
+            FieldProblem(
+                "search.type",
+                f"{search} does not go with early_stopping type pbt, which changes parameters "
+                f"while trials train: use {' or '.join(_SEARCHES)}",
+            )
+        )
+    if replicates > 1:
+        problems.append(
+            FieldProblem(
+                "replicates",
+                f"{replicates} replicates of an assignment do not stay one under pbt, since each "
+                "trial's parameters change on their own: use 1, and a larger search.num_trials",
+            )
+        )
+    return problems
+
+
+def _interval_problems(rule: Pbt) -> list[FieldProblem]:
+    where = "early_stopping.interval"
+    if rule.interval >= rule.max_t:
+        text = f"{rule.interval} is not below max_t {rule.max_t}: no trial would be compared"
+        return [FieldProblem(where, text)]
+    if rule.max_t // rule.interval > MAX_INTERVALS:
+        text = (
+            f"max_t {rule.max_t:,} holds more than {MAX_INTERVALS:,} intervals of "
+            f"{rule.interval:,} steps: make it longer"
+        )
+        return [FieldProblem(where, text)]
+    return []
+
+
+def _perturb_problems(rule: Pbt, parameters: Mapping[str, Any]) -> list[FieldProblem]:
+    kinds = {".".join(path): kind for path, kind in kinds_in(parameters)}
+    drawn = [name for name, kind in kinds.items() if not isinstance(kind, Grid)]
+    problems = []
+    for name in rule.perturb:
+        where = f"early_stopping.perturb.{name}"
+        if name not in kinds:
+            text = f"is no parameter that is drawn; there are {', '.join(drawn) or 'none'}"
+            problems.append(FieldProblem(where, text))
+        elif isinstance(kinds[name], Grid):
+            text = "is a grid, of which every value is to be tried: use choice, or leave it out"
+            problems.append(FieldProblem(where, text))
+        elif any(name == by or name.startswith(f"{by}.") for by in rule.group_by):
+            text = "is in group_by, and a trial stays in its group: leave it out of one of the two"
+            problems.append(FieldProblem(where, text))
+    return problems

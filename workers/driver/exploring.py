@@ -1,0 +1,138 @@
+"""How a population explores: a donor's parameters, some of them changed a little. No I/O.
+
+Every random number is a function of the spec's seed, the trial and the step, so that a
+driver that takes over repeats what its predecessor would have done.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sweep.expressions import ConditionEvaluator
+from sweep.parameters import Choice, Grid, Kind, Value, kinds_in
+from sweep.space import unit
+from sweep.spec import SweepSpec
+from sweep.stopping import Pbt
+
+Draw = Callable[[str], float]
+"""A number in [0, 1) for each purpose."""
+
+_TRIES = 20
+_FROM_MIN = ("quniform", "qrandint")
+"""The kinds whose values are counted from their `min`; the others' are multiples of `step`."""
+
+
+class Explorer:
+    """Explores the parameters that a spec's rule names."""
+
+    def __init__(self, rule: Pbt, spec: SweepSpec) -> None:
+        self._rule = rule
+        self._seed = spec.search.seed
+        self._excluded = ConditionEvaluator(spec.exclude)
+        self._kinds = {
+            path: k for path, k in kinds_in(spec.parameters) if ".".join(path) in rule.perturb
+        }
+
+    def explore(self, parameters: Mapping[str, Any], *, trial: int, step: int) -> dict[str, Any]:
+        """A donor's parameters, explored for a trial at a step.
+
+        What `exclude` forbids is explored again; the donor's own parameters are the answer
+        when that leads nowhere.
+        """
+        for again in range(_TRIES):
+            explored = dict(parameters)
+            for path, kind in self._kinds.items():
+                explored = self._changed(explored, path, kind, (trial, step, again))
+            if not self._excluded.any_true(explored):
+                return explored
+        return dict(parameters)
+
+    def _changed(
+        self, parameters: Mapping[str, Any], path: Sequence[str], kind: Kind, at: Sequence[int]
+    ) -> dict[str, Any]:
+        name = ".".join(path)
+
+        def draw(purpose: str) -> float:
+            return unit(self._seed, "explore", *at, name, purpose)
+
+        def new(value: Value) -> Value:
+            if draw("resample") < self._rule.resample_probability:
+                return kind.sample(draw("value"))
+            return perturbed(kind, value, self._rule.perturb[name].factors, draw)
+
+        return _replaced(parameters, path, new)
+
+
+def perturbed(kind: Kind, value: Value, factors: Sequence[float], draw: Draw) -> Value:
+    """A value near another of a kind: a neighbour in a list, a multiple of a number.
+
+    A value that is none of the kind's is drawn anew.
+
+    Args:
+        kind: the parameter's.
+        value: what it is now.
+        factors: one of them multiplies a number.
+        draw: where the random numbers come from.
+    """
+    if isinstance(kind, Choice | Grid):
+        return _neighbour(kind.values, value, draw) if value in kind.values else _new(kind, draw)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _new(kind, draw)
+    factor = factors[min(int(draw("factor") * len(factors)), len(factors) - 1)]
+    return fitted(kind, value * factor, old=value)
+
+
+def fitted(kind: Kind, value: float, *, old: float) -> float:
+    """The value of a numeric kind next to a number, in its range.
+
+    Where values are steps apart and the number is nearer to `old` than to any other, it is the
+    next one on that side: a small count is not stuck.
+    """
+    low, high = _range(kind)
+    whole = isinstance(getattr(kind, "min", None), int)
+    step = getattr(kind, "step", 1 if whole else None)
+    if step is None:
+        return min(max(value, low), high)
+    start = low if kind.kind in _FROM_MIN else 0
+    last = math.floor((high - start) / step * (1 + 1e-12) + 1e-12) if math.isfinite(high) else None
+
+    def at(count: int) -> float:
+        if last is not None and kind.kind in _FROM_MIN:
+            count = min(max(count, 0), last)
+        number = min(max(start + count * step, low), high)
+        return int(number) if whole else number
+
+    count = round((value - start) / step)
+    if at(count) == at(round((old - start) / step)) and value != old:
+        count = round((old - start) / step) + (1 if value > old else -1)
+    return at(count)
+
+
+def _range(kind: Kind) -> tuple[float, float]:
+    if kind.kind == "beta":
+        return 0.0, 1.0
+    return getattr(kind, "min", -math.inf), getattr(kind, "max", math.inf)
+
+
+def _neighbour(values: Sequence[Any], value: Value, draw: Draw) -> Value:
+    place = values.index(value) + (1 if draw("side") < 0.5 else -1)
+    chosen: Value = values[min(max(place, 0), len(values) - 1)]
+    return chosen
+
+
+def _new(kind: Kind, draw: Draw) -> Value:
+    return kind.sample(draw("value"))
+
+
+def _replaced(
+    parameters: Mapping[str, Any], path: Sequence[str], new: Callable[[Value], Value]
+) -> dict[str, Any]:
+    """Parameters with another value at a path; as they are where nothing lies there."""
+    changed, key = dict(parameters), path[0]
+    if key not in changed:
+        return changed
+    if len(path) == 1:
+        changed[key] = new(changed[key])
+    elif isinstance(changed[key], Mapping):
+        changed[key] = _replaced(changed[key], path[1:], new)
+    return changed
