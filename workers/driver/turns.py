@@ -66,8 +66,11 @@ class Turns:
         """
         if current.task.checkpoint_step < step:
             return False
-        tasks = self._book.tasks
-        return any(tasks[i].checkpoint_step < step for i in self._book.pending.indexes)
+        book = self._book
+        waiting = set(book.pending.indexes)
+        if len(book.running.works) > book.pending.slots:  # Ray queues those that do not fit
+            waiting |= {i for i, attempt in book.running.items() if not attempt.started}
+        return any(book.tasks[i].checkpoint_step < step for i in waiting)
 
 
 def make_turns(rule: StoppingRule, book: Book, moves: Moves, breaker: Breaker) -> Turns | None:
