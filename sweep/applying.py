@@ -16,6 +16,7 @@ from sweep.space import replicated
 from sweep.spec import SweepSpec
 from sweep.states import FINAL_TRIAL_STATES, TRIAL_TRANSITIONS, TrialState
 from sweep.wire import (
+    EXPLOITED,
     Batch,
     CheckpointSaved,
     Exploited,
@@ -224,7 +225,8 @@ class _Applier:
 
     def _checkpoint(self, message: CheckpointSaved) -> None:
         row = self.changes.rows[message.trial]
-        if message.attempt == row.attempts:
+        given_up = row.reason == EXPLOITED  # sent again after the trial took another's state
+        if message.attempt == row.attempts and not given_up:
             self.changes.touched.add(row.index)
             row.checkpoint, row.checkpoint_step = message.uri, message.step
             row.best_checkpoint = message.best
@@ -286,8 +288,8 @@ class _Applier:
 
     def _exploited(self, message: Exploited) -> None:
         row = self.changes.rows[message.trial]
-        done = row.state in FINAL_TRIAL_STATES or row.checkpoint == message.checkpoint
-        if message.attempt != row.attempts or done:
+        legal = TrialState.PENDING in TRIAL_TRANSITIONS[row.state]
+        if message.attempt != row.attempts or row.state in FINAL_TRIAL_STATES or not legal:
             return
         detail = {
             "donor": message.donor,
@@ -302,7 +304,7 @@ class _Applier:
         self.changes.touched.add(row.index)
         self.changes.reassigned.add(row.index)
         row.parameters = message.parameters
-        row.state, row.reason = TrialState.PENDING, "exploited"
+        row.state, row.reason = TrialState.PENDING, EXPLOITED
         row.checkpoint, row.checkpoint_step = message.checkpoint, message.checkpoint_step
         row.best_checkpoint = None
 

@@ -274,9 +274,9 @@ class Client(AnalysisCalls):
         """A sweep's early-stopping decisions, in order."""
         return Listing(self, _at("/v1/sweeps", sweep_id, "rungs"), RungRecord, {})
 
-    def audit(self, sweep_id: str) -> Listing[EventRecord]:
-        """Who changed what of a sweep, when."""
-        return Listing(self, _at("/v1/sweeps", sweep_id, "audit"), EventRecord, {})
+    def audit(self, sweep_id: str, *, kind: str | None = None) -> Listing[EventRecord]:
+        """Who changed what of a sweep, when; the events of one kind if it is given."""
+        return Listing(self, _at("/v1/sweeps", sweep_id, "audit"), EventRecord, {"kind": kind})
 
     def export(
         self,

@@ -1,10 +1,10 @@
-"""What a spec must hold for population based training to make sense."""
+"""Population based training in a spec: what it must hold, and parameters with another value."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.errors import FieldProblem
-from sweep.parameters import Grid, kinds_in
+from sweep.parameters import Grid, Value, kinds_in
 from sweep.stopping import Pbt
 
 MAX_INTERVALS = 10_000
@@ -72,3 +72,19 @@ def _perturb_problems(rule: Pbt, parameters: Mapping[str, Any]) -> list[FieldPro
             text = "is in group_by, and a trial stays in its group: leave it out of one of the two"
             problems.append(FieldProblem(where, text))
     return problems
+
+
+def has(parameters: Mapping[str, Any], path: Sequence[str]) -> bool:
+    """Whether an assignment has a parameter at all."""
+    here: Any = parameters
+    for key in path:
+        if not isinstance(here, Mapping) or key not in here:
+            return False
+        here = here[key]
+    return True
+
+
+def replaced(parameters: Mapping[str, Any], path: Sequence[str], value: Value) -> dict[str, Any]:
+    """An assignment with another value of one parameter that it has."""
+    key, rest = path[0], path[1:]
+    return {**parameters, key: replaced(parameters[key], rest, value) if rest else value}

@@ -105,8 +105,11 @@ def plan_rungs(rule: EarlyStopping, trials: int) -> tuple[Rung, ...]:
     """The rungs of a group of that many trials, and how many of them each keeps.
 
     For replicates that are one unit, give the units. The median rule's are upper bounds:
-    how many it stops depends on the values alone.
+    how many it stops depends on the values alone. None where no trial is stopped, as in
+    population based training.
     """
+    if isinstance(rule, Pbt):
+        return ()
     kept: Counter[int] = Counter()
     for steps, alive in _cohorts(rule, trials):
         for step in steps:

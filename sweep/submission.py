@@ -2,22 +2,26 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from sweep.errors import FieldProblem, SpecError
 from sweep.estimating import NOTHING_PAST, PastTraining, estimate, places_on, plan_budget
+from sweep.parameters import kinds_in
+from sweep.population import replaced
 from sweep.records import DryRun, Estimate, GroupPlan, RungPlan
 from sweep.rungs import plan_rungs, trial_steps
 from sweep.searches import ModelSearch
 from sweep.space import PlannedTrial, Space
 from sweep.spec import SweepSpec, parse_spec
-from sweep.stopping import Halving
+from sweep.stopping import Halving, Pbt
 from sweep.trainables import Trainable, check_parameters, check_spec, find
 
 _MAX_PROBLEMS = 10
 _SHOWN_ASSIGNMENTS = 10
 _SHOWN_GROUPS = 100
+_UNITS = tuple((i + 0.5) / 16 for i in range(16))
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,34 @@ def read_submission(
     trainable = find(spec.trainable, trainables)
     check_spec(spec, trainable)
     Space(spec).check(max_trials)
+    _check_packed_population(spec, trainable)
     return Submission(spec, trainable, max_trials)
+
+
+def _check_packed_population(spec: SweepSpec, trainable: Trainable) -> None:
+    """Refuse to explore, in a pack, what all members of a pack share.
+
+    Raises:
+        SpecError: naming the parameters.
+    """
+    rule, fuse_key = spec.early_stopping, trainable.fuse_key
+    if not isinstance(rule, Pbt) or fuse_key is None or spec.pack in ("off", 1):
+        return
+    parameters = next(Space(spec).trials()).parameters
+    with suppress(ValueError):  # parameters that the trainable refuses are told with the trials
+        shared = [
+            name
+            for path, kind in kinds_in(spec.parameters)
+            if (name := ".".join(path)) in rule.perturb
+            and len({fuse_key(replaced(parameters, path, kind.sample(u))) for u in _UNITS}) > 1
+        ]
+        if shared:
+            text = (
+                "is part of the computation that all members of a pack share, so that a trial "
+                "could not change it in training: leave it out, or set pack to off"
+            )
+            where = "early_stopping.perturb"
+            raise SpecError([FieldProblem(f"{where}.{name}", text) for name in shared])
 
 
 def _proposed(spec: SweepSpec) -> int:

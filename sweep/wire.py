@@ -20,6 +20,9 @@ MAX_WAITING_CHARS = 1_000
 
 MAX_BATCH_MESSAGES = 2_000
 
+EXPLOITED = "exploited"
+"""Why a trial of a population waits that took another's state."""
+
 EXIT_NO_RAY = 6
 """The exit code of a driver that lost the Ray cluster, or waited for it in vain."""
 
@@ -263,7 +266,7 @@ class Proposed(_Wire):
 class Exploited(_Wire):
     """A trial of a population waits to go on from another's saved state, with new parameters.
 
-    Applied once: the trial's own state never lies where the donor's does.
+    The trial leaves the state running with it, so that it is applied once.
     """
 
     kind: Literal["exploited"] = "exploited"

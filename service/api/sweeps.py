@@ -27,6 +27,10 @@ router = APIRouter(prefix="/v1", tags=["sweeps"])
 
 Document = Annotated[Any, Depends(read_document)]
 SweepId = Annotated[str, Path(max_length=40, pattern=r"^[a-z0-9]+$")]
+EventKind = Annotated[
+    str | None,
+    Query(max_length=60, pattern=r"^[a-z._]+$", description="Only these, such as trial.exploited."),
+]
 
 
 @router.post(
@@ -143,10 +147,15 @@ def list_rungs(
 
 @router.get("/sweeps/{sweep_id}/audit", operation_id="list_audit", responses=problems(422))
 def list_audit(
-    context: In, user: User, sweep_id: SweepId, limit: Limit = 1_000, cursor: Cursor = None
+    context: In,
+    user: User,
+    sweep_id: SweepId,
+    kind: EventKind = None,
+    limit: Limit = 1_000,
+    cursor: Cursor = None,
 ) -> Page[EventRecord]:
     """Who changed what of a sweep, when; kept when the sweep is deleted."""
-    return context.store.list_events(sweep_id, limit=limit, cursor=cursor)
+    return context.store.list_events(sweep_id, kind=kind, limit=limit, cursor=cursor)
 
 
 @router.get("/audit", operation_id="list_all_audit", responses=problems(422))

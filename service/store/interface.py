@@ -302,9 +302,17 @@ class Store(AnalysisStore, Protocol):
         ...
 
     def list_events(
-        self, sweep_id: str | None = None, *, limit: int = 1000, cursor: str | None = None
+        self,
+        sweep_id: str | None = None,
+        *,
+        kind: str | None = None,
+        limit: int = 1000,
+        cursor: str | None = None,
     ) -> Page[EventRecord]:
-        """In order; all sweeps' when no id is given. Works for a deleted sweep too."""
+        """In order; all sweeps' when no id is given, all kinds' without one.
+
+        Works for a deleted sweep too.
+        """
         ...
 
     def changes(
@@ -410,8 +418,8 @@ class Store(AnalysisStore, Protocol):
         group, assignment, replicate and seed, and the next free index, once for each
         parent. `finished` moves the sweep, ends the driver, and cancels trials left over.
         Events: trial.failed, trial.retried (a failed move to pending),
-        trial.restarted, sweep.completed|failed|cancelled. `log` keeps what was printed, up to
-        about 2 MiB a work.
+        trial.restarted, trial.exploited, sweep.completed|failed|cancelled. `log` keeps what
+        was printed, up to about 2 MiB a work.
 
         Raises:
             Fenced: as `heartbeat`.

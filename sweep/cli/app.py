@@ -14,6 +14,7 @@ from sweep.cli.output import (
     EXIT_INTERRUPTED,
     best_first,
     best_trials,
+    count_exploits,
     done_count,
     exit_code,
     front_of,
@@ -140,6 +141,7 @@ def show_sweep(context: typer.Context, sweep_id: SweepId, json: Json = False) ->
     with client_of(context) as client:
         sweep = client.sweep(sweep_id)
         failed = client.trials(sweep_id, filter="state == 'failed'").page(limit=5).items
+        exploits = count_exploits(client, sweep)
     if json:
         print_json(sweep)
         return
@@ -153,6 +155,7 @@ def show_sweep(context: typer.Context, sweep_id: SweepId, json: Json = False) ->
         ("best", f"{show(best.value)} (trial {best.trial_id}, step {best.step})" if best else None),
         ("trainable", sweep.spec.trainable),
         ("early stopping", sweep.spec.early_stopping.type),
+        ("exploits", exploits),
         ("created", f"{sweep.created_at:%Y-%m-%d %H:%M:%S} UTC by {sweep.created_by}"),
     ]
     facts = table(["", ""], rows)

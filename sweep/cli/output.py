@@ -134,6 +134,13 @@ def states_line(sweep: SweepRecord) -> str:
     return ", ".join(f"{count} {state}" for state, count in sweep.trials.items() if count)
 
 
+def count_exploits(client: Client, sweep: SweepRecord) -> int | None:
+    """How often a trial went on from another's state; None where the rule has no such steps."""
+    if sweep.spec.early_stopping.type != "pbt":
+        return None
+    return sum(1 for _ in client.audit(sweep.id, kind="trial.exploited"))
+
+
 def state_line(sweep: SweepRecord) -> str:
     """A sweep's state, and why it is in it or why nothing of it trains."""
     why = sweep.reason or sweep.waiting

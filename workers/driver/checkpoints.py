@@ -128,7 +128,7 @@ class Checkpoints:
             ImportError, StorageFailed: as `save`; when the storage fails, not the state.
         """
         url, text = split(uri)
-        if url != self._url.rstrip("/"):
+        if self._interval is not None and url != self._url.rstrip("/"):
             return self._adopt(open_folder(url), text, step)
         folder = open_folder(url)
         found = self._read(folder, text, step)

@@ -10,7 +10,8 @@ from typing import Any
 
 from sweep.expressions import ConditionEvaluator
 from sweep.parameters import Choice, Grid, Kind, Value, kinds_in
-from sweep.space import unit
+from sweep.population import has, replaced
+from sweep.space import lookup, unit
 from sweep.spec import SweepSpec
 from sweep.stopping import Pbt
 
@@ -55,12 +56,13 @@ class Explorer:
         def draw(purpose: str) -> float:
             return unit(self._seed, "explore", *at, name, purpose)
 
-        def new(value: Value) -> Value:
-            if draw("resample") < self._rule.resample_probability:
-                return kind.sample(draw("value"))
-            return perturbed(kind, value, self._rule.perturb[name].factors, draw)
-
-        return _replaced(parameters, path, new)
+        if not has(parameters, path):
+            return dict(parameters)
+        if draw("resample") < self._rule.resample_probability:
+            return replaced(parameters, path, kind.sample(draw("value")))
+        value = lookup(parameters, name)
+        factors = self._rule.perturb[name].factors
+        return replaced(parameters, path, perturbed(kind, value, factors, draw))
 
 
 def perturbed(kind: Kind, value: Value, factors: Sequence[float], draw: Draw) -> Value:
@@ -122,17 +124,3 @@ def _neighbour(values: Sequence[Any], value: Value, draw: Draw) -> Value:
 
 def _new(kind: Kind, draw: Draw) -> Value:
     return kind.sample(draw("value"))
-
-
-def _replaced(
-    parameters: Mapping[str, Any], path: Sequence[str], new: Callable[[Value], Value]
-) -> dict[str, Any]:
-    """Parameters with another value at a path; as they are where nothing lies there."""
-    changed, key = dict(parameters), path[0]
-    if key not in changed:
-        return changed
-    if len(path) == 1:
-        changed[key] = new(changed[key])
-    elif isinstance(changed[key], Mapping):
-        changed[key] = _replaced(changed[key], path[1:], new)
-    return changed

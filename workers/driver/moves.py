@@ -13,6 +13,7 @@ from sweep.spec import SweepSpec
 from sweep.states import FINAL_TRIAL_STATES, TrialState
 from sweep.stopping import Halving
 from sweep.wire import (
+    EXPLOITED,
     MAX_ENTRIES,
     CheckpointSaved,
     Exploited,
@@ -185,7 +186,7 @@ class Moves:
         self.replace(
             index,
             state=TrialState.PENDING,
-            reason="exploited",
+            reason=EXPLOITED,
             parameters=message.parameters,
             checkpoint=message.checkpoint,
             checkpoint_step=message.checkpoint_step,

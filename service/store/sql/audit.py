@@ -39,14 +39,21 @@ def record(
 
 
 def list_page(
-    connection: Connection, sweep_id: str | None, *, limit: int, cursor: str | None
+    connection: Connection,
+    sweep_id: str | None,
+    *,
+    kind: str | None,
+    limit: int,
+    cursor: str | None,
 ) -> Page[EventRecord]:
     """Events in order."""
-    question = ("events", sweep_id)
+    question = ("events", sweep_id) if kind is None else ("events", sweep_id, kind)
     start = cursors.decode_int(cursor, question=question, start=0)
     query = select(events).where(events.c.pk > start).order_by(events.c.pk).limit(limit + 1)
     if sweep_id is not None:
         query = query.where(events.c.sweep_id == sweep_id)
+    if kind is not None:
+        query = query.where(events.c.kind == kind)
     rows = connection.execute(query).all()
     more = cursors.encode([rows[limit - 1].pk], question=question) if len(rows) > limit else None
     return Page(items=tuple(map(convert.event_record, rows[:limit])), next_cursor=more)

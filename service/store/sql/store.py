@@ -201,11 +201,16 @@ class SqlStore(SqlAnalysis):
             return drivers.rungs_page(connection, sweep_id, limit=limit, cursor=cursor)
 
     def list_events(
-        self, sweep_id: str | None = None, *, limit: int = 1000, cursor: str | None = None
+        self,
+        sweep_id: str | None = None,
+        *,
+        kind: str | None = None,
+        limit: int = 1000,
+        cursor: str | None = None,
     ) -> Page[EventRecord]:
         """See `Store`."""
         with transaction(self._engine, writes=False) as connection:
-            return audit.list_page(connection, sweep_id, limit=limit, cursor=cursor)
+            return audit.list_page(connection, sweep_id, kind=kind, limit=limit, cursor=cursor)
 
     def changes(
         self, sweep_id: str, *, after: Position | None, upto: Position | None, limit: int

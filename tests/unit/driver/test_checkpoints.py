@@ -275,3 +275,56 @@ def test_many_are_saved_at_once_in_their_order(folder: str) -> None:
         uris += for_each(lambda states: states.save(1, {"step": 1}), some)
     assert uris == [f"{folder}/{index}/1-1-after-0-0.state" for index in range(150)]
     assert all(attempt(f"{split(uri)[0]}", 2).restore(uri, 1) is not None for uri in uris)
+
+
+def member(folder: str, number: int = 1, *, trial: str = "a") -> Checkpoints:
+    """Of a trial in a population that compares every 10 steps."""
+    policy = CheckpointPolicy(keep_last=1)
+    return Checkpoints(
+        f"{folder}-{trial}",
+        attempt=number,
+        metric=SCORE,
+        policy=policy,
+        interval=10,
+        clock=Seconds(),
+    )
+
+
+def test_another_trials_state_is_copied_and_lives_on_without_it(folder: str) -> None:
+    (donated,) = save(member(folder, trial="donor"), 10)
+    own = member(folder)
+    save(own, 10)
+    taker = member(folder, 2)
+    found = taker.restore(donated, 10)
+    assert found is not None
+    assert (found.step, found.state["by"]) == (10, "test")
+    assert found.uri.startswith(f"{folder}-a/2-10-after-0-0")
+    donor, name = split(donated)
+    open_folder(donor).remove(name)
+    again = member(folder, 3).restore(found.uri, 10)
+    assert again is not None
+    assert again.state == found.state
+
+
+def test_a_donors_state_that_is_gone_gives_way_to_its_next(folder: str) -> None:
+    uris = save(member(folder, trial="donor"), 10, 15, 20)
+    donor, name = split(uris[0])
+    open_folder(donor).remove(name)
+    open_folder(donor).remove(split(uris[1])[1])
+    found = member(folder).restore(uris[0], 10)
+    assert found is not None
+    assert (found.step, found.state["step"]) == (20, 20)
+    for left in open_folder(donor).names():
+        open_folder(donor).remove(left)
+    assert member(folder, 2).restore(uris[0], 10) is None
+
+
+def test_the_states_of_the_last_intervals_stay_for_others(folder: str) -> None:
+    clock_states = member(folder)
+    save(clock_states, *range(2, 61, 2))
+    kept_steps = sorted(int(name.split("-")[1]) for name in open_folder(f"{folder}-a").names())
+    assert {40, 50, 60} <= set(kept_steps)
+    assert not {10, 20, 30, 44, 46} & set(kept_steps)
+    clock_states.tidy()
+    left = {int(name.split("-")[1]) for name in open_folder(f"{folder}-a").names()}
+    assert left == {40, 50, 60}

@@ -108,7 +108,9 @@ def make_core(
     places: int | None = None,
 ) -> SweepCore:
     found = make_tasks(spec) if tasks is None else list(tasks)
-    return SweepCore(spec, found, rungs, max_concurrent=places, now=START)
+    core = SweepCore(spec, found, rungs, max_concurrent=places, now=START)
+    core.spread_over(len(found) if places is None else places)
+    return core
 
 
 def arrive(
