@@ -19,7 +19,8 @@ Draw = Callable[[str], float]
 """A number in [0, 1) for each purpose."""
 
 _TRIES = 20
-_FROM_MIN = ("quniform", "qrandint")
+_FRACTIONS: tuple[str, ...] = ("beta",)
+_FROM_MIN: tuple[str, ...] = ("quniform", "qrandint")
 """The kinds whose values are counted from their `min`; the others' are multiples of `step`."""
 
 
@@ -111,7 +112,7 @@ def fitted(kind: Kind, value: float, *, old: float) -> float:
 
 
 def _range(kind: Kind) -> tuple[float, float]:
-    if kind.kind == "beta":
+    if kind.kind in _FRACTIONS:
         return 0.0, 1.0
     return getattr(kind, "min", -math.inf), getattr(kind, "max", math.inf)
 
