@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
 from service.analysis.curves import CurvesQuestion, curves
+from service.analysis.exploits import explored, histories
 from service.analysis.labels import swept
 from service.analysis.naming import field_named, has_value, metric_named
 from service.api.answers import (
@@ -23,6 +24,7 @@ from service.api.answers import (
 from service.api.context import In, User, problems
 from service.figures.comparison import comparison_figure
 from service.figures.curves import Log, curves_figure
+from service.figures.exploits import exploits_figure
 from service.figures.parallel import parallel_figure
 from service.figures.picture import draw
 from service.figures.pivot import pivot_figure
@@ -76,6 +78,10 @@ class Shown:
 
 
 As = Annotated[Shown, Depends()]
+ExploredText = Annotated[
+    str | None,
+    Query(max_length=300, description="One that the rule explores; its first when not given."),
+]
 LogText = Annotated[Log, Query(description="Which axes are logarithmic.")]
 
 
@@ -160,6 +166,17 @@ def get_parallel_figure(
 def get_savings_figure(shown: As, found: FoundSavings) -> Response:
     """What early stopping did at each rung."""
     return shown.answer(savings_figure(found, look=shown.look))
+
+
+@_figure("/sweeps/{sweep_id}/figures/exploits", "exploits_figure")
+def get_exploits_figure(
+    context: In, user: User, shown: As, sweep_id: str, parameter: ExploredText = None
+) -> Response:
+    """A parameter over the steps of a population, and who went on from another's state."""
+    sweep = context.store.get_sweep(sweep_id)
+    name = explored(sweep, parameter)
+    found = histories(context.store, sweep, name)
+    return shown.answer(exploits_figure(found, parameter=name, look=shown.look))
 
 
 @_figure("/sweeps/{sweep_id}/figures/pareto", "pareto_figure")
