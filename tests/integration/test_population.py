@@ -18,16 +18,17 @@ def submit(client: Client, **rule: Any) -> str:
         "name": "population",
         "trainable": "tests.integration.trainings:steady",
         "metric": {"name": "score", "mode": "max"},
-        "parameters": {"x": {"uniform": {"min": 0, "max": 10}}, "steps": 15, "pace": 0.02},
+        "parameters": {"x": {"uniform": {"min": 0, "max": 10}}, "steps": 12, "pace": 0.08},
         "search": {"type": "random", "num_trials": 4, "seed": 3},
         "early_stopping": {
             "type": "pbt",
-            "interval": 5,
-            "max_t": 15,
+            "interval": 4,
+            "max_t": 12,
             "perturb": ["x"],
             **rule,
         },
         "resources": {"cpu": 1},
+        "max_concurrent": 1,
         "reuse_actors": True,
     }
     return client.submit(spec).id
@@ -46,7 +47,7 @@ def test_a_population_outlives_its_driver_and_records_each_exploit_once(
     assert (sweep.state, sweep.epoch) == (SweepState.COMPLETED, 2)
     trials = list(client.trials(sweep_id))
     ends = {(t.state, t.reason, t.step) for t in trials}
-    assert ends == {(TrialState.COMPLETED, "max_t", 15)}
+    assert ends == {(TrialState.COMPLETED, "max_t", 12)}
     found = list(exploits)
     assert len({(e.trial_id, e.detail["step"]) for e in found}) == len(found) >= 2
     for trial in trials:
@@ -58,4 +59,4 @@ def test_a_population_outlives_its_driver_and_records_each_exploit_once(
         for detail in mine:
             assert detail["value"] <= detail["donor_value"]
             assert 0 <= detail["parameters"]["x"] <= 10
-        assert trial.metrics["score"] == pytest.approx(trial.parameters["x"] * 100 + 15)
+        assert trial.metrics["score"] == pytest.approx(trial.parameters["x"] * 100 + 12)

@@ -14,8 +14,9 @@ from sweep.records import Origin
 from sweep.rungs import rung_steps
 from sweep.space import unit
 from sweep.spec import SweepSpec
+from sweep.states import TrialState
 from sweep.stopping import Pbt
-from sweep.wire import RungEntry, TrialTask
+from sweep.wire import EXPLOITED, RungEntry, TrialTask
 from workers.driver.exploring import Explorer
 from workers.driver.stopping import Decision, Outcome, badness
 
@@ -98,7 +99,7 @@ class PopulationRule:
         values[task.index] = value
         living = {i: v for i, v in values.items() if i not in self._gone}
         worst, best = self._quantiles(living)
-        donors = [i for i in best if i != task.index and tasks[i].checkpoint is not None]
+        donors = [i for i in best if i != task.index and _has_own_state(tasks[i])]
         chosen = None
         if task.index in worst and donors:
             chosen = donors[int(unit(self._seed, "donor", task.index, step) * len(donors))]
@@ -126,3 +127,9 @@ class PopulationRule:
         if count > len(ranked) / 2:
             count = len(ranked) // 2
         return ranked[:count], ranked[-count:]
+
+
+def _has_own_state(task: TrialTask) -> bool:
+    """Whether a trial's saved state is one that it trained itself, or has taken over since."""
+    waits = task.state is TrialState.PENDING and task.reason == EXPLOITED
+    return task.checkpoint is not None and not waits

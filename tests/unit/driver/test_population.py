@@ -1,12 +1,16 @@
 """Population based training: who goes on from whose state, and what a new driver repeats."""
 
 import math
+import random
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sweep.rows import planned_row, to_task
+from sweep.space import Space
 from sweep.spec import SweepSpec
 from sweep.states import TrialState
 from sweep.stopping import Pbt
@@ -24,6 +28,7 @@ from tests.unit.driver.builders import (
 )
 from workers.driver.core import SweepCore
 from workers.driver.population import PopulationRule
+from workers.ledger import Ledger
 
 VALUES = st.lists(st.integers(-50, 50).map(float), min_size=1, max_size=12)
 
@@ -278,6 +283,94 @@ def test_a_trial_that_loses_its_process_at_an_interval_is_tried_again() -> None:
     handed = next_task(core)
     assert handed is not None
     assert (handed[0].index, handed[1]) == (0, 2)
+
+
+class Cluster:
+    """Trials in training, their states and SQL, all of them as the core would meet them."""
+
+    def __init__(self, spec: SweepSpec, seed: int, places: int) -> None:
+        self.spec, self.places = spec, places
+        self.chance = random.Random(seed)
+        rows = {trial.index: planned_row(trial, spec, START) for trial in Space(spec).trials()}
+        self.ledger = Ledger("s", spec, rows)
+        self.entries: dict[tuple[int, int], RungEntry] = {}
+        self.exploits: list[Exploited] = []
+        self.training: dict[int, tuple[int, int]] = {}
+        """The attempt and the step of each trial that is in a process."""
+        self.core = self.started()
+
+    def started(self) -> SweepCore:
+        """A driver, from what SQL holds."""
+        self.training = {}
+        tasks = [to_task(row, "s") for row in self.ledger.rows.values()]
+        entries = tuple(self.entries.values())
+        core = SweepCore(self.spec, tasks, entries, max_concurrent=self.places, now=START)
+        core.spread_over(self.places)
+        return core
+
+    def tell(self) -> None:
+        messages = self.core.take_messages()
+        for message in messages:
+            if isinstance(message, RungDecided):
+                entry = message.entry
+                self.entries.setdefault((entry.trial, entry.step), entry)
+        self.exploits += exploits(messages)
+        for _ in range(2):  # whatever is sent comes twice
+            self.ledger.take(messages)
+
+    def step(self) -> None:
+        """Something happens: a driver or a process dies, or a trial comes to its next interval."""
+        while (handed := next_task(self.core)) is not None:
+            task, attempt = handed
+            self.training[task.index] = (attempt, task.checkpoint_step)
+        what = self.chance.random()
+        index = self.chance.choice(sorted(self.training))
+        attempt, reached = self.training[index]
+        if what < 0.05:
+            self.tell()
+            self.core = self.started()
+        elif what < 0.1:
+            self.core.losses.lost([(index, attempt)], "node gone", START, with_node=True)
+            del self.training[index]
+        else:
+            self.advance(index, attempt, reached)
+        self.tell()
+
+    def advance(self, index: int, attempt: int, reached: int) -> None:
+        begin = self.core._book.tasks[index].checkpoint_step
+        news = update(
+            row(reached + 10, self.chance.random()),
+            parked=True,
+            checkpoint=(reached + 10, f"folder-{index}/{attempt}-{reached + 10}"),
+            from_step=begin,
+        )
+        self.training[index] = (attempt, reached + 10)
+        if not on_update(self.core, index, attempt, news):
+            del self.training[index]
+
+
+@given(st.integers(0, 10_000), st.integers(1, 6))
+@settings(max_examples=25, deadline=None)
+def test_whatever_dies_every_trial_comes_to_its_end_and_no_exploit_is_told_twice(
+    seed: int, places: int
+) -> None:
+    cluster = Cluster(make_pbt(trials=6, resample_probability=0.3), seed, places)
+    for _ in range(2_000):
+        if cluster.core.done:
+            break
+        cluster.step()
+    rows = cluster.ledger.rows.values()
+    assert {(r.state, r.reason, r.step) for r in rows} == {(TrialState.COMPLETED, "max_t", 40)}
+    assert len({(m.trial, m.attempt) for m in cluster.exploits}) == len(cluster.exploits)
+    assert cluster.ledger.exploits == len(cluster.exploits)
+    for exploit in cluster.exploits:
+        assert exploit.trial != exploit.donor
+        assert exploit.checkpoint.split("/")[0] != f"folder-{exploit.trial}"
+        assert 1e-4 <= exploit.parameters["lr"] <= 1.0
+    for one in rows:
+        mine = [m for m in cluster.exploits if m.trial == one.index]
+        assert not mine or one.parameters == mine[-1].parameters
+        assert all(a.step < b.step for a, b in pairwise(mine))
 
 
 def test_a_trial_leaves_its_place_to_one_that_ray_queues_and_only_then() -> None:
