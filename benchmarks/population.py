@@ -4,7 +4,9 @@ The problem: a quadratic whose gradients are noisy. A large learning rate is fas
 cannot settle, a small one settles and is slow, so a schedule beats every constant. Both
 searches train the same number of trials for the same number of steps, through the
 project's own driver in one process, and draw from the same distribution; only the rule
-differs. The script prints the best final losses by seed and a paired sign-flip test.
+differs. A third side takes states over and explores nothing, to tell the worth of schedules
+from that of picking lucky states. The script prints the best final losses by
+seed and paired sign-flip tests.
 """
 
 import argparse
@@ -24,6 +26,14 @@ STEPS = 400
 INTERVAL = 20
 TRIALS = 12
 REPORT_EVERY = 10
+_PBT = {"type": "pbt", "interval": INTERVAL}
+RULES: dict[str, dict[str, Any]] = {
+    "random search": {"type": "none"},
+    "copies alone": {**_PBT, "resample_probability": 0.0, "perturb": {"lr": {"factors": [1.0]}}},
+    "population": {**_PBT, "perturb": ["lr"]},
+}
+"""`copies alone` takes states and learning rates over and explores nothing."""
+
 _CURVATURES = (1.0, 3.0, 10.0)
 _NOISE = 1.0
 _FLIPS = 100_000
@@ -94,29 +104,43 @@ def sign_flip_test(differences: list[float], *, seed: int = 0) -> float:
     return (low + 1) / (_FLIPS + 1)
 
 
+def compared(name: str, ours: list[float], theirs: list[float]) -> str:
+    """A line that says how the population's losses compare with another side's, by seed."""
+    differences = [math.log(a) - math.log(b) for a, b in zip(ours, theirs, strict=True)]
+    better = sum(d < 0 for d in differences)
+    ratio = math.exp(statistics.fmean(differences))
+    return (
+        f"against {name}: better in {better} of {len(differences)} seeds, geometric mean of the "
+        f"ratio of the losses {ratio:.3f}, paired sign-flip test on log losses, one-sided: "
+        f"p = {sign_flip_test(differences):.5f}"
+    )
+
+
 def main() -> None:
     """Compare over seeds and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--trials", type=int, default=TRIALS)
     arguments = parser.parse_args()
-    pbt = {"type": "pbt", "interval": INTERVAL, "perturb": ["lr"]}
-    differences, begun = [], time.perf_counter()
-    print("seed  random search  population  exploits  trial-steps (each)")
+    begun = time.perf_counter()
+    losses: dict[str, list[float]] = {name: [] for name in RULES}
+    print("seed  " + "  ".join(f"{name:>13}" for name in RULES) + "  exploits  trial-steps of each")
     for seed in range(arguments.seeds):
-        plain = sweep_once({"type": "none"}, seed, trials=arguments.trials)
-        trained = sweep_once(pbt, seed, trials=arguments.trials)
-        differences.append(math.log(trained.best) - math.log(plain.best))
+        found = {
+            name: sweep_once(rule, seed, trials=arguments.trials) for name, rule in RULES.items()
+        }
+        for name, outcome in found.items():
+            losses[name].append(outcome.best)
         print(
-            f"{seed:4}  {plain.best:13.5f}  {trained.best:10.5f}  {trained.exploits:8}  "
-            f"{plain.steps:,} {trained.steps:,}",
+            f"{seed:4}  "
+            + "  ".join(f"{outcome.best:13.5f}" for outcome in found.values())
+            + f"  {found['population'].exploits:8}  "
+            + " ".join(f"{outcome.steps:,}" for outcome in found.values()),
             flush=True,
         )
-    better = sum(d < 0 for d in differences)
-    ratio = math.exp(statistics.fmean(differences))
-    print(f"population better in {better} of {len(differences)} seeds")
-    print(f"geometric mean of the ratio of the losses: {ratio:.3f}")
-    print(f"paired sign-flip test on log losses, one-sided: p = {sign_flip_test(differences):.5f}")
+    ours = losses.pop("population")
+    for name, theirs in losses.items():
+        print(compared(name, ours, theirs))
     print(f"{time.perf_counter() - begun:.0f} s in all")
 
 
