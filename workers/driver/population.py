@@ -62,6 +62,7 @@ class PopulationRule:
         at = step - step % self._rule.interval
         if at > self._judged.get(task.index, 0):
             self._arrived[task.index] = (at, value)
+            self._values[task.group][task.index] = value  # others of its pack are there too
         return ()
 
     def leave(
@@ -96,7 +97,6 @@ class PopulationRule:
         step, value = self._arrived.pop(task.index)
         self._judged[task.index] = step
         values = self._values[task.group]
-        values[task.index] = value
         living = {i: v for i, v in values.items() if i not in self._gone}
         worst, best = self._quantiles(living)
         donors = [i for i in best if i != task.index and _has_own_state(tasks[i])]

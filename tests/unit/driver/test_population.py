@@ -8,6 +8,8 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ray.tune.experiment import Trial
+from ray.tune.schedulers.pbt import PopulationBasedTraining, _PBTTrialState
 
 from sweep.rows import planned_row, to_task
 from sweep.space import Space
@@ -157,6 +159,34 @@ def test_the_worst_goes_on_from_the_best_with_its_parameters_explored() -> None:
     assert (task.index, attempt, task.parameters) == (2, 2, found.parameters)
     assert (task.checkpoint, task.checkpoint_step) == ("folder-1/1-10", 10)
     assert on_update(core, 2, 2, update(row(11, 0.9), from_step=10))
+
+
+def test_members_of_a_pack_that_arrive_together_are_compared_with_each_other() -> None:
+    rule = make_rule()
+    tasks = {i: saved_task(i) for i in range(4)}
+    for i, value in enumerate([0.1, 0.2, 0.3, 0.4]):
+        rule.observe(tasks[i], step=10, value=value)
+    donors = [rule.turn(task, tasks).donor for task in tasks.values()]
+    assert donors == [3, None, None, None]
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12, unique=True), st.floats(0.05, 0.5))
+def test_the_worst_and_the_best_are_those_of_ray_tune(values: list[float], share: float) -> None:
+    theirs = PopulationBasedTraining(
+        metric="score",
+        mode="max",
+        hyperparam_mutations={"lr": [1, 2]},
+        quantile_fraction=share,
+    )
+    trials = [Trial("any", trial_id=str(i), stub=True) for i in range(len(values))]
+    for trial, value in zip(trials, values, strict=True):
+        theirs._trial_state[trial] = _PBTTrialState(trial)
+        theirs._trial_state[trial].last_score = value
+    lower, upper = theirs._quantiles()
+    rule = make_rule(quantile=share)
+    worst, best = rule._quantiles(dict(enumerate(values)))
+    assert [str(i) for i in worst] == [trial.trial_id for trial in lower]
+    assert [str(i) for i in best] == [trial.trial_id for trial in upper]
 
 
 def test_a_trial_waits_for_its_state_to_be_saved_and_has_one_turn_an_interval() -> None:
