@@ -6,13 +6,14 @@ of the workers.
 
 from typing import TYPE_CHECKING, Any
 
+from sweep.current import run
 from sweep.run import NullRun, Run
 from sweep.spec import SweepSpec, parse_spec
 
 if TYPE_CHECKING:
     from sweep.client import Client
 
-__all__ = ["Client", "NullRun", "Run", "SweepSpec", "parse_spec"]
+__all__ = ["Client", "NullRun", "Run", "SweepSpec", "parse_spec", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -166,8 +166,15 @@ class SweepSpec(SpecModel):
     trainable: str = Field(
         min_length=1,
         max_length=500,
-        description="A registered trainable's name, or a function as 'package.module:function'.",
+        description="A registered trainable's name, a function as 'package.module:function', or "
+        "a script of the sweep's code, such as 'train.py'.",
         examples=["my_package.training:train"],
+    )
+    code: str | None = Field(
+        default=None,
+        pattern=r"^sha256:[0-9a-f]{64}$",
+        description="The archive of your own code, as `sweep submit --code FOLDER` sets it.",
+        examples=["sha256:" + "0" * 64],
     )
     metric: Metric = Field(
         description="What the sweep optimises.", examples=[{"name": "accuracy", "mode": "max"}]

@@ -3,7 +3,8 @@
 A package offers trainables through the entry-point group `sweep.trainables`. Each
 entry is a `Trainable`; importing it must touch neither torch nor ray, so that the
 service reads descriptors and only workers load the code they point to. A name with
-a colon, `package.module:function`, is a user's own function and needs no entry.
+a colon, `package.module:function`, is a user's own function, and a path that ends in
+`.py` a user's own script; neither needs an entry.
 """
 
 import re
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 ENTRY_POINT_GROUP = "sweep.trainables"
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_SCRIPT = re.compile(r"(?:[\w-][\w.-]*/)*[\w-][\w.-]*\.py")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Trainable:
     name: str
     description: str
     code: str
-    """The function that trains, as `package.module:function`; takes (params, run)."""
+    """The function that trains, as `package.module:function`, and takes (params, run); or a
+    script's path."""
     parameters: type[BaseModel] | None = None
     """What the trainable accepts; None accepts anything."""
     metrics: tuple[str, ...] = ()
@@ -71,22 +74,29 @@ def registered() -> dict[str, Trainable]:
     return found
 
 
+def is_script(code: str) -> bool:
+    """Whether a trainable's name or code is the path of a script."""
+    return _SCRIPT.fullmatch(code) is not None
+
+
 def find(name: str, known: Mapping[str, Trainable]) -> Trainable:
-    """The trainable of that name, or one made up for a `package.module:function`.
+    """The trainable of that name, or one made up for a user's own function or script.
 
     Raises:
-        SpecError: when the name is neither.
+        SpecError: when the name is none of these.
     """
     if name in known:
         return known[name]
     if _FUNCTION.fullmatch(name):
         return Trainable(name=name, description="A user's own function.", code=name)
+    if is_script(name):
+        return Trainable(name=name, description="A user's own script.", code=name)
     raise SpecError(
         [
             FieldProblem(
                 "trainable",
                 f"there is no trainable {name!r}: there are {', '.join(sorted(known)) or 'none'}, "
-                "or name your own function as 'package.module:function'",
+                "or name your own function as 'package.module:function', or your script as 'train.py'",
             )
         ]
     )
@@ -108,6 +118,7 @@ def check_spec(spec: SweepSpec, trainable: Trainable) -> None:
             )
         )
     own = trainable.code == trainable.name
+    problems += _code_problems(spec, trainable, own=own)
     if spec.pack not in (None, "off", 1) and trainable.fuse_key is None and not own:
         problems.append(
             FieldProblem(
@@ -130,6 +141,26 @@ def check_spec(spec: SweepSpec, trainable: Trainable) -> None:
             )
     if problems:
         raise SpecError(list(dict.fromkeys(problems)))
+
+
+def _code_problems(spec: SweepSpec, trainable: Trainable, *, own: bool) -> list[FieldProblem]:
+    """What does not fit between a spec's trainable and its archive of code."""
+    if spec.code is not None and not own:
+        message = f"trainable {trainable.name!r} is installed with the service: leave code out"
+        return [FieldProblem("code", message)]
+    if not own or not is_script(trainable.code):
+        return []
+    problems = []
+    if spec.code is None:
+        message = (
+            f"trainable {trainable.name!r} is a script, which workers find in the sweep's code "
+            "alone: submit it with `sweep submit FILE --code FOLDER`"
+        )
+        problems.append(FieldProblem("code", message))
+    if spec.pack not in (None, "off", 1):
+        message = f"is {spec.pack!r}, but a script cannot be packed: leave it out"
+        problems.append(FieldProblem("pack", message))
+    return problems
 
 
 def check_parameters(parameters: Mapping[str, Any], trainable: Trainable) -> None:

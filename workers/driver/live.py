@@ -7,20 +7,20 @@ past a decision. A rule that makes trials wait holds it a little later, at the n
 `save` or `report`, so that a state saved right after the rung is there to go on from.
 """
 
-import importlib
 import math
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from sweep.entry import load_code
 from sweep.metric import Metric
 from sweep.records import Nonfinite
-from sweep.run import ReportRules, Run, TrialStop
+from sweep.run import ReportRules, TrialStop
 from sweep.spec import CheckpointPolicy
 from sweep.wire import ReportRow, TrialTask
 from workers.driver.capture import NO_OUTPUT, Output
@@ -321,20 +321,6 @@ def boundary(
     ):
         return "plateau"
     return "rung" if rungs and step >= rungs[0] else None
-
-
-def load_code(path: str) -> Callable[[dict[str, Any], Run], None]:
-    """The function at `package.module:function`.
-
-    Raises:
-        ImportError: when there is none.
-    """
-    module_name, _, name = path.partition(":")
-    function = getattr(importlib.import_module(module_name), name, None)
-    if not callable(function):
-        raise ImportError(f"module {module_name!r} has no function {name!r}")
-    loaded: Callable[[dict[str, Any], Run], None] = function
-    return loaded
 
 
 def report_row(step: int, values: Mapping[str, float]) -> ReportRow:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from sweep.entry import load_code
 from sweep.errors import TrialFault
 from sweep.run import ReportRules
 from sweep.wire import ReportRow
@@ -24,7 +25,6 @@ from workers.driver.live import (
     WorkUpdate,
     boundary,
     error_text,
-    load_code,
     report_row,
 )
 from workers.driver.plateau import Watch

@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from typing import Any, Literal
 
+from sweep.entry import load_code
 from sweep.spec import SweepSpec
-from sweep.trainables import Trainable
+from sweep.trainables import Trainable, is_script
 from sweep.wire import TrialTask
-from workers.driver.live import load_code
 
 PackSize = Literal["off", "auto"] | int
 FuseKey = Callable[[Mapping[str, Any]], Hashable]
@@ -185,7 +185,7 @@ class Waiting:
 def packing_of(spec: SweepSpec, trainable: Trainable) -> tuple[PackSize, FuseKey | None]:
     """How a spec's trials are packed: the size, and what tells which may share a pack."""
     size = spec.pack or ("off" if trainable.fuse_key is None else "auto")
-    if size == "off":
+    if size == "off" or is_script(trainable.code):
         return "off", None
     if trainable.fuse_key is not None:
         return size, trainable.fuse_key

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sweep.entry import load_code
 from sweep.errors import TrialFault
 from sweep.metric import Metric
 from sweep.run import Run
@@ -15,7 +16,7 @@ from sweep.spec import CheckpointPolicy
 from sweep.wire import TrialTask
 from tests.integration.service_process import wait_for
 from tests.unit.driver.builders import make_task
-from workers.driver.live import LiveRun, TrialPlan, TrialUpdate, load_code
+from workers.driver.live import LiveRun, TrialPlan, TrialUpdate
 from workers.driver.states import read_name
 
 WAIT = 10.0
@@ -249,7 +250,7 @@ def test_load_code_says_what_is_missing() -> None:
     assert load_code(f"{__name__}:five_steps") is five_steps
     with pytest.raises(ImportError, match="no function 'nope'"):
         load_code(f"{__name__}:nope")
-    with pytest.raises(ImportError):
+    with pytest.raises(ModuleNotFoundError, match="no module 'no'.*--code FOLDER"):
         load_code("no.such.module:train")
 
 
