@@ -8,7 +8,7 @@ processes of their own, any number of each on one PostgreSQL.
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from pydantic import ValidationError
@@ -94,7 +94,12 @@ def migrate() -> None:
 
 
 @app.command()
-def token(name: Annotated[str, typer.Argument(help="Whose token it is.")]) -> None:
+def token(
+    name: Annotated[str, typer.Argument(help="Whose token it is.")],
+    role: Annotated[
+        list[Literal["code"]] | None, typer.Option(help="code: it may upload archives of code.")
+    ] = None,
+) -> None:
     """Make a bearer token straight in the database and print its secret once."""
     from service.auth import issue_token
     from service.dispatching import now
@@ -106,7 +111,8 @@ def token(name: Annotated[str, typer.Argument(help="Whose token it is.")]) -> No
     settings.home.mkdir(parents=True, exist_ok=True)
     bring_up_to_date(settings.store_url)
     store = open_store(settings.store_url)
-    typer.echo(issue_token(store, token_id=new_id(), name=name, now=now()).secret)
+    made = issue_token(store, token_id=new_id(), name=name, now=now(), roles=role or ())
+    typer.echo(made.secret)
     store.close()
 
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from service.api import (
     analysis,
     catalogue,
+    code,
     driver,
     events,
     figures,
@@ -38,7 +39,7 @@ from sweep.wire import Batch, Heartbeat
 
 PARTS = (
     *(sweeps, lifecycle, trials, queries, analysis, figures, logs, events, studies),
-    *(catalogue, tokens, session, driver, health, pages, assets),
+    *(catalogue, code, tokens, session, driver, health, pages, assets),
 )
 """The modules whose routers make up the app."""
 
@@ -70,7 +71,7 @@ def create_app(
         batches=Places(settings.max_batches),
     )
     install(app)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, max_code=settings.code_max_mb << 20)
     for part in PARTS:
         app.include_router(part.router)
     _document_bodies(app)

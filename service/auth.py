@@ -1,6 +1,7 @@
 """Bearer tokens: made, hashed, compared.
 
-A user's token opens every route but the driver's; a driver's token opens the driver
+A user's token opens every route but the driver's, and the upload of code only with the role
+`code`; a driver's token opens the driver
 routes of one sweep. Only SHA-256 hashes are stored: the secrets are 256 random bits,
 so a slow hash would add nothing.
 
@@ -12,14 +13,16 @@ cookie is refused: the page adds a header that other sites cannot add.
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import get_args
 from urllib.parse import SplitResult, urlsplit
 
 from service.settings import is_loopback
 from service.store.interface import DriverIdentity, Store
 from sweep.errors import Forbidden, Unauthorized
-from sweep.records import NewToken
+from sweep.records import NewToken, TokenRole
 
 USER_PREFIX = "swp_"
 DRIVER_PREFIX = "swd_"
@@ -56,15 +59,35 @@ def new_driver_token() -> tuple[str, str]:
     return secret, hash_secret(secret)
 
 
-def issue_token(store: Store, *, token_id: str, name: str, now: datetime) -> NewToken:
+@dataclass(frozen=True)
+class Identity:
+    """Who makes a request to a user's route."""
+
+    name: str
+    roles: frozenset[TokenRole]
+
+    def check(self, role: TokenRole) -> None:
+        """Raise `Forbidden` unless the role is there."""
+        if role not in self.roles:
+            raise Forbidden(
+                f"this needs a token with the role {role!r}: an operator makes one with "
+                f"`python -m service token NAME --role {role}`"
+            )
+
+
+def issue_token(
+    store: Store, *, token_id: str, name: str, now: datetime, roles: Sequence[TokenRole] = ()
+) -> NewToken:
     """Make and store a user's token; its secret is shown here and never again."""
     secret = USER_PREFIX + secrets.token_urlsafe(32)
-    record = store.create_token(token_id, name=name, token_hash=hash_secret(secret), now=now)
+    record = store.create_token(
+        token_id, name=name, token_hash=hash_secret(secret), now=now, roles=sorted(set(roles))
+    )
     return NewToken(**record.model_dump(), secret=secret)
 
 
-def authenticate_user(store: Store, caller: Caller, *, embedded: bool, now: datetime) -> str:
-    """Who makes a request to a user's route: the token's name.
+def authenticate_user(store: Store, caller: Caller, *, embedded: bool, now: datetime) -> Identity:
+    """Who makes a request to a user's route; in embedded mode somebody with every role.
 
     Raises:
         Unauthorized: without a live token, unless in embedded mode.
@@ -72,14 +95,14 @@ def authenticate_user(store: Store, caller: Caller, *, embedded: bool, now: date
     """
     if embedded:
         _refuse_other_sites(caller)
-        return LOCAL_ACTOR
+        return Identity(LOCAL_ACTOR, frozenset(get_args(TokenRole)))
     secret = _user_secret(caller)
     if secret.startswith(DRIVER_PREFIX):
         raise Forbidden("a driver's token is good for driver routes alone")
     return _owner(store, secret, now=now)
 
 
-def _owner(store: Store, secret: str, *, now: datetime) -> str:
+def _owner(store: Store, secret: str, *, now: datetime) -> Identity:
     given = hash_secret(secret)
     found = None
     for record, token_hash in store.live_token_hashes():
@@ -89,7 +112,7 @@ def _owner(store: Store, secret: str, *, now: datetime) -> str:
         raise Unauthorized("this bearer token is not known, or was revoked")
     if found.last_used_at is None or now - found.last_used_at > _TOUCH_EVERY:
         store.touch_token(found.id, now=now)
-    return found.name
+    return Identity(found.name, frozenset(found.roles))
 
 
 def authenticate_driver(store: Store, caller: Caller) -> DriverIdentity:

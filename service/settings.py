@@ -9,6 +9,7 @@ import platformdirs
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sweep.archive import MAX_ARCHIVE_BYTES, MAX_FILES, MAX_UNPACKED_BYTES
 from sweep.space import MAX_TRIALS
 from sweep.storage import check_root
 
@@ -88,6 +89,26 @@ class Settings(BaseSettings):
         default="",
         description="Folder for trials' saved states, which all nodes must reach: a path, or a URL "
         "that fsspec knows, such as s3://bucket/folder; in `home` when not given.",
+    )
+    code_max_mb: int = Field(
+        default=MAX_ARCHIVE_BYTES >> 20,
+        ge=1,
+        le=400,
+        description="MiB that an archive of a user's own code may have.",
+    )
+    code_max_unpacked_mb: int = Field(
+        default=MAX_UNPACKED_BYTES >> 20,
+        ge=1,
+        le=4_096,
+        description="MiB that the files in an archive of code may have together.",
+    )
+    code_max_files: int = Field(
+        default=MAX_FILES, ge=1, le=100_000, description="Entries that an archive may have."
+    )
+    code_keep_hours: float = Field(
+        default=24.0,
+        ge=1,
+        description="Hours after its last use that an archive is kept which no sweep names.",
     )
     python: str | None = Field(
         default=None,

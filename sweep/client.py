@@ -23,6 +23,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from sweep import errors
 from sweep.asking import AnalysisCalls
+from sweep.code import UPLOAD_TIMEOUT, packed, pieces, with_code
 from sweep.errors import (
     FieldProblem,
     NotFound,
@@ -35,6 +36,7 @@ from sweep.listing import Listing, SweepListing, TrialListing
 from sweep.live import LiveEvent
 from sweep.loading import load_yaml
 from sweep.records import (
+    CodeRecord,
     DryRun,
     EventRecord,
     LogPage,
@@ -47,6 +49,7 @@ from sweep.records import (
     RungRecord,
     SweepRecord,
     TokenRecord,
+    TokenRole,
     TrainableRecord,
     TrialRecord,
 )
@@ -115,15 +118,64 @@ class Client(AnalysisCalls):
 
     # Sweeps
 
-    def submit(self, spec: SweepSpec | Mapping[str, Any] | Path | str) -> SweepRecord:
-        """Post a sweep: a spec, plain data, a YAML or JSON file's path, or its text."""
-        answer = self._send("POST", "/v1/sweeps", _document(spec))
+    def submit(
+        self,
+        spec: SweepSpec | Mapping[str, Any] | Path | str,
+        *,
+        code: Path | str | None = None,
+    ) -> SweepRecord:
+        """Post a sweep: a spec, plain data, a YAML or JSON file's path, or its text.
+
+        Args:
+            spec: the sweep.
+            code: a folder of your own code, which is uploaded and becomes the spec's `code`.
+
+        Raises:
+            BadCode: when the folder cannot be packed, or its archive is refused.
+        """
+        document = _document(spec)
+        if code is not None:
+            document = with_code(document, self.upload_code(code).code)
+        answer = self._send("POST", "/v1/sweeps", document)
         return SweepRecord.model_validate_json(answer.content)
 
-    def dry_run(self, spec: SweepSpec | Mapping[str, Any] | Path | str) -> DryRun:
-        """What a spec would run; nothing is stored."""
-        answer = self._send("POST", "/v1/sweeps?dry_run=true", _document(spec))
+    def dry_run(
+        self,
+        spec: SweepSpec | Mapping[str, Any] | Path | str,
+        *,
+        code: Path | str | None = None,
+    ) -> DryRun:
+        """What a spec would run; nothing is stored, and no code uploaded."""
+        document = _document(spec)
+        if code is not None:
+            with packed(code) as (archive, _):
+                document = with_code(document, archive.address)
+        answer = self._send("POST", "/v1/sweeps?dry_run=true", document)
         return DryRun.model_validate_json(answer.content)
+
+    def upload_code(self, folder: Path | str) -> CodeRecord:
+        """Upload a folder of code, unless the service has the same already.
+
+        Raises:
+            BadCode: when it cannot be packed, or is refused.
+        """
+        with packed(folder) as (archive, file):
+            path = f"/v1/code/{archive.digest}"
+            with self._guard():
+                answer = self._http.head(path)
+                if answer.status_code == httpx.codes.NOT_FOUND:
+                    headers = {
+                        "Content-Type": "application/zip",
+                        "Content-Length": str(archive.size),
+                    }
+                    answer = self._http.put(
+                        path, content=pieces(file), headers=headers, timeout=UPLOAD_TIMEOUT
+                    )
+                elif answer.is_success:
+                    answer = self._http.get(path)
+        if not answer.is_success:
+            raise _error(answer)
+        return CodeRecord.model_validate_json(answer.content)
 
     def sweeps(
         self, *, state: str | None = None, filter: str | None = None, sort: str | None = None
@@ -333,9 +385,10 @@ class Client(AnalysisCalls):
         found: dict[str, Any] = json.loads(self.get("/v1/schema/sweep"))
         return found
 
-    def create_token(self, name: str) -> NewToken:
+    def create_token(self, name: str, *, roles: Sequence[TokenRole] = ()) -> NewToken:
         """Make a bearer token; its secret is shown this once."""
-        answer = self._send("POST", "/v1/tokens", json.dumps({"name": name}))
+        wanted = {"name": name, "roles": list(roles)} if roles else {"name": name}
+        answer = self._send("POST", "/v1/tokens", json.dumps(wanted))
         return NewToken.model_validate_json(answer.content)
 
     def tokens(self) -> tuple[TokenRecord, ...]:

@@ -3,6 +3,7 @@
     SweepError
     ├── SpecError             a spec that cannot run; lists every bad field
     ├── SpecTooLarge          a document or a search space past its limits
+    ├── BadCode               an archive of code that is not taken; says which entry and why
     ├── QueryError            a filter or sort that cannot be read
     │   └── ParameterError    a parameter of a question that does not fit the sweep
     ├── NotFound              no such sweep, trial, token or trainable
@@ -67,6 +68,18 @@ class SpecTooLarge(SweepError):
 
     code = "too-large"
     status = 413
+
+
+class BadCode(SweepError):
+    """The archive of code is not one that this service takes."""
+
+    code = "bad-code"
+    status = 422
+
+    def __init__(self, message: str | None = None, *, entry: str | None = None) -> None:
+        where = f"entry {entry!r:.300} " if entry is not None else ""
+        super().__init__(where + message if message else message)
+        self.problems = (FieldProblem(f"entry.{entry}"[:1_000], message or ""),) if entry else ()
 
 
 class QueryError(SweepError):

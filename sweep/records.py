@@ -303,6 +303,24 @@ class DryRun(_Record):
     """Null when there are no trials to go by, or no max_t."""
 
 
+TokenRole = Literal["code"]
+"""What a token is good for beyond the usual: `code` uploads archives of code."""
+
+
+class CodeRecord(_Record):
+    """An archive of a user's own code."""
+
+    code: str
+    """Its address, `sha256:` and the hash of its bytes: what a spec's `code` is."""
+    size: int
+    """In bytes."""
+    files: int
+    unpacked: int
+    """Bytes of all its files."""
+    created_by: str
+    created_at: datetime
+
+
 class TokenRecord(_Record):
     """A bearer token, without its secret."""
 
@@ -311,6 +329,7 @@ class TokenRecord(_Record):
     created_at: datetime
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+    roles: tuple[TokenRole, ...] = ()
 
 
 class NewToken(TokenRecord):

@@ -96,7 +96,7 @@ def find(name: str, known: Mapping[str, Trainable]) -> Trainable:
             FieldProblem(
                 "trainable",
                 f"there is no trainable {name!r}: there are {', '.join(sorted(known)) or 'none'}, "
-                "or name your own function as 'package.module:function', or your script as 'train.py'",
+                "or name your own function as 'package.module:function', or script as 'train.py'",
             )
         ]
     )

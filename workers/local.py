@@ -271,7 +271,11 @@ def _submission(path: Path) -> Submission:
         text = path.read_bytes()
     except OSError as error:
         raise SpecError(f"the spec cannot be read: {error}") from error
-    return read_submission(load_yaml(text), trainables=_known(), max_trials=MAX_TRIALS)
+    submission = read_submission(load_yaml(text), trainables=_known(), max_trials=MAX_TRIALS)
+    if submission.spec.code is not None:
+        message = "is kept by a service, and there is none here: leave it out, run in its folder"
+        raise SpecError([FieldProblem("code", message)])
+    return submission
 
 
 def main() -> int:

@@ -41,15 +41,16 @@ SPEC_BODY: Mapping[str, Any] = {
 class BodyLimit:
     """Stops reading a body that grows past its limit, whatever its headers say."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, max_code: int) -> None:
         self._app = app
+        self._max_code = max_code
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with a bounded body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = MAX_DRIVER_BYTES if scope["path"].startswith("/v1/driver/") else MAX_BYTES
+        limit = self._limit(scope["path"])
         read = 0
 
         async def bounded() -> Message:
@@ -61,6 +62,11 @@ class BodyLimit:
             return message
 
         await self._app(scope, bounded, send)
+
+    def _limit(self, path: str) -> int:
+        if path.startswith("/v1/driver/"):
+            return MAX_DRIVER_BYTES
+        return self._max_code if path.startswith("/v1/code/") else MAX_BYTES
 
 
 async def _read(request: Request) -> bytes:

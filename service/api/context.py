@@ -12,6 +12,7 @@ from service.auth import (
     COOKIE,
     PAGE_HEADER,
     Caller,
+    Identity,
     authenticate_driver,
     authenticate_user,
 )
@@ -60,7 +61,7 @@ def _caller(request: Request) -> Caller:
     )
 
 
-def _user(request: Request, context: In) -> str:
+def _identity(request: Request, context: In) -> Identity:
     return authenticate_user(
         context.store,
         _caller(request),
@@ -69,10 +70,15 @@ def _user(request: Request, context: In) -> str:
     )
 
 
+def _user(identity: Annotated[Identity, Depends(_identity)]) -> str:
+    return identity.name
+
+
 def _driver(request: Request, context: In) -> DriverIdentity:
     return authenticate_driver(context.store, _caller(request))
 
 
+Signed = Annotated[Identity, Depends(_identity)]
 User = Annotated[str, Depends(_user)]
 Driver = Annotated[DriverIdentity, Depends(_driver)]
 

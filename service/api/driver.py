@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import StreamingResponse
 
 from service.api.bodies import Body, model_body, read_model
 from service.api.context import Driver, In, problems
+from service.code.keeping import read_chunks
 from sweep.spec import Resources
 from sweep.trainables import find
 from sweep.wire import (
@@ -62,6 +64,21 @@ def assignment(context: In, driver: Driver) -> Assignment:
         edits=sweep.edits,
         excluded_nodes=sweep.excluded_nodes,
     )
+
+
+@router.get(
+    "/code",
+    operation_id="driver_code",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/zip": {}}}, **problems(404)},
+)
+def code(context: In, driver: Driver) -> StreamingResponse:
+    """The archive of code that the sweep names."""
+    record = context.store.code_of(driver.sweep_id)
+    digest = record.code.removeprefix("sha256:")
+    headers = {"Content-Length": str(record.size)}
+    chunks = read_chunks(context.store, digest)
+    return StreamingResponse(chunks, media_type="application/zip", headers=headers)
 
 
 @router.get("/trials", operation_id="driver_trials", responses=problems(404, 422))

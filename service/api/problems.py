@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from sweep.errors import (
+    BadCode,
     FieldProblem,
     ParameterError,
     QueryError,
@@ -29,6 +30,7 @@ _MAX_DETAIL = 10_000
 _TITLES = {
     "invalid-spec": "The sweep spec is not valid",
     "too-large": "The request is larger than this service takes",
+    "bad-code": "The archive of code is not one that this service takes",
     "invalid-query": "The filter, sort or cursor is not valid",
     "invalid-parameter": "A parameter of the question does not fit",
     "invalid-request": "The request is not valid",
@@ -100,7 +102,7 @@ def _sweep_error(request: Request, error: Exception) -> JSONResponse:
         status=error.status,
         code=error.code,
         detail=detail,
-        problems=error.problems if isinstance(error, ParameterError) else (),
+        problems=error.problems if isinstance(error, ParameterError | BadCode) else (),
         headers=headers,
     )
 

@@ -55,7 +55,9 @@ def sign_in(
         origin=request.headers.get("origin"),
     )
     settings = context.settings
-    name = authenticate_user(context.store, caller, embedded=settings.embedded, now=context.clock())
+    signed = authenticate_user(
+        context.store, caller, embedded=settings.embedded, now=context.clock()
+    )
     response.set_cookie(
         COOKIE,
         given.token,
@@ -65,7 +67,7 @@ def sign_in(
         httponly=True,
         samesite="strict",
     )
-    return SessionRecord(name=name, embedded=settings.embedded)
+    return SessionRecord(name=signed.name, embedded=settings.embedded)
 
 
 @router.delete("", status_code=204, operation_id="sign_out", responses=problems())

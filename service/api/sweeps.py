@@ -11,6 +11,7 @@ from service.api.bodies import SPEC_BODY, read_document
 from service.api.context import Cursor, In, Limit, User, problems
 from service.api.queries import Count, FieldsText, FilterText, SortText, TrialFilter, TrialSort
 from service.api.warm_start import check_warm_start
+from service.code.keeping import check_code, remove_unused
 from service.dispatch.shares import cluster_of
 from service.exports.files import MEDIA_TYPES, Export, Format, Layout, export
 from service.query.ast import All, Compare, Field, Filter
@@ -53,6 +54,7 @@ def create_sweep(
         document, trainables=context.trainables, max_trials=context.settings.max_trials
     )
     check_warm_start(submission.spec, context.store)
+    check_code(context.store, submission, now=context.clock(), needed=not dry_run)
     if dry_run:
         response.status_code = 200
         known = Known(
@@ -135,6 +137,7 @@ def delete_sweep(context: In, user: User, sweep_id: str, after: BackgroundTasks)
     context.store.delete_sweep(sweep_id, actor=user, now=context.clock())
     root = context.settings.checkpoints
     after.add_task(remove_states, context.store, sweep_id, root=root, clock=context.clock)
+    after.add_task(remove_unused, context.store, context.settings, now=context.clock())
 
 
 @router.get("/sweeps/{sweep_id}/rungs", operation_id="list_rungs", responses=problems(404, 422))

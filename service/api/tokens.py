@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.bodies import Body, model_body, read_model
-from service.api.context import In, User, problems
+from service.api.context import In, Signed, User, problems
 from service.auth import issue_token
-from sweep.records import NewToken, Page, TokenRecord
+from sweep.records import NewToken, Page, TokenRecord, TokenRole
 
 router = APIRouter(prefix="/v1", tags=["tokens"])
 
@@ -24,6 +24,9 @@ class TokenRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(min_length=1, max_length=100, pattern=_NAME)]
+    roles: tuple[TokenRole, ...] = Field(
+        default=(), description="Roles that the token that asks has itself."
+    )
 
 
 def _token(request: Request, body: Body) -> TokenRequest:
@@ -38,11 +41,17 @@ def _token(request: Request, body: Body) -> TokenRequest:
     openapi_extra=model_body(TokenRequest),
 )
 def create_token(
-    context: In, user: User, wanted: Annotated[TokenRequest, Depends(_token)]
+    context: In, signed: Signed, wanted: Annotated[TokenRequest, Depends(_token)]
 ) -> NewToken:
     """Make a token; its secret is shown here and never again."""
+    for role in wanted.roles:
+        signed.check(role)
     return issue_token(
-        context.store, token_id=context.new_id(), name=wanted.name, now=context.clock()
+        context.store,
+        token_id=context.new_id(),
+        name=wanted.name,
+        now=context.clock(),
+        roles=wanted.roles,
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol
 
 from service.query.ast import Filter, Named, SortKey
 from service.store.analysis import AnalysisStore
+from service.store.code import CodeStore
 from sweep.editing import Edited
 from sweep.estimating import PastTraining
 from sweep.live import Position
@@ -28,6 +29,7 @@ from sweep.records import (
     RungRecord,
     SweepRecord,
     TokenRecord,
+    TokenRole,
     TrialRecord,
 )
 from sweep.space import PlannedTrial
@@ -141,7 +143,7 @@ class ListChanges:
     """The id of the last event of the audit."""
 
 
-class Store(AnalysisStore, Protocol):
+class Store(AnalysisStore, CodeStore, Protocol):
     """Keeps everything. See this module's text for what holds of every method."""
 
     def close(self) -> None:
@@ -158,7 +160,8 @@ class Store(AnalysisStore, Protocol):
         """Store a sweep as queued and its trials as pending. Event: sweep.created.
 
         A trial's id is `{sweep id}-{index}`; its max_t is the early-stopping rule's.
-        An error that `trials` raises while it is consumed leaves nothing stored.
+        An error that `trials` raises while it is consumed leaves nothing stored. Raises
+        `SpecError` when the spec names code that is not there.
         """
         ...
 
@@ -459,7 +462,13 @@ class Store(AnalysisStore, Protocol):
     # Tokens
 
     def create_token(
-        self, token_id: str, *, name: str, token_hash: str, now: datetime
+        self,
+        token_id: str,
+        *,
+        name: str,
+        token_hash: str,
+        now: datetime,
+        roles: Sequence[TokenRole] = (),
     ) -> TokenRecord:
         """Raises `Conflict` when a live token has the name. Event: token.created."""
         ...

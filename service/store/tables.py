@@ -14,6 +14,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -241,4 +242,46 @@ tokens = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("last_used_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
+    Column("roles", Json, nullable=False),
+)
+
+code = Table(
+    "code",
+    metadata,
+    Column("pk", Key, primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("size", BigInteger, nullable=False),
+    Column("files", Integer, nullable=False),
+    Column("unpacked", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime, nullable=False),
+)
+
+code_chunks = Table(
+    "code_chunks",
+    metadata,
+    Column(
+        "code_pk",
+        Key,
+        ForeignKey("code.pk", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+sweep_code = Table(
+    "sweep_code",
+    metadata,
+    Column(
+        "sweep_pk",
+        Key,
+        ForeignKey("sweeps.pk", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("code_pk", Key, ForeignKey("code.pk"), nullable=False),
+    Index(None, "code_pk"),
 )

@@ -324,11 +324,15 @@ def schema() -> None:
 def create_token(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Whose token it is.")],
+    role: Annotated[
+        list[Literal["code"]] | None,
+        typer.Option(help="code: it may upload archives of code, as yours may."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make a token and print its secret, this once."""
     with client_of(context) as client:
-        token = client.create_token(name)
+        token = client.create_token(name, roles=role or ())
     print_json(token) if json else sys.stdout.write(f"{token.secret}\n")
 
 
@@ -340,8 +344,9 @@ def list_tokens(context: typer.Context, json: Json = False) -> None:
     if json:
         print_json(tokens)
         return
-    rows = [[t.id, t.name, t.created_at, t.last_used_at, t.revoked_at] for t in tokens]
-    make_console().print(table(["id", "name", "created", "last used", "revoked"], rows))
+    rows = [[t.id, t.name, t.roles, t.created_at, t.last_used_at, t.revoked_at] for t in tokens]
+    columns = ["id", "name", "roles", "created", "last used", "revoked"]
+    make_console().print(table(columns, rows))
 
 
 @token_app.command("revoke")

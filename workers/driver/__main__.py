@@ -13,6 +13,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
@@ -24,6 +25,7 @@ from workers.driver import environment
 from workers.driver.beating import lease_kept
 from workers.driver.breaker import Breaker
 from workers.driver.cluster import RayAway, connect
+from workers.driver.code import fetch
 from workers.driver.core import SweepCore
 from workers.driver.limits import Meter
 from workers.driver.link import EXIT_AWAY, EXIT_FAILED, EXIT_FENCED, Link
@@ -44,8 +46,8 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _load(service: DriverService, outbox: Outbox) -> RunningSweep:
-    """The sweep as the service has it."""
+def _load(service: DriverService, outbox: Outbox, folder: Path) -> tuple[RunningSweep, Path | None]:
+    """The sweep as the service has it, and its archive of code, put into a folder."""
     retrying = Retrying(
         retry=retry_if_exception_type(ServiceUnavailable),
         stop=stop_after_delay(_START_WITHIN_S),
@@ -56,6 +58,7 @@ def _load(service: DriverService, outbox: Outbox) -> RunningSweep:
     spec = assignment.spec
     now = _now()
     with lease_kept(service, assignment):
+        code = retrying(fetch, service, spec, folder)
         core = SweepCore(
             spec,
             retrying(service.tasks),
@@ -68,7 +71,7 @@ def _load(service: DriverService, outbox: Outbox) -> RunningSweep:
             waiting=Waiting(*packing_of(spec, find(spec.trainable, registered()))),
             breaker=Breaker(request_of(assignment.resources), assignment.excluded_nodes),
         )
-    return RunningSweep(core, assignment, clock=_now, emit=outbox.put)
+    return RunningSweep(core, assignment, clock=_now, emit=outbox.put), code
 
 
 def _history(service: DriverService, retrying: Retrying) -> Iterator[PastReport]:
@@ -82,7 +85,7 @@ def _history(service: DriverService, retrying: Retrying) -> Iterator[PastReport]
 
 def _run(service: DriverService, told: environment.Told) -> None:
     outbox = Outbox(told.spool, max_memory=told.memory_messages)
-    sweep = _load(service, outbox)
+    sweep, code = _load(service, outbox, told.spool.parent)
     over, left, news = threading.Event(), threading.Event(), threading.Event()
     link = Link(service, sweep, outbox, on_over=over.set, on_news=news.set)
     link.start()
@@ -103,7 +106,7 @@ def _run(service: DriverService, told: environment.Told) -> None:
             finish()
 
     threading.Thread(target=finish_soon, daemon=True).start()
-    watch = connect(sweep, os.environ.get("RAY_ADDRESS", ""))
+    watch = connect(sweep, os.environ.get("RAY_ADDRESS", ""), code=code)
     watch.start()
     try:
         run_on_tune(sweep, settle=watch.settle, left=left.set)

@@ -34,14 +34,22 @@ class RayAway(SweepError):
     """The Ray cluster cannot be reached."""
 
 
-def connect(sweep: RunningSweep, address: str, *, wait_s: float = WAIT_S) -> "RayWatch":
+def connect(
+    sweep: RunningSweep, address: str, *, code: Path | None = None, wait_s: float = WAIT_S
+) -> "RayWatch":
     """Connect to the cluster at an address; what is waited for is shown on the sweep.
+
+    Args:
+        sweep: the sweep.
+        address: Ray's, as `ray.init` takes it.
+        code: an archive whose files every process of the sweep can import.
+        wait_s: how long to wait, in seconds.
 
     Raises:
         RayAway: when it cannot be reached for `wait_s` seconds.
     """
     give_up_at = time.monotonic() + wait_s
-    while (problem := _try(sweep.assignment.sweep_id, address)) is not None:
+    while (problem := _try(sweep.assignment.sweep_id, address, code)) is not None:
         text = f"waiting for Ray at {address}: {problem}"
         if text != sweep.waiting_for:
             logger.warning("%s", text)
@@ -108,7 +116,7 @@ class RayWatch:
             self.end_if_lost()
 
 
-def _try(namespace: str, address: str) -> str | None:
+def _try(namespace: str, address: str, code: Path | None) -> str | None:
     """Connect; what hinders it, or None."""
     if address not in ("", "auto", "local"):
         refusal = _refusal(*_host_and_port(address))
@@ -118,6 +126,7 @@ def _try(namespace: str, address: str) -> str | None:
         ray.init(
             address=address or None,
             namespace=namespace,
+            runtime_env=None if code is None else {"working_dir": str(code)},
             log_to_driver=False,
             logging_level=logging.WARNING,
         )

@@ -18,7 +18,7 @@ from sweep.states import TrialState
 from sweep.stopping import Pbt
 from sweep.wire import EXPLOITED, RungEntry, TrialTask
 from workers.driver.exploring import Explorer
-from workers.driver.stopping import Decision, Outcome, badness
+from workers.driver.stopping import Decision, Outcome, StoppingRule, badness
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Turn:
     donor_value: float | None = None
 
 
-class PopulationRule:
+class PopulationRule(StoppingRule):
     """Ranks the trials of each group; groups never meet."""
 
     waits = False

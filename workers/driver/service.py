@@ -1,6 +1,7 @@
 """The driver's calls to the sweep service."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import BinaryIO, TypeVar
 
 import httpx
 
@@ -20,6 +21,8 @@ from sweep.wire import (
     TaskPage,
     TrialTask,
 )
+
+T = TypeVar("T")
 
 _PAGE = 1_000
 _LONGEST_RETRY_S = 60.0
@@ -109,6 +112,10 @@ class DriverService:
         path = f"/past-reports?trial={trial}&step={step}"
         return HistoryPage.model_validate_json(self._call("GET", path))
 
+    def code(self, to: BinaryIO) -> None:
+        """Write the sweep's archive of code, a piece at a time; what was written before goes."""
+        self._turns(lambda url: self._fetch(f"{url}/code", to))
+
     def send(self, messages: Sequence[Message], *, known: Known) -> Ack:
         """Send a batch of messages."""
         batch = Batch(messages=tuple(messages), known=known)
@@ -119,12 +126,16 @@ class DriverService:
         return Ack.model_validate_json(self._call("POST", "/heartbeat", beat.model_dump_json()))
 
     def _call(self, method: str, path: str, body: str | None = None) -> bytes:
+        return self._turns(lambda url: self._call_one(method, url + path, body))
+
+    def _turns(self, call: Callable[[str], T]) -> T:
+        """What the first server answers that is not away, from the last that did."""
         first, count = self._at, len(self._urls)
         found: ServiceUnavailable | None = None
         for turn in range(count):
             at = (first + turn) % count
             try:
-                answer = self._call_one(method, self._urls[at] + path, body)
+                answer = call(self._urls[at])
             except ServiceUnavailable as error:
                 if not isinstance(found, TooManyRequests):  # one that is busy is not away
                     found = error
@@ -134,18 +145,33 @@ class DriverService:
         assert found is not None, "there is a URL"
         raise found
 
+    def _fetch(self, url: str, to: BinaryIO) -> None:
+        to.seek(0)
+        to.truncate()
+        try:
+            with self._http.stream("GET", url) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise _error(answer)
+                for piece in answer.iter_bytes():
+                    to.write(piece)
+        except httpx.TransportError as error:
+            raise _away(url, error) from error
+
     def _call_one(self, method: str, url: str, body: str | None) -> bytes:
         try:
             answer = self._http.request(
                 method, url, content=body, headers={"Content-Type": "application/json"}
             )
         except httpx.TransportError as error:
-            raise ServiceUnavailable(
-                f"the sweep service cannot be reached at {url}: {error}"
-            ) from error
+            raise _away(url, error) from error
         if answer.is_success:
             return answer.content
         raise _error(answer)
+
+
+def _away(url: str, error: httpx.TransportError) -> ServiceUnavailable:
+    return ServiceUnavailable(f"the sweep service cannot be reached at {url}: {error}")
 
 
 def _retry_after_s(answer: httpx.Response) -> float:

@@ -175,6 +175,7 @@ def token_record(row: AnyRow) -> TokenRecord:
         created_at=row.created_at,
         last_used_at=row.last_used_at,
         revoked_at=row.revoked_at,
+        roles=tuple(row.roles),
     )
 
 

@@ -34,6 +34,7 @@ from service.store.sql import (
 )
 from service.store.sql.analysing import SqlAnalysis
 from service.store.sql.engine import transaction
+from service.store.sql.keeping_code import SqlCode
 from service.store.sql.schema import check_schema
 from sweep.editing import Edited
 from sweep.estimating import PastTraining
@@ -46,6 +47,7 @@ from sweep.records import (
     RungRecord,
     SweepRecord,
     TokenRecord,
+    TokenRole,
     TrialRecord,
 )
 from sweep.space import PlannedTrial
@@ -53,7 +55,7 @@ from sweep.states import SweepState
 from sweep.wire import Ack, Batch, Heartbeat, HistoryPage, ResultPage, RungPage, TaskPage
 
 
-class SqlStore(SqlAnalysis):
+class SqlStore(SqlAnalysis, SqlCode):
     """`service.store.interface.Store` over SQLite or PostgreSQL."""
 
     def __init__(self, engine: Engine) -> None:
@@ -329,11 +331,18 @@ class SqlStore(SqlAnalysis):
             )
 
     def create_token(
-        self, token_id: str, *, name: str, token_hash: str, now: datetime
+        self,
+        token_id: str,
+        *,
+        name: str,
+        token_hash: str,
+        now: datetime,
+        roles: Sequence[TokenRole] = (),
     ) -> TokenRecord:
         """See `Store`."""
+        record = TokenRecord(id=token_id, name=name, created_at=now, roles=tuple(roles))
         with transaction(self._engine, writes=True) as connection:
-            return tokens.create(connection, token_id, name=name, token_hash=token_hash, now=now)
+            return tokens.create(connection, record, token_hash=token_hash)
 
     def list_tokens(self) -> Sequence[TokenRecord]:
         """See `Store`."""

@@ -13,7 +13,7 @@ from sqlalchemy import delete as sql_delete
 from service.query.ast import Named
 from service.query.fields import SWEEPS
 from service.store.interface import NewSweep, SweepQuery
-from service.store.sql import audit, convert
+from service.store.sql import audit, code, convert
 from service.store.sql.keyset import Key
 from service.store.sql.paging import Listing, named
 from service.store.sql.projection import Projection
@@ -61,6 +61,7 @@ def create(connection: Connection, sweep: NewSweep, planned: Iterable[PlannedTri
         )
         .returning(sweeps.c.pk)
     ).scalar_one()
+    code.tie(connection, key, spec, now=sweep.created_at)
     count = 0
     rows = (planned_row(trial, spec, sweep.created_at) for trial in planned)
     while chunk := list(islice(rows, _INSERT_CHUNK)):

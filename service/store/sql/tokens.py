@@ -11,18 +11,17 @@ from sweep.errors import Conflict, NotFound
 from sweep.records import TokenRecord
 
 
-def create(
-    connection: Connection, token_id: str, *, name: str, token_hash: str, now: datetime
-) -> TokenRecord:
+def create(connection: Connection, record: TokenRecord, *, token_hash: str) -> TokenRecord:
     """Store a token."""
+    name, now = record.name, record.created_at
     taken = select(tokens.c.pk).where(tokens.c.name == name, tokens.c.revoked_at.is_(None))
     if connection.execute(taken).first():
         raise Conflict(f"there is a token {name!r} already: revoke it first, or use another name")
-    connection.execute(
-        insert(tokens).values(id=token_id, name=name, token_hash=token_hash, created_at=now)
-    )
-    audit.record(connection, "token.created", actor=name, now=now, detail={"token": token_id})
-    return TokenRecord(id=token_id, name=name, created_at=now)
+    values = {"id": record.id, "name": name, "token_hash": token_hash, "created_at": now}
+    connection.execute(insert(tokens).values(**values, roles=list(record.roles)))
+    detail = {"token": record.id, **({"roles": list(record.roles)} if record.roles else {})}
+    audit.record(connection, "token.created", actor=name, now=now, detail=detail)
+    return record
 
 
 def list_all(connection: Connection) -> Sequence[TokenRecord]:

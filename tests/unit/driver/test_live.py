@@ -250,7 +250,7 @@ def test_load_code_says_what_is_missing() -> None:
     assert load_code(f"{__name__}:five_steps") is five_steps
     with pytest.raises(ImportError, match="no function 'nope'"):
         load_code(f"{__name__}:nope")
-    with pytest.raises(ModuleNotFoundError, match="no module 'no'.*--code FOLDER"):
+    with pytest.raises(ModuleNotFoundError, match=r"no module 'no'.*--code FOLDER"):
         load_code("no.such.module:train")
 
 

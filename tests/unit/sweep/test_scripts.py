@@ -87,7 +87,7 @@ def test_a_script_is_found_where_python_imports_from(
     run = NullRun()
     load_code("train.py")({"steps": 1}, run)
     assert run.reports == [(1, {"loss": 0.5})]
-    with pytest.raises(ImportError, match="no script 'absent.py'"):
+    with pytest.raises(ImportError, match="no script"):
         load_code("absent.py")
 
 

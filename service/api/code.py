@@ -1,0 +1,89 @@
+"""Archives of users' own code, addressed by the hash of their bytes."""
+
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated, BinaryIO
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from service.api.context import In, Signed, User, problems
+from service.code.keeping import IN_MEMORY_BYTES, keep, limits_of, remove_unused
+from service.store.code import NewCode
+from sweep.records import CodeRecord
+
+router = APIRouter(prefix="/v1", tags=["code"])
+
+Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256, in hexadecimal.")]
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A body that has come in whole."""
+
+    file: BinaryIO
+    size: int
+    digest: str
+
+
+def _allowed(signed: Signed) -> str:
+    signed.check("code")
+    return signed.name
+
+
+Uploader = Annotated[str, Depends(_allowed)]
+
+
+async def _receive(request: Request, uploader: Uploader) -> AsyncIterator[Upload]:
+    """The body in a file without a name, which is gone when the request is over."""
+    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as file:
+        hashed, size = hashlib.sha256(), 0
+        async for chunk in request.stream():
+            file.write(chunk)
+            hashed.update(chunk)
+            size += len(chunk)
+        yield Upload(file, size, hashed.hexdigest())
+
+
+@router.put(
+    "/code/{digest}",
+    status_code=201,
+    operation_id="put_code",
+    responses=problems(413, 422),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+def put_code(
+    context: In,
+    uploader: Uploader,
+    digest: Digest,
+    upload: Annotated[Upload, Depends(_receive, scope="function")],
+) -> CodeRecord:
+    """Keep an archive (a zip file), once it is checked; needs the role `code`.
+
+    The same archive again changes nothing.
+    """
+    now = context.clock()
+    new = NewCode(digest, upload.size, 0, 0, created_by=uploader, created_at=now)
+    limits = limits_of(context.settings)
+    keep(context.store, upload.file, new, found=upload.digest, limits=limits)
+    remove_unused(context.store, context.settings, now=now)
+    return context.store.use_code(digest, now=now)
+
+
+@router.get("/code/{digest}", operation_id="get_code", responses=problems(404, 422))
+def get_code(context: In, user: User, digest: Digest) -> CodeRecord:
+    """What is known of an archive; asking keeps it for a while."""
+    return context.store.use_code(digest, now=context.clock())
+
+
+@router.head("/code/{digest}", operation_id="has_code", responses=problems(404, 422))
+def has_code(context: In, user: User, digest: Digest) -> Response:
+    """Whether an archive is there; asking keeps it for a while."""
+    context.store.use_code(digest, now=context.clock())
+    return Response()

@@ -1,0 +1,246 @@
+"""Checks an archive before it is kept. Nothing of it is ever written to disk by its name.
+
+What the archive says of itself is checked first: names, kinds, sizes, places. Then every
+entry is read to its end and counted, since a header may say anything.
+"""
+
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from sweep.errors import BadCode
+
+MAX_RATIO = 200
+"""How many times its own size an archive may unpack to."""
+
+_RATIO_FROM = 4 << 20
+"""Bytes that any archive may unpack to, whatever its ratio."""
+_CHUNK = 256 * 1024
+_ENTRY = b"PK\x01\x02"
+"""What every entry of a zip file's directory begins with."""
+_MAX_NAME = 500
+_MAX_PART = 255
+_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+_ENCRYPTED = 0x1 | 0x40 | 0x2000
+_PKWARE_UNIX = 0x000D
+_ASI_UNIX = 0x756E
+_PKWARE_FIXED = 12
+_DRIVE = re.compile(r"[A-Za-z]:")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_OURS = frozenset({"sweep", "workers", "ray"})
+
+
+@dataclass(frozen=True)
+class CodeLimits:
+    """What an archive may be."""
+
+    archive_bytes: int
+    unpacked_bytes: int
+    files: int
+
+
+@dataclass(frozen=True)
+class CheckedCode:
+    """What a checked archive holds."""
+
+    files: int
+    unpacked: int
+    """Bytes of all its files."""
+
+
+def check(file: BinaryIO, size: int, limits: CodeLimits) -> CheckedCode:
+    """Check an archive.
+
+    Args:
+        file: a file that is open for reading.
+        size: its length in bytes.
+        limits: what it may be.
+
+    Raises:
+        BadCode: naming the entry, and what is wrong with it.
+    """
+    if size > limits.archive_bytes:
+        raise BadCode(f"it has {size:,} bytes, and at most {limits.archive_bytes:,} are taken")
+    _check_signatures(file, limits)
+    with opened(file) as archive:
+        entries = archive.infolist()
+        _check_counts(entries, size, limits)
+        _check_names(entries)
+        for entry in entries:
+            _check_kind(entry)
+        _check_places(entries, size)
+        total = 0
+        for entry in entries:
+            total += _count(archive, entry, limits.unpacked_bytes - total)
+            _check_ratio(total, size)
+    files = sum(1 for entry in entries if not entry.is_dir())
+    return CheckedCode(files, total)
+
+
+def opened(file: BinaryIO) -> zipfile.ZipFile:
+    """The zip file in a file.
+
+    Raises:
+        BadCode: when it is none.
+    """
+    file.seek(0)
+    if file.read(4) != b"PK\x03\x04":
+        raise BadCode("this is no zip file with something in it; `sweep submit --code` makes one")
+    file.seek(0)
+    try:
+        return zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OSError) as error:
+        raise BadCode(f"this zip file cannot be read: {error}") from None
+
+
+def _check_signatures(file: BinaryIO, limits: CodeLimits) -> None:
+    """Refuse too many entries before objects are made of them, which takes far more memory."""
+    file.seek(0)
+    found, tail = 0, b""
+    while chunk := file.read(_CHUNK):
+        found += (tail + chunk).count(_ENTRY)
+        tail = chunk[1 - len(_ENTRY) :]
+    if found > limits.files:
+        raise BadCode(f"it has {found:,} entries, and at most {limits.files:,} are taken")
+
+
+def _check_counts(entries: Sequence[zipfile.ZipInfo], size: int, limits: CodeLimits) -> None:
+    for entry in entries:
+        if entry.file_size > limits.unpacked_bytes:
+            raise BadCode(
+                f"says that it has {entry.file_size:,} bytes, and an archive may unpack to "
+                f"{limits.unpacked_bytes:,} at most",
+                entry=entry.orig_filename,
+            )
+    total = sum(entry.file_size for entry in entries)
+    if total > limits.unpacked_bytes:
+        raise BadCode(
+            f"it unpacks to {total:,} bytes, and at most {limits.unpacked_bytes:,} are taken"
+        )
+    _check_ratio(total, size)
+
+
+def _check_ratio(total: int, size: int) -> None:
+    if total > _RATIO_FROM and total > MAX_RATIO * size:
+        raise BadCode(
+            f"it unpacks to more than {MAX_RATIO} times its size: from {size:,} to {total:,} bytes "
+            "and more"
+        )
+
+
+def _check_names(entries: Sequence[zipfile.ZipInfo]) -> None:
+    seen: set[str] = set()
+    files: set[str] = set()
+    for entry in entries:
+        name = entry.orig_filename
+        _check_name(name)
+        path = name.rstrip("/")
+        if path in seen:
+            raise BadCode("stands twice in the archive", entry=name)
+        seen.add(path)
+        if not entry.is_dir():
+            files.add(path)
+    if not files:
+        raise BadCode("it holds no file")
+    for path in seen:
+        for parent in _parents(path):
+            if parent in files:
+                raise BadCode(f"lies in {parent!r}, which is a file", entry=path)
+
+
+def _parents(path: str) -> Iterator[str]:
+    parts = path.split("/")
+    for depth in range(1, len(parts)):
+        yield "/".join(parts[:depth])
+
+
+def _check_name(name: str) -> None:
+    wrong = None
+    parts = name.removesuffix("/").split("/")
+    if name.startswith("/"):
+        wrong = "has an absolute path"
+    elif _DRIVE.match(name):
+        wrong = "has the letter of a drive"
+    elif "\\" in name:
+        wrong = "has a backslash in its path"
+    elif ".." in parts:
+        wrong = "leads to a parent folder"
+    elif "" in parts or "." in parts:
+        wrong = "has an empty part in its path"
+    elif _CONTROL.search(name):
+        wrong = "has a control character in its path"
+    elif len(name) > _MAX_NAME or any(len(part.encode()) > _MAX_PART for part in parts):
+        wrong = f"has a path of more than {_MAX_NAME} characters, or {_MAX_PART} bytes a part"
+    elif name in {f"{own}{end}" for own in _OURS for end in (".py", "/__init__.py")}:
+        wrong = "hides a package that trials need: give it another name"
+    if wrong is not None:
+        raise BadCode(wrong, entry=name)
+
+
+def _check_kind(entry: zipfile.ZipInfo) -> None:
+    mode = entry.external_attr >> 16
+    kind = stat.S_IFMT(mode)
+    wrong = None
+    if stat.S_ISLNK(mode):
+        wrong = "is a symbolic link"
+    elif _links(entry.extra):
+        wrong = "is a link to another file"
+    elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        wrong = "is no plain file but a device, a pipe or a socket"
+    elif kind and (kind == stat.S_IFDIR) != entry.is_dir():
+        wrong = "says both that it is a file and that it is a folder"
+    elif mode & (stat.S_ISUID | stat.S_ISGID):
+        wrong = "would run as somebody else (setuid or setgid)"
+    elif entry.flag_bits & _ENCRYPTED:
+        wrong = "is encrypted"
+    elif entry.compress_type not in _METHODS:
+        wrong = f"is compressed by method {entry.compress_type}: use deflate"
+    elif entry.is_dir() and entry.file_size:
+        wrong = "is a folder with content of its own"
+    if wrong is not None:
+        raise BadCode(wrong, entry=entry.orig_filename)
+
+
+def _links(extra: bytes) -> bool:
+    """Whether an entry's extra fields name what it is a (hard) link to."""
+    while len(extra) >= 4:
+        kind, length = struct.unpack("<HH", extra[:4])
+        if kind == _ASI_UNIX or (kind == _PKWARE_UNIX and length > _PKWARE_FIXED):
+            return True
+        extra = extra[4 + length :]
+    return False
+
+
+def _check_places(entries: Sequence[zipfile.ZipInfo], size: int) -> None:
+    """No two entries share bytes: a small file could unpack to a huge one that way."""
+    end = 0
+    for entry in sorted(entries, key=lambda entry: entry.header_offset):
+        if entry.header_offset < end or entry.header_offset + entry.compress_size > size:
+            raise BadCode("lies where another entry lies", entry=entry.orig_filename)
+        end = entry.header_offset + entry.compress_size
+
+
+def _count(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, room: int) -> int:
+    """The bytes that an entry really has; reads no further than there is room."""
+    total = 0
+    try:
+        with archive.open(entry) as content:
+            while chunk := content.read(_CHUNK):
+                total += len(chunk)
+                if total > room:
+                    raise BadCode("unpacks to more than is taken", entry=entry.orig_filename)
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error) as error:
+        raise BadCode(f"cannot be unpacked: {error}", entry=entry.orig_filename) from None
+    except (NotImplementedError, RuntimeError, OSError) as error:
+        raise BadCode(f"cannot be unpacked: {error}", entry=entry.orig_filename) from None
+    if total != entry.file_size:
+        raise BadCode(
+            f"says that it has {entry.file_size:,} bytes and has {total:,}",
+            entry=entry.orig_filename,
+        )
+    return total

@@ -1,0 +1,108 @@
+"""Archives of code between the store and who asks for them."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from itertools import count
+from typing import BinaryIO
+
+from service.code.checking import CodeLimits, check
+from service.code.lookup import check_trainable
+from service.settings import Settings
+from service.store.code import CodeStore, NewCode, unknown_code
+from sweep.errors import BadCode, NotFound
+from sweep.submission import Submission
+
+CHUNK_BYTES = 1 << 20
+IN_MEMORY_BYTES = 1 << 20
+"""A longer archive lies in a file without a name while it is worked on."""
+
+
+def limits_of(settings: Settings) -> CodeLimits:
+    """What the settings say an archive may be."""
+    return CodeLimits(
+        archive_bytes=settings.code_max_mb << 20,
+        unpacked_bytes=settings.code_max_unpacked_mb << 20,
+        files=settings.code_max_files,
+    )
+
+
+def keep(store: CodeStore, file: BinaryIO, new: NewCode, *, found: str, limits: CodeLimits) -> None:
+    """Check an archive and keep it.
+
+    Args:
+        store: where to keep it.
+        file: its bytes.
+        new: what is said of it; `files` and `unpacked` are found out here.
+        found: the hash of its bytes.
+        limits: what it may be.
+
+    Raises:
+        BadCode: saying what is wrong with it.
+    """
+    if found != new.digest:
+        raise BadCode(
+            f"its bytes have the SHA-256 {found}, and the address says {new.digest}: it changed "
+            "on its way, or was cut off"
+        )
+    checked = check(file, new.size, limits)
+    file.seek(0)
+    whole = NewCode(
+        digest=new.digest,
+        size=new.size,
+        files=checked.files,
+        unpacked=checked.unpacked,
+        created_by=new.created_by,
+        created_at=new.created_at,
+    )
+    store.add_code(whole, iter(lambda: file.read(CHUNK_BYTES), b""))
+
+
+def read_chunks(store: CodeStore, digest: str) -> Iterator[bytes]:
+    """An archive's bytes, a piece at a time."""
+    for seq in count():
+        chunk = store.code_chunk(digest, seq)
+        if chunk is None:
+            return
+        yield chunk
+
+
+@contextmanager
+def _opened(store: CodeStore, digest: str) -> Iterator[BinaryIO]:
+    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as file:
+        for chunk in read_chunks(store, digest):
+            file.write(chunk)
+        yield file
+
+
+def check_code(store: CodeStore, submission: Submission, *, now: datetime, needed: bool) -> None:
+    """Check that a spec's archive is there and has what its trainable names.
+
+    Args:
+        store: where archives are.
+        submission: the spec.
+        now: the time.
+        needed: whether it must be there; a dry run goes without.
+
+    Raises:
+        SpecError: when it is not there, or has not what the trainable names.
+    """
+    address = submission.spec.code
+    if address is None:
+        return
+    digest = address.removeprefix("sha256:")
+    try:
+        store.use_code(digest, now=now)
+    except NotFound:
+        if needed:
+            raise unknown_code(address) from None
+        return
+    with _opened(store, digest) as file:
+        check_trainable(file, submission.trainable.code)
+
+
+def remove_unused(store: CodeStore, settings: Settings, *, now: datetime) -> None:
+    """Remove archives that no sweep names and that were not used for a while."""
+    keep_for = timedelta(hours=settings.code_keep_hours)
+    store.remove_unused_code(used_before=now - keep_for, now=now)

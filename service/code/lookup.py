@@ -1,0 +1,98 @@
+"""Whether an archive has what a spec's trainable names. Code is read here, never imported."""
+
+import ast
+import zipfile
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from service.code.checking import opened
+from sweep.errors import FieldProblem, SpecError
+from sweep.trainables import is_script
+
+_MAX_SOURCE = 1_000_000
+
+
+def check_trainable(file: BinaryIO, trainable: str) -> None:
+    """Check that an archive has a script, or a module with a function at its top level.
+
+    Raises:
+        SpecError: when it has not, or when the source cannot be read.
+    """
+    with opened(file) as archive:
+        if is_script(trainable):
+            _parse(archive, _script(archive, trainable))
+            return
+        module, _, function = trainable.partition(":")
+        path = _module(archive, module)
+        names = frozenset(_names(_parse(archive, path).body))
+    if function not in names and "*" not in names:
+        raise _problem(f"{path} in the sweep's code defines no {function!r} at its top level")
+
+
+def _script(archive: zipfile.ZipFile, path: str) -> str:
+    if path not in archive.namelist():
+        raise _problem(f"there is no file {path!r} in the sweep's code; {_has(archive)}")
+    return path
+
+
+def _module(archive: zipfile.ZipFile, module: str) -> str:
+    path, present = module.replace(".", "/"), set(archive.namelist())
+    for candidate in (f"{path}/__init__.py", f"{path}.py"):  # a package hides a module
+        if candidate in present:
+            return candidate
+    raise _problem(
+        f"there is no module {module!r} in the sweep's code, neither {path}.py nor "
+        f"{path}/__init__.py; {_has(archive)}"
+    )
+
+
+def _has(archive: zipfile.ZipFile) -> str:
+    """What there is instead, for a message."""
+    scripts = sorted(name for name in archive.namelist() if name.endswith(".py"))[:10]
+    return f"it has {', '.join(scripts)[:500] or 'no Python file'}"
+
+
+def _parse(archive: zipfile.ZipFile, path: str) -> ast.Module:
+    if archive.getinfo(path).file_size > _MAX_SOURCE:
+        raise _problem(f"{path} in the sweep's code has more than {_MAX_SOURCE:,} bytes")
+    try:
+        return ast.parse(archive.read(path), filename=path)
+    except (SyntaxError, ValueError) as error:
+        raise _problem(f"{path} in the sweep's code cannot be read as Python: {error}") from None
+    except (RecursionError, MemoryError):
+        raise _problem(f"{path} in the sweep's code is nested too deeply") from None
+
+
+def _names(statements: Iterable[ast.stmt]) -> Iterator[str]:
+    """What statements define where they stand; `*` when that cannot be known."""
+    for statement in statements:
+        match statement:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                yield from ((alias.asname or alias.name).split(".")[0] for alias in aliases)
+            case ast.Assign(targets=targets):
+                yield from _targets(targets)
+            case ast.AnnAssign(target=ast.Name(id=name), value=value) if value is not None:
+                yield name
+            case ast.If() | ast.Try() | ast.With() | ast.For() | ast.While():
+                yield from _names(_inner(statement))
+
+
+def _targets(targets: Iterable[ast.expr]) -> Iterator[str]:
+    for target in targets:
+        if isinstance(target, ast.Name):
+            yield target.id
+        elif isinstance(target, ast.Tuple | ast.List):
+            yield from _targets(target.elts)
+
+
+def _inner(statement: ast.stmt) -> Iterator[ast.stmt]:
+    for block in ("body", "orelse", "finalbody"):
+        yield from getattr(statement, block, ())
+    for handler in getattr(statement, "handlers", ()):
+        yield from handler.body
+
+
+def _problem(message: str) -> SpecError:
+    return SpecError([FieldProblem("trainable", message)])

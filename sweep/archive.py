@@ -1,0 +1,200 @@
+"""A folder of a user's own code as an archive: the same files always make the same bytes.
+
+A zip file with sorted names and one fixed time, whose address is the SHA-256 of its bytes.
+Folders that no training needs (`.git`, `__pycache__`, virtual environments) are left out,
+and so is what a `.sweepignore` in the folder names, in the patterns of a `.gitignore`.
+"""
+
+import hashlib
+import os
+import re
+import stat
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from sweep.errors import BadCode
+
+IGNORE_FILE = ".sweepignore"
+MAX_ARCHIVE_BYTES = 32 << 20
+MAX_UNPACKED_BYTES = 256 << 20
+MAX_FILES = 5_000
+
+_ALWAYS_IGNORED = (
+    *(".git/", ".hg/", ".svn/", "__pycache__/", ".venv/", "venv/", ".tox/", "node_modules/"),
+    *(".mypy_cache/", ".pytest_cache/", ".ruff_cache/", ".ipynb_checkpoints/"),
+    *("*.pyc", "*.pyo", ".DS_Store"),
+)
+_TIME = (1980, 1, 1, 0, 0, 0)
+_NAMED = 5
+"""How many of the largest files an error names."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A packed folder."""
+
+    digest: str
+    """The SHA-256 of its bytes, in hexadecimal."""
+    size: int
+    """In bytes."""
+    files: int
+
+    @property
+    def address(self) -> str:
+        """What a spec's `code` is."""
+        return f"sha256:{self.digest}"
+
+
+@dataclass(frozen=True)
+class _Rule:
+    pattern: re.Pattern[str]
+    folders_only: bool
+    keeps: bool
+
+
+def pack(folder: Path, to: BinaryIO) -> Archive:
+    """Write a folder's files as an archive.
+
+    Raises:
+        BadCode: when there is no such folder or no file in it, a file cannot be read, or it
+            is too large; names the largest files.
+    """
+    files = list(_files(folder))
+    _check(folder, files)
+    with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, path in files:
+            _add(archive, name, path)
+    size = to.tell()
+    if size > MAX_ARCHIVE_BYTES:
+        raise BadCode(
+            f"{folder} packs to {_mb(size)}, and at most {_mb(MAX_ARCHIVE_BYTES)} are taken: "
+            f"{_largest(files)}"
+        )
+    to.seek(0)
+    return Archive(hashlib.file_digest(to, "sha256").hexdigest(), size, len(files))
+
+
+def _add(archive: zipfile.ZipFile, name: str, path: Path) -> None:
+    entry = zipfile.ZipInfo(name, _TIME)
+    entry.create_system = 3  # Unix, wherever it is made
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    try:
+        runs = path.stat().st_mode & stat.S_IXUSR
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadCode(f"{path} cannot be read: {error.strerror}") from None
+    entry.external_attr = (stat.S_IFREG | (0o755 if runs else 0o644)) << 16
+    archive.writestr(entry, content)
+
+
+def _check(folder: Path, files: Sequence[tuple[str, Path]]) -> None:
+    if not folder.is_dir():
+        raise BadCode(f"there is no folder {str(folder)!r} to take code from")
+    if not files:
+        raise BadCode(f"there is no file in {str(folder)!r} that is not ignored")
+    if len(files) > MAX_FILES:
+        raise BadCode(
+            f"{folder} has {len(files):,} files, and at most {MAX_FILES:,} are taken: name what "
+            f"trainings do not need in its {IGNORE_FILE}"
+        )
+    total = sum(path.stat().st_size for _, path in files)
+    if total > MAX_UNPACKED_BYTES:
+        raise BadCode(
+            f"{folder} has {_mb(total)} of files, and at most {_mb(MAX_UNPACKED_BYTES)} are "
+            f"taken: {_largest(files)}"
+        )
+
+
+def _largest(files: Sequence[tuple[str, Path]]) -> str:
+    sizes = sorted(((path.stat().st_size, name) for name, path in files), reverse=True)
+    named = ", ".join(f"{name} ({_mb(size)})" for size, name in sizes[:_NAMED])
+    return f"name what trainings do not need in its {IGNORE_FILE}; the largest files are {named}"
+
+
+def _mb(size: int) -> str:
+    return f"{size / (1 << 20):,.1f} MiB"
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Every file that is not ignored, by its path in the folder, in order.
+
+    Raises:
+        BadCode: for a link, or what is neither file nor folder.
+    """
+    rules = [_rule(line) for line in _ALWAYS_IGNORED]
+    rules += _read_rules(folder / IGNORE_FILE)
+    found: list[tuple[str, Path]] = []
+    for parent, folders, names in os.walk(folder):
+        at = PurePosixPath(*Path(parent).relative_to(folder).parts)
+        kept = [n for n in folders if not _ignored(rules, str(at / n), is_folder=True)]
+        folders[:] = [n for n in kept if not _is_link(folder, str(at / n))]
+        for name in names:
+            path = str(at / name)
+            if not _ignored(rules, path, is_folder=False) and not _is_link(folder, path):
+                found.append((path, Path(parent, name)))
+    yield from sorted(found)
+
+
+def _is_link(folder: Path, name: str) -> bool:
+    """False; a link or a device is an error, not something to leave out in silence."""
+    mode = (folder / name).lstat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        kind = "a symbolic link" if stat.S_ISLNK(mode) else "no plain file"
+        raise BadCode(
+            f"{name!r} is {kind}, which an archive of code cannot hold: put a file in its place, "
+            f"or name it in {IGNORE_FILE}"
+        )
+    return False
+
+
+def _read_rules(file: Path) -> list[_Rule]:
+    try:
+        lines = file.read_text().splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadCode(f"{file} cannot be read: {error}") from None
+    stripped = (line.rstrip() for line in lines)
+    return [_rule(line) for line in stripped if line and not line.startswith("#")]
+
+
+def _rule(line: str) -> _Rule:
+    """A line of a `.gitignore`: the last one that matches a path decides."""
+    keeps = line.startswith("!")
+    line = line.removeprefix("!").removeprefix("\\")
+    folders_only, line = line.endswith("/"), line.rstrip("/")
+    anchored = "/" in line
+    pattern = _translate(line.lstrip("/"))
+    return _Rule(re.compile(pattern if anchored else f"(?:.*/)?{pattern}"), folders_only, keeps)
+
+
+_PARTS = re.compile(r"(\*\*/)|(/\*\*$)|(\*+)|(\?)|(\[!?\]?[^\]]*\])|(.)", re.DOTALL)
+
+
+def _translate(glob: str) -> str:
+    made = []
+    for above, below, stars, one, group, other in _PARTS.findall(glob):
+        if above:
+            made.append("(?:.*/)?")
+        elif below:
+            made.append("/.+")
+        elif stars:
+            made.append("[^/]*")
+        elif one:
+            made.append("[^/]")
+        elif group:
+            inner = group[1:-1].replace("\\", "\\\\").replace("[", "\\[")
+            made.append(f"[^{inner[1:]}]" if inner.startswith("!") else f"[{inner}]")
+        else:
+            made.append(re.escape(other))
+    return "".join(made)
+
+
+def _ignored(rules: Sequence[_Rule], name: str, *, is_folder: bool) -> bool:
+    for rule in reversed(rules):
+        if (is_folder or not rule.folders_only) and rule.pattern.fullmatch(name):
+            return not rule.keeps
+    return False
