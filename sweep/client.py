@@ -23,7 +23,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from sweep import errors
 from sweep.asking import AnalysisCalls
-from sweep.code import UPLOAD_TIMEOUT, packed, pieces, with_code
+from sweep.code import packed, upload
+from sweep.documents import spec_document, with_code
 from sweep.errors import (
     FieldProblem,
     NotFound,
@@ -34,7 +35,6 @@ from sweep.errors import (
 )
 from sweep.listing import Listing, SweepListing, TrialListing
 from sweep.live import LiveEvent
-from sweep.loading import load_yaml
 from sweep.records import (
     CodeRecord,
     DryRun,
@@ -133,7 +133,7 @@ class Client(AnalysisCalls):
         Raises:
             BadCode: when the folder cannot be packed, or its archive is refused.
         """
-        document = _document(spec)
+        document = spec_document(spec)
         if code is not None:
             document = with_code(document, self.upload_code(code).code)
         answer = self._send("POST", "/v1/sweeps", document)
@@ -146,7 +146,7 @@ class Client(AnalysisCalls):
         code: Path | str | None = None,
     ) -> DryRun:
         """What a spec would run; nothing is stored, and no code uploaded."""
-        document = _document(spec)
+        document = spec_document(spec)
         if code is not None:
             with packed(code) as (archive, _):
                 document = with_code(document, archive.address)
@@ -159,20 +159,8 @@ class Client(AnalysisCalls):
         Raises:
             BadCode: when it cannot be packed, or is refused.
         """
-        with packed(folder) as (archive, file):
-            path = f"/v1/code/{archive.digest}"
-            with self._guard():
-                answer = self._http.head(path)
-                if answer.status_code == httpx.codes.NOT_FOUND:
-                    headers = {
-                        "Content-Type": "application/zip",
-                        "Content-Length": str(archive.size),
-                    }
-                    answer = self._http.put(
-                        path, content=pieces(file), headers=headers, timeout=UPLOAD_TIMEOUT
-                    )
-                elif answer.is_success:
-                    answer = self._http.get(path)
+        with self._guard():
+            answer = upload(self._http, folder)
         if not answer.is_success:
             raise _error(answer)
         return CodeRecord.model_validate_json(answer.content)
@@ -206,7 +194,7 @@ class Client(AnalysisCalls):
 
     def edit(self, sweep_id: str, changes: Mapping[str, Any]) -> SweepRecord:
         """Change a sweep: see `sweep.editing.SweepEdit` for what may change."""
-        answer = self._send("PATCH", _at("/v1/sweeps", sweep_id), _document(changes))
+        answer = self._send("PATCH", _at("/v1/sweeps", sweep_id), spec_document(changes))
         return SweepRecord.model_validate_json(answer.content)
 
     def delete(self, sweep_id: str) -> None:
@@ -483,29 +471,6 @@ class _Guard:
                 f"cannot reach the sweep service at {self._url} ({error}): "
                 "start one with `sweep up`, or name it with --url or SWEEP_URL"
             ) from error
-
-
-def _document(spec: SweepSpec | Mapping[str, Any] | Path | str) -> str:
-    """A spec as JSON text, so that the reading of YAML is this package's own.
-
-    Raises:
-        SpecError: when it cannot be read.
-        NotFound: when a path leads nowhere.
-    """
-    if isinstance(spec, SweepSpec):
-        return spec.model_dump_json()
-    if isinstance(spec, Path) or (isinstance(spec, str) and "\n" not in spec):
-        try:
-            spec = Path(spec).read_text()
-        except OSError as error:
-            raise NotFound(f"cannot read the spec {str(spec)!r}: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise SpecError("the spec's file is not UTF-8 text") from None
-    raw = load_yaml(spec) if isinstance(spec, str) else spec
-    try:
-        return json.dumps(raw, allow_nan=False)
-    except (ValueError, TypeError) as error:
-        raise SpecError(f"the spec holds what JSON cannot: {error}") from None
 
 
 def export_format(to: Path | str) -> str:

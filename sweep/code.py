@@ -1,6 +1,5 @@
-"""The client's side of users' code: a folder packed to be sent, a spec that names it."""
+"""The client's side of users' code: a folder packed and sent."""
 
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +9,8 @@ from typing import BinaryIO
 import httpx
 
 from sweep.archive import Archive, pack
-from sweep.errors import SpecError
 
-UPLOAD_TIMEOUT = httpx.Timeout(120, connect=5)
+_TIMEOUT = httpx.Timeout(120, connect=5)
 
 _PIECE = 256 * 1024
 _IN_MEMORY = 4 << 20
@@ -29,20 +27,23 @@ def packed(folder: Path | str) -> Iterator[tuple[Archive, BinaryIO]]:
         yield pack(Path(folder), file), file
 
 
-def pieces(file: BinaryIO) -> Iterator[bytes]:
+def upload(http: httpx.Client, folder: Path | str) -> httpx.Response:
+    """Send a folder's archive, unless the service has it already; the last answer.
+
+    Raises:
+        BadCode: when the folder cannot be packed.
+    """
+    with packed(folder) as (archive, file):
+        path = f"/v1/code/{archive.digest}"
+        answer = http.head(path)
+        if answer.status_code != httpx.codes.NOT_FOUND:
+            return http.get(path)
+        headers = {"Content-Type": "application/zip", "Content-Length": str(archive.size)}
+        return http.put(path, content=_pieces(file), headers=headers, timeout=_TIMEOUT)
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
     """A file's bytes from its start, in pieces."""
     file.seek(0)
     while piece := file.read(_PIECE):
         yield piece
-
-
-def with_code(document: str, address: str) -> str:
-    """A spec, as JSON, that names an archive.
-
-    Raises:
-        SpecError: when it is no mapping.
-    """
-    raw = json.loads(document)
-    if not isinstance(raw, dict):
-        raise SpecError(f"a spec is a mapping of fields to values; got {raw!r:.100}")
-    return json.dumps({**raw, "code": address})

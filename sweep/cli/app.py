@@ -29,6 +29,8 @@ from sweep.cli.output import (
     states_line,
     table,
 )
+from sweep.cli.own_code import check_reachable
+from sweep.cli.trying import run_trial
 from sweep.client import Client
 from sweep.errors import SweepError
 from sweep.logs import as_text
@@ -46,6 +48,7 @@ app.add_typer(token_app, name="token")
 app.add_typer(study.app, name="study")
 for command in (*lifecycle.COMMANDS, *analysis.COMMANDS):
     app.command()(command)
+app.command("run")(run_trial)
 
 Url = Annotated[
     str | None, typer.Option(envvar="SWEEP_URL", help="The service; the local one if not given.")
@@ -81,16 +84,22 @@ def submit(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would run; store nothing.")
     ] = False,
+    code: Annotated[
+        Path | None,
+        typer.Option(help="A folder of your own code, uploaded for the sweep.", file_okay=False),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Post a sweep."""
     spec = sys.stdin.read() + "\n" if file == "-" else Path(file)
     with client_of(context) as client:
+        if code is None:
+            check_reachable(spec, url=client.url)
         if dry_run:
-            plan = client.dry_run(spec)
+            plan = client.dry_run(spec, code=code)
             print_json(plan) if json else _print_plan(plan)
             return
-        sweep = client.submit(spec)
+        sweep = client.submit(spec, code=code)
         if not wait:
             print_json(sweep) if json else _print_submitted(client, sweep)
             return

@@ -1,0 +1,72 @@
+"""What `sweep submit` says of code that lies on the user's machine alone."""
+
+import ipaddress
+import json
+import sys
+from collections.abc import Mapping
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from sweep.documents import spec_document
+from sweep.errors import FieldProblem, SpecError
+
+
+def check_reachable(spec: Path | str, *, url: str) -> None:
+    """Refuse a function of a module that no worker can have.
+
+    A module that is a file here and is not installed cannot be imported on other machines.
+    A service on this machine is trusted to have been started where it can.
+
+    Args:
+        spec: the spec's file, or its text.
+        url: the service's.
+
+    Raises:
+        SpecError: saying how to submit the code with the sweep.
+    """
+    if _is_this_machine(url):
+        return
+    raw: Any = json.loads(spec_document(spec))
+    module = _module(raw) if isinstance(raw, dict) and raw.get("code") is None else None
+    if module is None or _installed(module):
+        return
+    beside = [spec.absolute().parent] if isinstance(spec, Path) else []
+    folder = next((f for f in (Path.cwd(), *beside) if _is_file(f, module)), None)
+    if folder is None:
+        return
+    raise SpecError(
+        [
+            FieldProblem(
+                "trainable",
+                f"module {module!r} is a file in {folder}, which the workers of {url} cannot "
+                f"import: submit it with the sweep, by --code {folder}",
+            )
+        ]
+    )
+
+
+def _module(raw: Mapping[str, Any]) -> str | None:
+    module, colon, _ = str(raw.get("trainable")).partition(":")
+    return module if colon else None
+
+
+def _is_file(folder: Path, module: str) -> bool:
+    path = folder.joinpath(*module.split("."))
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def _installed(module: str) -> bool:
+    """Whether the module's package is found elsewhere than in the current folder."""
+    here = {"", str(Path.cwd())}
+    folders = [folder for folder in sys.path if folder not in here]
+    return PathFinder.find_spec(module.partition(".")[0], folders) is not None
+
+
+def _is_this_machine(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
