@@ -33,6 +33,7 @@ from sweep.errors import (
     SpecError,
     SweepError,
 )
+from sweep.guard import Guard
 from sweep.listing import Listing, SweepListing, TrialListing
 from sweep.live import LiveEvent
 from sweep.records import (
@@ -447,30 +448,8 @@ class Client(AnalysisCalls):
             raise _error(answer)
         return answer
 
-    def _guard(self) -> "_Guard":
-        return _Guard(self.url)
-
-
-class _Guard:
-    """Turns what the network does into one of our errors."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if isinstance(error, httpx.TransportError | httpx.InvalidURL):
-            raise ServiceUnavailable(
-                f"cannot reach the sweep service at {self._url} ({error}): "
-                "start one with `sweep up`, or name it with --url or SWEEP_URL"
-            ) from error
+    def _guard(self) -> Guard:
+        return Guard(self.url)
 
 
 def export_format(to: Path | str) -> str:

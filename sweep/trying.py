@@ -66,10 +66,9 @@ class TriedRun(NullRun):
         finally:
             for told, values in self.reports[before:]:
                 self._tell(told, values)
-        metric = self._metric
-        if metric is not None and metric.name in metrics:
-            if metric.reaches_target(float(metrics[metric.name])):
-                raise TrialStop("reached the target")
+        metric, values = self._metric, self.reports[-1][1]
+        if metric and metric.name in values and metric.reaches_target(values[metric.name]):
+            raise TrialStop("reached the target")
 
     @property
     def diverged(self) -> bool:

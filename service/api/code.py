@@ -8,7 +8,7 @@ from typing import Annotated, BinaryIO
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from service.api.context import In, Signed, User, problems
+from service.api.context import In, Signed, problems
 from service.code.keeping import IN_MEMORY_BYTES, keep, limits_of, remove_unused
 from service.store.code import NewCode
 from sweep.records import CodeRecord
@@ -77,13 +77,13 @@ def put_code(
 
 
 @router.get("/code/{digest}", operation_id="get_code", responses=problems(404, 422))
-def get_code(context: In, user: User, digest: Digest) -> CodeRecord:
+def get_code(context: In, uploader: Uploader, digest: Digest) -> CodeRecord:
     """What is known of an archive; asking keeps it for a while."""
     return context.store.use_code(digest, now=context.clock())
 
 
 @router.head("/code/{digest}", operation_id="has_code", responses=problems(404, 422))
-def has_code(context: In, user: User, digest: Digest) -> Response:
+def has_code(context: In, uploader: Uploader, digest: Digest) -> Response:
     """Whether an archive is there; asking keeps it for a while."""
     context.store.use_code(digest, now=context.clock())
     return Response()

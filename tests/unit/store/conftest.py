@@ -21,7 +21,7 @@ def empty(url: str) -> None:
     """Take everything out of a PostgreSQL database."""
     engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(text("TRUNCATE sweeps, events, tokens RESTART IDENTITY CASCADE"))
+        connection.execute(text("TRUNCATE sweeps, events, tokens, code RESTART IDENTITY CASCADE"))
     engine.dispose()
 
 

@@ -1,0 +1,192 @@
+"""`sweep submit --code` against the real app, and `sweep run` with none."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from service.auth import new_driver_token
+from service.store.interface import Store
+from sweep.cli import own_code
+from sweep.cli.app import app as cli
+from sweep.client import Client
+from sweep.errors import BadCode, SpecError
+from tests.unit.store.builders import LEASE, START
+from workers.driver.code import WrongCode, fetch
+from workers.driver.service import DriverService
+
+TRAIN = """
+def fn(params, run):
+    print("hello from the training")
+    for step in range(1, 6):
+        run.report(step, score=params["x"] * step, lr=params["net"]["lr"])
+
+def no_run(params):
+    pass
+
+def breaks(params, run):
+    run.report(1, score=params["absent"])
+
+def diverges(params, run):
+    run.report(1, score=float("inf"))
+"""
+SPEC = """
+name: own
+trainable: train:fn
+metric: {name: score, mode: max, target: 8}
+parameters: {x: {grid: [2, 3]}, net: {lr: 0.5}}
+early_stopping: {type: none, max_t: 4}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    made = tmp_path / "mine"
+    made.mkdir()
+    (made / "train.py").write_text(TRAIN)
+    (made / "script.py").write_text(
+        "import sweep\nrun = sweep.run(defaults={'y': 1})\n"
+        "run.report(1, score=run.params['x'] + run.params['y'])\n"
+    )
+    (made / "broken.py").write_text("import certainly_absent\n")
+    (made / "spec.yaml").write_text(SPEC)
+    monkeypatch.chdir(made)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "train", raising=False)
+    return made
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(cli, list(arguments))
+
+
+def tried(*arguments: str) -> dict[str, Any]:
+    result = run("run", *arguments, "--json")
+    found: dict[str, Any] = json.loads(result.stdout)
+    return {**found, "exit": result.exit_code}
+
+
+def test_bytes_go_from_a_folder_to_a_driver(
+    folder: Path, url: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = run("submit", "spec.yaml", "--code", ".", "--json")
+    assert result.exit_code == 0, result.output
+    sweep = json.loads(result.stdout)
+    assert sweep["spec"]["code"].startswith("sha256:")
+    secret, token_hash = new_driver_token()
+    store.start_driver(sweep["id"], after_epoch=0, token_hash=token_hash, now=START, lease=LEASE)
+    service = DriverService(url, secret)
+    spec = service.assignment().spec
+    file = fetch(service, spec, tmp_path / "driver")
+    assert file is not None
+    assert service.assignment().code == "train:fn"
+    packed = spec.model_copy(update={"pack": 4})
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    fetch(service, packed, tmp_path / "packed")
+    assert Path(sys.path[0], "train.py").read_text() == TRAIN
+    with pytest.raises(WrongCode, match="what came is"):
+        fetch(service, spec.model_copy(update={"code": f"sha256:{'0' * 64}"}), tmp_path)
+    assert fetch(service, spec.model_copy(update={"code": None}), tmp_path) is None
+    service.close()
+
+
+def test_the_same_code_is_sent_once(
+    folder: Path, client: Client, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = client.submit(folder / "spec.yaml", code=folder)
+    again = client.submit(folder / "spec.yaml", code=folder)
+    assert first.spec.code == again.spec.code
+    assert [e.kind for e in store.list_events().items].count("code.added") == 1
+    assert client.dry_run(folder / "spec.yaml", code=folder).trials == 2
+    (folder / "sweep.py").touch()
+    with pytest.raises(BadCode, match=r"'sweep\.py' hides a package"):
+        client.upload_code(folder)
+    (folder / "sweep.py").unlink()
+    (folder / "train.py").write_text("")
+    with pytest.raises(SpecError, match="defines no 'fn'"):
+        client.submit(folder / "spec.yaml", code=folder)
+
+
+def test_a_local_module_is_refused_where_no_worker_can_have_it(folder: Path) -> None:
+    far, spec = "https://sweeps.example", folder / "spec.yaml"
+    with pytest.raises(SpecError, match=r"workers of https://sweeps\.example.*--code"):
+        own_code.check_reachable(spec, url=far)
+    own_code.check_reachable(spec, url="http://127.0.0.1:8080")
+    own_code.check_reachable(SPEC.replace("train:fn", "json:dumps"), url=far)
+    own_code.check_reachable(SPEC.replace("train:fn", "elsewhere:fn"), url=far)
+    own_code.check_reachable(SPEC.replace("train:fn", "noop"), url=far)
+
+
+def test_a_function_is_tried(folder: Path) -> None:
+    found = tried("train:fn", "-p", "x=1e-1", "-p", "net.lr=2", "--max-t", "3")
+    assert (found["exit"], found["state"], found["reason"]) == (0, "completed", "reached max_t 3")
+    assert found["parameters"] == {"x": 0.1, "net": {"lr": 2}}
+    assert [report["step"] for report in found["reports"]] == [1, 2, 3]
+    result = run("run", "train:fn", "-p", "x=1", "-p", "net.lr=2")
+    assert "hello from the training" in result.stdout
+    assert "step 1: lr 2, score 1" in result.stdout
+    assert "completed: finished; 5 reports in" in result.stdout
+    assert "last, at step 5: lr 2, score 5" in result.stdout
+
+
+def test_a_script_is_tried(folder: Path) -> None:
+    found = tried("script.py", "-p", "x=2", "--seed", "7")
+    assert (found["exit"], found["seed"]) == (0, 7)
+    assert found["reports"] == [{"step": 1, "values": {"score": 3.0}}]
+
+
+def test_the_first_trial_of_a_spec_is_tried(folder: Path) -> None:
+    found = tried("--spec", "spec.yaml")
+    assert (found["parameters"], found["reason"]) == (
+        {"x": 2, "net": {"lr": 0.5}},
+        "reached max_t 4",
+    )
+    assert tried("--spec", "spec.yaml", "-p", "x=4")["reason"] == "reached the target"
+    result = run("run", "--spec", "spec.yaml", "-p", "net.lr=1")
+    assert "best, at step 4: lr 1, score 8" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["absent:fn"], "no module 'absent'"),
+        (["train:absent"], "no function 'absent'"),
+        (["broken:fn"], "certainly_absent"),
+        (["train:no_run"], "function of (params, run)"),
+        (["absent.py"], "no script 'absent.py'"),
+        (["nonsense"], "there is no trainable 'nonsense'"),
+        (["noop", "-p", "nonsense=1"], "parameters.nonsense"),
+        (["--spec", "spec.yaml", "-p", "y=1"], "is no parameter of the spec"),
+        (["train:fn", "-p", "x=1", "-p", "x.y=1"], "leads through"),
+        (["train:fn", "-p", "x=.nan"], "x"),
+        ([], "name what to train"),
+    ],
+)
+def test_bad_usage_says_what_is_wrong(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    from sweep.cli.app import main
+
+    monkeypatch.setattr("sys.argv", ["sweep", "run", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_a_failure_shows_the_users_frames_and_a_hint(folder: Path) -> None:
+    result = run("run", "train:breaks", "-p", "x=1")
+    assert result.exit_code == 1
+    assert "line 11, in breaks" in result.stderr
+    assert "trying.py" not in result.stderr
+    assert "add -p absent=VALUE" in result.stderr
+    assert "failed: KeyError: 'absent'; 0 reports" in result.stdout
+    diverged = run("run", "train:diverges")
+    assert (diverged.exit_code, "diverged: diverged at step 1" in diverged.stdout) == (1, True)
