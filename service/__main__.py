@@ -97,7 +97,7 @@ def migrate() -> None:
 def token(
     name: Annotated[str, typer.Argument(help="Whose token it is.")],
     role: Annotated[
-        list[Literal["code"]] | None, typer.Option(help="code: it may upload archives of code.")
+        Literal["code"] | None, typer.Option(help="code: it may upload archives of code.")
     ] = None,
 ) -> None:
     """Make a bearer token straight in the database and print its secret once."""
@@ -111,7 +111,7 @@ def token(
     settings.home.mkdir(parents=True, exist_ok=True)
     bring_up_to_date(settings.store_url)
     store = open_store(settings.store_url)
-    made = issue_token(store, token_id=new_id(), name=name, now=now(), roles=role or ())
+    made = issue_token(store, token_id=new_id(), name=name, now=now(), roles=[role] if role else [])
     typer.echo(made.secret)
     store.close()
 

@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO
 
 from sweep.errors import BadCode
 
@@ -27,6 +27,7 @@ _ALWAYS_IGNORED = (
     *(".mypy_cache/", ".pytest_cache/", ".ruff_cache/", ".ipynb_checkpoints/"),
     *("*.pyc", "*.pyo", ".DS_Store"),
 )
+_CHUNK = 256 * 1024
 _TIME = (1980, 1, 1, 0, 0, 0)
 _NAMED = 5
 """How many of the largest files an error names."""
@@ -55,7 +56,7 @@ class _Rule:
     keeps: bool
 
 
-def pack(folder: Path, to: BinaryIO) -> Archive:
+def pack(folder: Path, to: IO[bytes]) -> Archive:
     """Write a folder's files as an archive.
 
     Raises:
@@ -73,8 +74,15 @@ def pack(folder: Path, to: BinaryIO) -> Archive:
             f"{folder} packs to {_mb(size)}, and at most {_mb(MAX_ARCHIVE_BYTES)} are taken: "
             f"{_largest(files)}"
         )
-    to.seek(0)
-    return Archive(hashlib.file_digest(to, "sha256").hexdigest(), size, len(files))
+    return Archive(_hash(to), size, len(files))
+
+
+def _hash(file: IO[bytes]) -> str:
+    file.seek(0)
+    found = hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        found.update(chunk)
+    return found.hexdigest()
 
 
 def _add(archive: zipfile.ZipFile, name: str, path: Path) -> None:

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import httpx
 
@@ -17,7 +17,7 @@ _IN_MEMORY = 4 << 20
 
 
 @contextmanager
-def packed(folder: Path | str) -> Iterator[tuple[Archive, BinaryIO]]:
+def packed(folder: Path | str) -> Iterator[tuple[Archive, IO[bytes]]]:
     """A folder's archive in a file that is gone after the block.
 
     Raises:
@@ -42,7 +42,7 @@ def upload(http: httpx.Client, folder: Path | str) -> httpx.Response:
         return http.put(path, content=_pieces(file), headers=headers, timeout=_TIMEOUT)
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
     """A file's bytes from its start, in pieces."""
     file.seek(0)
     while piece := file.read(_PIECE):

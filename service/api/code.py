@@ -4,7 +4,7 @@ import hashlib
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Annotated, BinaryIO
+from typing import IO, Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
@@ -22,7 +22,7 @@ Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256, in
 class Upload:
     """A body that has come in whole."""
 
-    file: BinaryIO
+    file: IO[bytes]
     size: int
     digest: str
 

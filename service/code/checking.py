@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 from sweep.errors import BadCode
 
@@ -53,7 +53,7 @@ class CheckedCode:
     """Bytes of all its files."""
 
 
-def check(file: BinaryIO, size: int, limits: CodeLimits) -> CheckedCode:
+def check(file: IO[bytes], size: int, limits: CodeLimits) -> CheckedCode:
     """Check an archive.
 
     Args:
@@ -82,7 +82,7 @@ def check(file: BinaryIO, size: int, limits: CodeLimits) -> CheckedCode:
     return CheckedCode(files, total)
 
 
-def opened(file: BinaryIO) -> zipfile.ZipFile:
+def opened(file: IO[bytes]) -> zipfile.ZipFile:
     """The zip file in a file.
 
     Raises:
@@ -98,7 +98,7 @@ def opened(file: BinaryIO) -> zipfile.ZipFile:
         raise BadCode(f"this zip file cannot be read: {error}") from None
 
 
-def _check_signatures(file: BinaryIO, limits: CodeLimits) -> None:
+def _check_signatures(file: IO[bytes], limits: CodeLimits) -> None:
     """Refuse too many entries before objects are made of them, which takes far more memory."""
     file.seek(0)
     found, tail = 0, b""

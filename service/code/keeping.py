@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import count
-from typing import BinaryIO
+from typing import IO
 
 from service.code.checking import CodeLimits, check
 from service.code.lookup import check_trainable
@@ -28,7 +28,9 @@ def limits_of(settings: Settings) -> CodeLimits:
     )
 
 
-def keep(store: CodeStore, file: BinaryIO, new: NewCode, *, found: str, limits: CodeLimits) -> None:
+def keep(
+    store: CodeStore, file: IO[bytes], new: NewCode, *, found: str, limits: CodeLimits
+) -> None:
     """Check an archive and keep it.
 
     Args:
@@ -69,7 +71,7 @@ def read_chunks(store: CodeStore, digest: str) -> Iterator[bytes]:
 
 
 @contextmanager
-def _opened(store: CodeStore, digest: str) -> Iterator[BinaryIO]:
+def _opened(store: CodeStore, digest: str) -> Iterator[IO[bytes]]:
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as file:
         for chunk in read_chunks(store, digest):
             file.write(chunk)

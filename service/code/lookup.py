@@ -3,7 +3,7 @@
 import ast
 import zipfile
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import IO
 
 from service.code.checking import opened
 from sweep.errors import FieldProblem, SpecError
@@ -12,7 +12,7 @@ from sweep.trainables import is_script
 _MAX_SOURCE = 1_000_000
 
 
-def check_trainable(file: BinaryIO, trainable: str) -> None:
+def check_trainable(file: IO[bytes], trainable: str) -> None:
     """Check that an archive has a script, or a module with a function at its top level.
 
     Raises:

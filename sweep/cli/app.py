@@ -334,14 +334,14 @@ def create_token(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Whose token it is.")],
     role: Annotated[
-        list[Literal["code"]] | None,
+        Literal["code"] | None,
         typer.Option(help="code: it may upload archives of code, as yours may."),
     ] = None,
     json: Json = False,
 ) -> None:
     """Make a token and print its secret, this once."""
     with client_of(context) as client:
-        token = client.create_token(name, roles=role or ())
+        token = client.create_token(name, roles=[role] if role else [])
     print_json(token) if json else sys.stdout.write(f"{token.secret}\n")
 
 

@@ -52,8 +52,12 @@ def run_trial(
 ) -> None:
     """Try one trial in this process, with no service."""
     attempt = _attempt(trainable, _given(parameter or ()), spec)
-    named = {"max_t": max_t, "seed": seed, "device": device}
-    attempt = replace(attempt, **{k: v for k, v in named.items() if v is not None})
+    attempt = replace(
+        attempt,
+        max_t=attempt.max_t if max_t is None else max_t,
+        seed=attempt.seed if seed is None else seed,
+        device=device,
+    )
     train = prepare(attempt)
     if json:
         tried = TriedRun(attempt, lambda step, values: None)

@@ -4,6 +4,7 @@ import io
 import stat
 import struct
 import tarfile
+import warnings
 import zipfile
 from collections.abc import Mapping
 
@@ -21,7 +22,8 @@ def entry(name: str, mode: int = stat.S_IFREG | 0o644, extra: bytes = b"") -> zi
 
 def archive(*entries: tuple[zipfile.ZipInfo, bytes]) -> bytes:
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as made:
+    with warnings.catch_warnings(), zipfile.ZipFile(content, "w") as made:
+        warnings.simplefilter("ignore")  # a name that stands twice is what some tests want
         for info, data in entries:
             made.writestr(info, data)
     return content.getvalue()
@@ -102,7 +104,7 @@ ATTACKS: Mapping[str, tuple[bytes, str]] = {
     "folder and file": (archive((entry("a"), b""), (entry("a/b"), b"")), "which is a file"),
     "too many": (archive(*((entry(f"{i}.py"), b"") for i in range(60))), "60 entries"),
     "truncated": (files()[:-30], "cannot be read"),
-    "cut in the middle": (files()[:100] + files()[140:], "cannot be"),
+    "cut in the middle": (files()[:100] + files()[140:], "lies where"),
     "no archive": (b"#!/bin/sh\nrm -rf /\n", "no zip file"),
     "empty": (b"", "no zip file"),
     "no file": (archive((entry("a/", stat.S_IFDIR | 0o755), b"")), "no file"),

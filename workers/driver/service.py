@@ -1,7 +1,7 @@
 """The driver's calls to the sweep service."""
 
 from collections.abc import Callable, Sequence
-from typing import BinaryIO, TypeVar
+from typing import IO, TypeVar
 
 import httpx
 
@@ -112,7 +112,7 @@ class DriverService:
         path = f"/past-reports?trial={trial}&step={step}"
         return HistoryPage.model_validate_json(self._call("GET", path))
 
-    def code(self, to: BinaryIO) -> None:
+    def code(self, to: IO[bytes]) -> None:
         """Write the sweep's archive of code, a piece at a time; what was written before goes."""
         self._turns(lambda url: self._fetch(f"{url}/code", to))
 
@@ -145,7 +145,7 @@ class DriverService:
         assert found is not None, "there is a URL"
         raise found
 
-    def _fetch(self, url: str, to: BinaryIO) -> None:
+    def _fetch(self, url: str, to: IO[bytes]) -> None:
         to.seek(0)
         to.truncate()
         try:

@@ -6,7 +6,9 @@ import os
 import warnings
 import zipfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from service.app import create_app
 from service.auth import issue_token, new_driver_token
 from service.settings import Settings
 from service.store.interface import Store
+from service.store.open import migrate, open_store
 from tests.unit.api.conftest import TOY, Clock
 from tests.unit.api.test_auth import bearer
 from tests.unit.archives import ATTACKS, FILES, files
@@ -57,85 +60,106 @@ def rows(tmp_path: Path) -> tuple[int, ...]:
     return found
 
 
-@pytest.fixture
-def small(store: Store, clock: Clock, home: Path) -> Iterator[TestClient]:
+@contextmanager
+def small_app(folder: Path) -> Iterator[TestClient]:
     """The app with limits that tests reach."""
+    home, url = folder / "home", f"sqlite:///{folder / 'sweep.db'}"
+    home.mkdir(exist_ok=True)
+    migrate(url)
     settings = Settings(
         home=home, embedded=True, code_max_mb=1, code_max_unpacked_mb=16, code_max_files=50
     )
-    ids = iter(f"id{i}" for i in range(1, 100))
-    app = create_app(
-        store=store,
-        settings=settings,
-        clock=clock,
-        new_id=lambda: next(ids),
-        trainables={"toy": TOY},
-    )
-    with TestClient(app, base_url="http://127.0.0.1:8080") as made:
+    ids = (f"id{i}" for i in count(1))
+    with closing(open_store(url)) as store:
+        app = create_app(
+            store=store,
+            settings=settings,
+            clock=Clock(),
+            new_id=lambda: next(ids),
+            trainables={"toy": TOY},
+        )
+        with TestClient(app, base_url="http://127.0.0.1:8080") as made:
+            yield made
+
+
+@dataclass(frozen=True)
+class Shared:
+    """An app that many tests share, each of which leaves it as it was."""
+
+    client: TestClient
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    folder = tmp_path_factory.mktemp("shared")
+    with small_app(folder) as made:
+        yield Shared(made, folder)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """One more such app, for tests that keep archives."""
+    with small_app(tmp_path_factory.mktemp("kept")) as made:
         yield made
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_attacks_are_refused_and_leave_nothing(
-    small: TestClient,
-    home: Path,
-    tmp_path: Path,
-    attack: str,
-    monkeypatch: pytest.MonkeyPatch,
+    shared: Shared, tmp_path: Path, attack: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     content, message = ATTACKS[attack]
-    answer = put(small, content)
+    answer = put(shared.client, content)
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (422, "bad-code"), problem
     assert message in problem["detail"]
-    assert rows(tmp_path) == (0, 0, 0)
-    assert list(home.iterdir()) == list(temporary.iterdir()) == []
-    assert small.head(f"/v1/code/{digest(content)}").status_code == 404
+    assert rows(shared.folder) == (0, 0, 0)
+    assert list((shared.folder / "home").iterdir()) == list(tmp_path.iterdir()) == []
+    assert shared.client.head(f"/v1/code/{digest(content)}").status_code == 404
 
 
-def test_a_refusal_names_the_entry(small: TestClient) -> None:
-    problem = put(small, ATTACKS["symbolic link"][0]).json()
+def test_a_refusal_names_the_entry(shared: Shared) -> None:
+    problem = put(shared.client, ATTACKS["symbolic link"][0]).json()
     assert problem["problems"] == [{"path": "entry.x", "message": "is a symbolic link"}]
 
 
-def test_a_wrong_or_cut_off_body_is_refused(small: TestClient, tmp_path: Path) -> None:
+def test_a_wrong_or_cut_off_body_is_refused(shared: Shared) -> None:
+    small = shared.client
     for body in (GOOD[:-7], GOOD + b"x"):
         answer = put(small, body, digest(GOOD))
         assert (answer.status_code, answer.json()["code"]) == (422, "bad-code")
         assert "the address says" in answer.json()["detail"]
     assert put(small, GOOD, "A" * 64).status_code == 422
-    assert rows(tmp_path) == (0, 0, 0)
+    assert rows(shared.folder) == (0, 0, 0)
 
 
-def test_a_body_past_the_limit_is_not_read(small: TestClient, tmp_path: Path) -> None:
-    answer = put(small, os.urandom((1 << 20) + 1))
+def test_a_body_past_the_limit_is_not_read(shared: Shared) -> None:
+    answer = put(shared.client, os.urandom((1 << 20) + 1))
     assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
-    assert rows(tmp_path) == (0, 0, 0)
+    assert rows(shared.folder) == (0, 0, 0)
 
 
-def test_a_large_archive_comes_back_byte_for_byte(small: TestClient, store: Store) -> None:
-    content = files({**FILES, "data.txt": os.urandom(500_000).hex()})
-    assert len(content) > 1 << 19
-    made = put(small, content)
+def test_a_large_archive_comes_back_byte_for_byte(client: TestClient, store: Store) -> None:
+    content = files({**FILES, "data.txt": os.urandom(1_500_000).hex()})
+    assert len(content) > 1 << 20
+    made = put(client, content)
     assert made.status_code == 201
     assert made.json() | {"created_at": None} == {
         "code": f"sha256:{digest(content)}",
         "size": len(content),
         "files": 4,
-        "unpacked": sum(map(len, FILES.values())) + 1_000_000,
+        "unpacked": sum(map(len, FILES.values())) + 3_000_000,
         "created_by": "local",
         "created_at": None,
     }
-    assert put(small, content).json() == made.json()
-    assert small.head(f"/v1/code/{digest(content)}").status_code == 200
-    small.post("/v1/sweeps", json=spec(content=content)).raise_for_status()
+    assert put(client, content).json() == made.json()
+    assert client.head(f"/v1/code/{digest(content)}").status_code == 200
+    client.post("/v1/sweeps", json=spec(content=content)).raise_for_status()
     secret, token_hash = new_driver_token()
     store.start_driver("id1", after_epoch=0, token_hash=token_hash, now=START, lease=LEASE)
-    got = small.get("/v1/driver/code", headers=bearer(secret))
+    got = client.get("/v1/driver/code", headers=bearer(secret))
     assert got.content == content
     assert zipfile.ZipFile(io.BytesIO(got.content)).testzip() is None
 
@@ -168,8 +192,9 @@ def test_a_driver_gets_its_own_sweeps_code_alone(client: TestClient, store: Stor
     ],
 )
 def test_a_trainable_must_be_in_the_archive(
-    client: TestClient, trainable: str, message: str | None
+    kept: TestClient, trainable: str, message: str | None
 ) -> None:
+    client = kept
     put(client, GOOD)
     answer = client.post("/v1/sweeps", json=spec(trainable))
     if message is None:
@@ -199,8 +224,9 @@ def test_a_trainable_must_be_in_the_archive(
     ],
 )
 def test_functions_are_found_without_running_anything(
-    client: TestClient, source: str, message: str | None
+    kept: TestClient, source: str, message: str | None
 ) -> None:
+    client = kept
     content = files({"train.py": source})
     put(client, content)
     with warnings.catch_warnings():
