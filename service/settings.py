@@ -9,9 +9,11 @@ import platformdirs
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from sweep.archive import MAX_ARCHIVE_BYTES, MAX_FILES, MAX_UNPACKED_BYTES
+from sweep.records import CodeLimits
 from sweep.space import MAX_TRIALS
 from sweep.storage import check_root
+
+_CODE = CodeLimits()
 
 
 class Settings(BaseSettings):
@@ -91,19 +93,19 @@ class Settings(BaseSettings):
         "that fsspec knows, such as s3://bucket/folder; in `home` when not given.",
     )
     code_max_mb: int = Field(
-        default=MAX_ARCHIVE_BYTES >> 20,
+        default=_CODE.archive_bytes >> 20,
         ge=1,
         le=400,
         description="MiB that an archive of a user's own code may have.",
     )
     code_max_unpacked_mb: int = Field(
-        default=MAX_UNPACKED_BYTES >> 20,
+        default=_CODE.unpacked_bytes >> 20,
         ge=1,
         le=4_096,
         description="MiB that the files in an archive of code may have together.",
     )
     code_max_files: int = Field(
-        default=MAX_FILES, ge=1, le=100_000, description="Entries that an archive may have."
+        default=_CODE.files, ge=1, le=100_000, description="Entries that an archive may have."
     )
     code_keep_hours: float = Field(
         default=24.0,
@@ -153,6 +155,15 @@ class Settings(BaseSettings):
     def local_python(self) -> str:
         """The interpreter that runs drivers on this machine."""
         return self.python or sys.executable
+
+    @property
+    def code_limits(self) -> CodeLimits:
+        """What an archive of code may be."""
+        return CodeLimits(
+            archive_bytes=self.code_max_mb << 20,
+            unpacked_bytes=self.code_max_unpacked_mb << 20,
+            files=self.code_max_files,
+        )
 
     @property
     def store_url(self) -> str:

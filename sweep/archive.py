@@ -16,11 +16,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from sweep.errors import BadCode
+from sweep.records import CodeLimits
 
 IGNORE_FILE = ".sweepignore"
-MAX_ARCHIVE_BYTES = 32 << 20
-MAX_UNPACKED_BYTES = 256 << 20
-MAX_FILES = 5_000
 
 _ALWAYS_IGNORED = (
     *(".git/", ".hg/", ".svn/", "__pycache__/", ".venv/", "venv/", ".tox/", "node_modules/"),
@@ -56,22 +54,27 @@ class _Rule:
     keeps: bool
 
 
-def pack(folder: Path, to: IO[bytes]) -> Archive:
+def pack(folder: Path, to: IO[bytes], limits: CodeLimits) -> Archive:
     """Write a folder's files as an archive.
+
+    Args:
+        folder: the folder.
+        to: a file that can be read again.
+        limits: what the archive may be.
 
     Raises:
         BadCode: when there is no such folder or no file in it, a file cannot be read, or it
             is too large; names the largest files.
     """
     files = list(_files(folder))
-    _check(folder, files)
+    _check(folder, files, limits)
     with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, path in files:
             _add(archive, name, path)
     size = to.tell()
-    if size > MAX_ARCHIVE_BYTES:
+    if size > limits.archive_bytes:
         raise BadCode(
-            f"{folder} packs to {_mb(size)}, and at most {_mb(MAX_ARCHIVE_BYTES)} are taken: "
+            f"{folder} packs to {_mb(size)}, and at most {_mb(limits.archive_bytes)} are taken: "
             f"{_largest(files)}"
         )
     return Archive(_hash(to), size, len(files))
@@ -98,20 +101,20 @@ def _add(archive: zipfile.ZipFile, name: str, path: Path) -> None:
     archive.writestr(entry, content)
 
 
-def _check(folder: Path, files: Sequence[tuple[str, Path]]) -> None:
+def _check(folder: Path, files: Sequence[tuple[str, Path]], limits: CodeLimits) -> None:
     if not folder.is_dir():
         raise BadCode(f"there is no folder {str(folder)!r} to take code from")
     if not files:
         raise BadCode(f"there is no file in {str(folder)!r} that is not ignored")
-    if len(files) > MAX_FILES:
+    if len(files) > limits.files:
         raise BadCode(
-            f"{folder} has {len(files):,} files, and at most {MAX_FILES:,} are taken: name what "
+            f"{folder} has {len(files):,} files, and at most {limits.files:,} are taken: name what "
             f"trainings do not need in its {IGNORE_FILE}"
         )
     total = sum(path.stat().st_size for _, path in files)
-    if total > MAX_UNPACKED_BYTES:
+    if total > limits.unpacked_bytes:
         raise BadCode(
-            f"{folder} has {_mb(total)} of files, and at most {_mb(MAX_UNPACKED_BYTES)} are "
+            f"{folder} has {_mb(total)} of files, and at most {_mb(limits.unpacked_bytes)} are "
             f"taken: {_largest(files)}"
         )
 

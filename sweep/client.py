@@ -37,6 +37,7 @@ from sweep.guard import Guard
 from sweep.listing import Listing, SweepListing, TrialListing
 from sweep.live import LiveEvent
 from sweep.records import (
+    CodeLimits,
     CodeRecord,
     DryRun,
     EventRecord,
@@ -149,7 +150,7 @@ class Client(AnalysisCalls):
         """What a spec would run; nothing is stored, and no code uploaded."""
         document = spec_document(spec)
         if code is not None:
-            with packed(code) as (archive, _):
+            with packed(code, self._code_limits()) as (archive, _):
                 document = with_code(document, archive.address)
         answer = self._send("POST", "/v1/sweeps?dry_run=true", document)
         return DryRun.model_validate_json(answer.content)
@@ -160,8 +161,9 @@ class Client(AnalysisCalls):
         Raises:
             BadCode: when it cannot be packed, or is refused.
         """
+        limits = self._code_limits()
         with self._guard():
-            answer = upload(self._http, folder)
+            answer = upload(self._http, folder, limits)
         if not answer.is_success:
             raise _error(answer)
         return CodeRecord.model_validate_json(answer.content)
@@ -434,6 +436,9 @@ class Client(AnalysisCalls):
                 answer.read()
                 raise _error(answer)
             yield answer
+
+    def _code_limits(self) -> CodeLimits:
+        return CodeLimits.model_validate_json(self.get("/v1/code"))
 
     def _ask(self, sweep_id: str, verb: str) -> SweepRecord:
         answer = self._send("POST", _at("/v1/sweeps", sweep_id, verb))

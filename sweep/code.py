@@ -9,6 +9,7 @@ from typing import IO
 import httpx
 
 from sweep.archive import Archive, pack
+from sweep.records import CodeLimits
 
 _TIMEOUT = httpx.Timeout(120, connect=5)
 
@@ -17,23 +18,23 @@ _IN_MEMORY = 4 << 20
 
 
 @contextmanager
-def packed(folder: Path | str) -> Iterator[tuple[Archive, IO[bytes]]]:
+def packed(folder: Path | str, limits: CodeLimits) -> Iterator[tuple[Archive, IO[bytes]]]:
     """A folder's archive in a file that is gone after the block.
 
     Raises:
         BadCode: when the folder cannot be packed.
     """
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
-        yield pack(Path(folder), file), file
+        yield pack(Path(folder), file, limits), file
 
 
-def upload(http: httpx.Client, folder: Path | str) -> httpx.Response:
+def upload(http: httpx.Client, folder: Path | str, limits: CodeLimits) -> httpx.Response:
     """Send a folder's archive, unless the service has it already; the last answer.
 
     Raises:
         BadCode: when the folder cannot be packed.
     """
-    with packed(folder) as (archive, file):
+    with packed(folder, limits) as (archive, file):
         path = f"/v1/code/{archive.digest}"
         answer = http.head(path)
         if answer.status_code != httpx.codes.NOT_FOUND:

@@ -307,6 +307,15 @@ TokenRole = Literal["code"]
 """What a token is good for beyond the usual: `code` uploads archives of code."""
 
 
+class CodeLimits(_Record):
+    """What an archive of a user's own code may be."""
+
+    archive_bytes: int = 32 << 20
+    unpacked_bytes: int = 256 << 20
+    """Of all its files."""
+    files: int = 5_000
+
+
 class CodeRecord(_Record):
     """An archive of a user's own code."""
 

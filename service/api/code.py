@@ -9,9 +9,9 @@ from typing import IO, Annotated
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from service.api.context import In, Signed, problems
-from service.code.keeping import IN_MEMORY_BYTES, keep, limits_of, remove_unused
+from service.code.keeping import IN_MEMORY_BYTES, keep, remove_unused
 from service.store.code import NewCode
-from sweep.records import CodeRecord
+from sweep.records import CodeLimits, CodeRecord
 
 router = APIRouter(prefix="/v1", tags=["code"])
 
@@ -46,6 +46,12 @@ async def _receive(request: Request, uploader: Uploader) -> AsyncIterator[Upload
         yield Upload(file, size, hashed.hexdigest())
 
 
+@router.get("/code", operation_id="code_limits", responses=problems())
+def code_limits(context: In, uploader: Uploader) -> CodeLimits:
+    """What an archive may be; needs the role `code`, as all of this."""
+    return context.settings.code_limits
+
+
 @router.put(
     "/code/{digest}",
     status_code=201,
@@ -70,7 +76,7 @@ def put_code(
     """
     now = context.clock()
     new = NewCode(digest, upload.size, 0, 0, created_by=uploader, created_at=now)
-    limits = limits_of(context.settings)
+    limits = context.settings.code_limits
     keep(context.store, upload.file, new, found=upload.digest, limits=limits)
     remove_unused(context.store, context.settings, now=now)
     return context.store.use_code(digest, now=now)

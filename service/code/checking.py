@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from sweep.errors import BadCode
+from sweep.records import CodeLimits
 
 MAX_RATIO = 200
 """How many times its own size an archive may unpack to."""
@@ -33,15 +34,6 @@ _PKWARE_FIXED = 12
 _DRIVE = re.compile(r"[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _OURS = frozenset({"sweep", "workers", "ray"})
-
-
-@dataclass(frozen=True)
-class CodeLimits:
-    """What an archive may be."""
-
-    archive_bytes: int
-    unpacked_bytes: int
-    files: int
 
 
 @dataclass(frozen=True)

@@ -7,25 +7,17 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import IO
 
-from service.code.checking import CodeLimits, check
+from service.code.checking import check
 from service.code.lookup import check_trainable
 from service.settings import Settings
 from service.store.code import CodeStore, NewCode, unknown_code
 from sweep.errors import BadCode, NotFound
+from sweep.records import CodeLimits
 from sweep.submission import Submission
 
 CHUNK_BYTES = 1 << 20
 IN_MEMORY_BYTES = 1 << 20
 """A longer archive lies in a file without a name while it is worked on."""
-
-
-def limits_of(settings: Settings) -> CodeLimits:
-    """What the settings say an archive may be."""
-    return CodeLimits(
-        archive_bytes=settings.code_max_mb << 20,
-        unpacked_bytes=settings.code_max_unpacked_mb << 20,
-        files=settings.code_max_files,
-    )
 
 
 def keep(

@@ -273,6 +273,7 @@ def test_only_the_role_code_uploads_and_passes_itself_on(
     refused = [
         put(guarded, GOOD, headers=ann),
         guarded.get(path, headers=ann),
+        guarded.get("/v1/code", headers=ann),
         guarded.post("/v1/tokens", json={"name": "bob", "roles": ["code"]}, headers=ann),
     ]
     for answer in refused:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from service.code.checking import CodeLimits, check
-from sweep import archive
+from service.code.checking import check
 from sweep.archive import Archive, pack
 from sweep.errors import BadCode
+from sweep.records import CodeLimits
 
 
 def make(folder: Path, *names: str) -> None:
@@ -20,9 +20,9 @@ def make(folder: Path, *names: str) -> None:
         path.write_text(name)
 
 
-def packed(folder: Path) -> tuple[Archive, bytes]:
+def packed(folder: Path, limits: CodeLimits = CodeLimits()) -> tuple[Archive, bytes]:  # noqa: B008
     content = io.BytesIO()
-    return pack(folder, content), content.getvalue()
+    return pack(folder, content, limits), content.getvalue()
 
 
 def names(folder: Path) -> list[str]:
@@ -40,7 +40,7 @@ def test_the_same_files_make_the_same_archive(tmp_path: Path) -> None:
     assert names(tmp_path / "a") == ["a.py", "b/c.py", "z.py"]
     make(tmp_path / "b", "more.py")
     assert packed(tmp_path / "b")[0].digest != first.digest
-    checked = check(io.BytesIO(content), len(content), CodeLimits(1 << 20, 1 << 20, 10))
+    checked = check(io.BytesIO(content), len(content), CodeLimits())
     assert (checked.files, checked.unpacked) == (3, 14)
 
 
@@ -86,19 +86,15 @@ def test_a_file_that_runs_still_does(tmp_path: Path) -> None:
     assert [oct(info.external_attr >> 16) for info in infos] == ["0o100644", "0o100755"]
 
 
-def test_what_is_too_much_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_too_much_is_named(tmp_path: Path) -> None:
     for folder, message in ((tmp_path / "none", "no folder"), (tmp_path, "no file")):
         with pytest.raises(BadCode, match=message):
             packed(folder)
     make(tmp_path, "a.py", "b.py")
     (tmp_path / "weights.bin").write_bytes(os.urandom(3 << 20))
-    monkeypatch.setattr(archive, "MAX_UNPACKED_BYTES", 2 << 20)
     with pytest.raises(BadCode, match=r"3\.0 MiB of files.*weights\.bin \(3\.0 MiB\), "):
-        packed(tmp_path)
-    monkeypatch.setattr(archive, "MAX_UNPACKED_BYTES", 4 << 20)
-    monkeypatch.setattr(archive, "MAX_ARCHIVE_BYTES", 1 << 20)
+        packed(tmp_path, CodeLimits(unpacked_bytes=2 << 20))
     with pytest.raises(BadCode, match=r"packs to 3\.0 MiB.*weights\.bin"):
-        packed(tmp_path)
-    monkeypatch.setattr(archive, "MAX_FILES", 2)
+        packed(tmp_path, CodeLimits(archive_bytes=1 << 20))
     with pytest.raises(BadCode, match=r"3 files.*\.sweepignore"):
-        packed(tmp_path)
+        packed(tmp_path, CodeLimits(files=2))
