@@ -1,5 +1,6 @@
 """The migrations make exactly the declared schema, on both databases, and can be undone."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,18 @@ def test_the_migrations_can_be_undone(url: str) -> None:
     assert inspect(engine).get_table_names() == ["alembic_version"]
     upgrade(engine)
     engine.dispose()
+
+
+def test_tokens_of_before_roles_have_none(url: str) -> None:
+    engine = make_engine(url)
+    upgrade(engine, "0003")
+    row = "INSERT INTO tokens (id, name, token_hash, created_at) VALUES ('t', 'ann', 'h', :now)"
+    with engine.begin() as connection:
+        connection.execute(text(row), {"now": "2026-01-01 00:00:00"})
+    engine.dispose()
+    migrate(url)
+    with closing(open_store(url)) as store:
+        assert [(token.name, token.roles) for token in store.list_tokens()] == [("ann", ())]
 
 
 def test_a_schema_that_is_behind_is_not_ready(url: str) -> None:
