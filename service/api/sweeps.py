@@ -18,7 +18,7 @@ from service.query.ast import All, Compare, Field, Filter
 from service.query.fields import SWEEPS
 from service.query.parse import parse_fields, parse_filter, parse_sort
 from service.saved_states import remove_states
-from service.store.interface import NewSweep, SweepQuery, TrialQuery
+from service.store.interface import EventOrder, NewSweep, SweepQuery, TrialQuery
 from sweep.records import DryRun, EventRecord, Page, RungRecord, SweepRecord
 from sweep.states import SweepState
 from sweep.submission import Known, read_submission
@@ -154,11 +154,17 @@ def list_audit(
     user: User,
     sweep_id: SweepId,
     kind: EventKind = None,
+    trial: Annotated[
+        str | None, Query(max_length=60, description="A trial's id: what happened to it alone.")
+    ] = None,
+    order: Annotated[EventOrder, Query(description="Which events come first.")] = "oldest",
     limit: Limit = 1_000,
     cursor: Cursor = None,
 ) -> Page[EventRecord]:
     """Who changed what of a sweep, when; kept when the sweep is deleted."""
-    return context.store.list_events(sweep_id, kind=kind, limit=limit, cursor=cursor)
+    return context.store.list_events(
+        sweep_id, kind=kind, trial_id=trial, order=order, limit=limit, cursor=cursor
+    )
 
 
 @router.get("/audit", operation_id="list_all_audit", responses=problems(422))

@@ -71,6 +71,10 @@ class SweepQuery(RowQuery):
     """Which sweeps. Ties, and all when no sort is given, go by age, the newest first."""
 
 
+EventOrder = Literal["oldest", "newest"]
+"""Which events come first."""
+
+
 @dataclass(frozen=True)
 class LogQuery:
     """Which part of a trial's log."""
@@ -309,10 +313,12 @@ class Store(AnalysisStore, CodeStore, Protocol):
         sweep_id: str | None = None,
         *,
         kind: str | None = None,
+        trial_id: str | None = None,
+        order: EventOrder = "oldest",
         limit: int = 1000,
         cursor: str | None = None,
     ) -> Page[EventRecord]:
-        """In order; all sweeps' when no id is given, all kinds' without one.
+        """All sweeps' when no id is given, all kinds' and trials' without one.
 
         Works for a deleted sweep too.
         """

@@ -7,12 +7,16 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from service.store import cursors
+from service.store.interface import EventOrder
 from service.store.sql import convert
 from service.store.tables import events
 from sweep.records import EventRecord, Page
 
 DRIVER = "driver"
 DISPATCHER = "dispatcher"
+
+_BEYOND = 2**62
+"""Later than every event."""
 
 
 def record(
@@ -43,17 +47,24 @@ def list_page(
     sweep_id: str | None,
     *,
     kind: str | None,
+    trial_id: str | None,
+    order: EventOrder,
     limit: int,
     cursor: str | None,
 ) -> Page[EventRecord]:
-    """Events in order."""
-    question = ("events", sweep_id) if kind is None else ("events", sweep_id, kind)
-    start = cursors.decode_int(cursor, question=question, start=0)
-    query = select(events).where(events.c.pk > start).order_by(events.c.pk).limit(limit + 1)
+    """Events, the oldest or the newest first."""
+    question = ("events", sweep_id, kind, trial_id, order)
+    newest = order == "newest"
+    start = cursors.decode_int(cursor, question=question, start=_BEYOND if newest else 0)
+    key = events.c.pk
+    query = select(events).where(key < start if newest else key > start)
     if sweep_id is not None:
         query = query.where(events.c.sweep_id == sweep_id)
     if kind is not None:
         query = query.where(events.c.kind == kind)
+    if trial_id is not None:
+        query = query.where(events.c.trial_id == trial_id)
+    query = query.order_by(key.desc() if newest else key.asc()).limit(limit + 1)
     rows = connection.execute(query).all()
     more = cursors.encode([rows[limit - 1].pk], question=question) if len(rows) > limit else None
     return Page(items=tuple(map(convert.event_record, rows[:limit])), next_cursor=more)

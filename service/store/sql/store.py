@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from service.query.ast import Named
 from service.store.interface import (
     DriverIdentity,
+    EventOrder,
     ListChanges,
     LogQuery,
     NewSweep,
@@ -207,12 +208,22 @@ class SqlStore(SqlAnalysis, SqlCode):
         sweep_id: str | None = None,
         *,
         kind: str | None = None,
+        trial_id: str | None = None,
+        order: EventOrder = "oldest",
         limit: int = 1000,
         cursor: str | None = None,
     ) -> Page[EventRecord]:
         """See `Store`."""
         with transaction(self._engine, writes=False) as connection:
-            return audit.list_page(connection, sweep_id, kind=kind, limit=limit, cursor=cursor)
+            return audit.list_page(
+                connection,
+                sweep_id,
+                kind=kind,
+                trial_id=trial_id,
+                order=order,
+                limit=limit,
+                cursor=cursor,
+            )
 
     def changes(
         self, sweep_id: str, *, after: Position | None, upto: Position | None, limit: int

@@ -89,6 +89,9 @@ def test_groups(trained: TestClient) -> None:
     a = found["items"][0]
     assert (a["trials"], a["states"]) == (3, {"completed": 2, "stopped": 1})
     assert a["best"] == {"trial": "id1-2", "index": 2, "value": 0.75}
+    assert a["low"] < a["mean"] < a["high"]
+    (lone,) = get(trained, f"{SWEEP}/groups", by="assignment", filter="index == 2")["items"]
+    assert (lone["labels"], lone["mean"], lone["low"]) == ({"assignment": 2}, 0.75, None)
 
 
 def test_the_other_questions(trained: TestClient) -> None:

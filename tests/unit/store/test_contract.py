@@ -24,6 +24,7 @@ from tests.unit.store.builders import (
     create,
     drive,
     event_kinds,
+    moved,
     reported,
     send,
     started,
@@ -205,6 +206,22 @@ def test_tokens_are_made_listed_touched_and_revoked(store: Store) -> None:
     store.create_token("t4", name="bob", token_hash="h4", now=at(7))
     kinds = [event.kind for event in store.list_events().items]
     assert kinds == ["token.created", "token.created", "token.revoked", "token.created"]
+
+
+def test_events_come_in_either_order_and_for_one_trial(store: Store) -> None:
+    create(store)
+    driver = drive(store)
+    send(store, driver, started(), moved(TrialState.FAILED, failed=True))
+    store.pause_sweep("s1", actor="ann", now=at(9))
+    forward = store.list_events("s1").items
+    first = store.list_events("s1", order="newest", limit=2)
+    rest = store.list_events("s1", order="newest", limit=100, cursor=first.next_cursor)
+    assert (*first.items, *rest.items) == forward[::-1]
+    assert first.items[0].actor == "ann"
+    assert {event.trial_id for event in store.list_events("s1", trial_id="s1-0").items} == {"s1-0"}
+    assert store.list_events("s1", trial_id="s1-1").items == ()
+    with pytest.raises(QueryError):
+        store.list_events("s1", cursor=first.next_cursor)
 
 
 def test_a_ready_store_checks_out(store: Store) -> None:
