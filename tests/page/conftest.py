@@ -19,7 +19,7 @@ _EMPTY_STYLE = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 """Plotly clears a colour bar's style by an empty attribute, which the policy refuses too."""
 
 
-@pytest.fixture(scope="module")  # its event loop must be over when other tests run theirs
+@pytest.fixture(scope="package")  # its event loop must be over when other tests run theirs
 def browser() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
         pytest.skip(f"needs a Chromium at {CHROMIUM}: apt-get install chromium")
@@ -29,7 +29,7 @@ def browser() -> Iterator[Browser]:
         made.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A service for one person, without tokens."""
     with Server(tmp_path_factory.mktemp("service")) as running:

@@ -1,6 +1,6 @@
 """A driver that trains nothing: what a real one would tell, over the same REST routes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import exp
 from typing import Any, Self
@@ -9,6 +9,7 @@ import httpx
 
 from service.auth import new_driver_token
 from service.store.interface import Store
+from sweep.records import Usage
 from sweep.states import SweepState, TrialState
 from sweep.wire import (
     Assignment,
@@ -21,6 +22,7 @@ from sweep.wire import (
     Reports,
     RungDecided,
     RungEntry,
+    Signs,
     SweepFinished,
     TaskPage,
     TrialMoved,
@@ -65,11 +67,14 @@ def now() -> datetime:
 class Driver:
     """One running sweep's driver, by its token alone."""
 
-    def __init__(self, url: str, store: Store, sweep_id: str, *, epoch: int = 0) -> None:
+    def __init__(
+        self, url: str, store: Store, sweep_id: str, *, ago: timedelta = timedelta()
+    ) -> None:
         secret, token_hash = new_driver_token()
-        lease = timedelta(hours=1)
+        self.began = now() - ago
+        lease = ago + timedelta(hours=1)
         started = store.start_driver(
-            sweep_id, after_epoch=epoch, token_hash=token_hash, now=now(), lease=lease
+            sweep_id, after_epoch=0, token_hash=token_hash, now=self.began, lease=lease
         )
         assert started is not None
         headers = {"Authorization": f"Bearer {secret}"}
@@ -90,8 +95,10 @@ class Driver:
         """A batch; the service's answer."""
         return self._post("batch", Batch(messages=messages, known=self._known))
 
-    def beat(self) -> Mapping[str, Any]:
-        return self._post("heartbeat", Heartbeat(known=self._known))
+    def beat(self, used: Usage | None = None) -> Mapping[str, Any]:
+        return self._post(
+            "heartbeat", Heartbeat(known=self._known, signs=Signs(used=used or Usage()))
+        )
 
     def start(self, trial: int) -> None:
         self.send(TrialStarted(trial=trial, attempt=1, node=NODES[trial % len(NODES)], time=now()))
@@ -104,17 +111,7 @@ class Driver:
         self.send(Reports(trial=trial, attempt=1, rows=rows))
 
     def move(self, trial: int, state: TrialState, reason: str, error: str | None = None) -> None:
-        self.send(
-            TrialMoved(
-                trial=trial,
-                attempt=1,
-                state=state,
-                reason=reason,
-                error=error,
-                failed=error is not None,
-                time=now(),
-            )
-        )
+        self.send(ended(self.tasks[trial], state, reason, now(), error))
 
     def finish(self, state: SweepState = SweepState.COMPLETED) -> None:
         self.send(SweepFinished(state=state, time=now()))
@@ -130,6 +127,21 @@ class Driver:
         )
         found: Mapping[str, Any] = answer.raise_for_status().json()
         return found
+
+
+def ended(
+    task: TrialTask, state: TrialState, reason: str, time: datetime, error: str | None = None
+) -> TrialMoved:
+    """A trial's first attempt comes to an end; with an error, by failing."""
+    return TrialMoved(
+        trial=task.index,
+        attempt=1,
+        state=state,
+        reason=reason,
+        error=error,
+        failed=error is not None,
+        time=time,
+    )
 
 
 TRACEBACK = """Traceback (most recent call last):
@@ -150,48 +162,88 @@ def curve(task: TrialTask) -> Iterator[tuple[int, float]]:
         yield step, round(max(0.0, min(1.0, best * (1 - exp(-speed * step / 900)) + wobble)), 5)
 
 
-def play(driver: Driver, *, ended: int) -> None:
-    """Train the first trials to their ends, as ASHA would, and begin three more."""
-    for task in driver.tasks[:ended]:
-        _train(driver, task)
-    for task in driver.tasks[ended : ended + 3]:
-        driver.start(task.index)
-        driver.report(task.index, dict(list(curve(task))[: 4 + task.index % 5]))
+STEP_S = 0.7
+BATCH = 1_000
+PLACES = 6
+"""Trials that train at once, two on a node."""
 
 
-def _train(driver: Driver, task: TrialTask) -> None:
-    driver.start(task.index)
+def play(driver: Driver, *, ended: int, begun: int = 3) -> Usage:
+    """Train the first trials to their ends, as ASHA would, and begin some more."""
+    free = [driver.began + timedelta(seconds=4 * place) for place in range(PLACES)]
+    messages: list[Message] = []
+    steps = 0
+    for i, task in enumerate(driver.tasks[: ended + begun]):
+        place = min(range(PLACES), key=free.__getitem__)
+        to = None if i < ended else 80 + 20 * (task.index % 5)
+        trained, until = _trained(task, free[place], NODES[place % len(NODES)], to)
+        messages += trained
+        steps += until
+        free[place] += timedelta(seconds=STEP_S * until + 2)
+    for start in range(0, len(messages), BATCH):
+        driver.send(*messages[start : start + BATCH])
+    used = Usage(
+        seconds=(max(free) - driver.began).total_seconds(),
+        gpu_seconds=STEP_S * steps / 4,
+        trial_steps=steps,
+        trials=ended + begun,
+    )
+    driver.beat(used)
+    return used
+
+
+def _trained(
+    task: TrialTask, start: datetime, node: str, to: int | None
+) -> tuple[list[Message], int]:
+    """What a trial that starts then tells until it ends, or until a step; and its last step."""
     values = dict(curve(task))
-    if task.index % 17 == 6:
-        driver.report(task.index, {s: v for s, v in values.items() if s <= 60})
-        driver.move(task.index, TrialState.FAILED, "error", TRACEBACK)
-        return
+    failed = to is None and task.index % 17 == 6
     stop = 900 if values[100] > 0.3 else 300 if values[100] > 0.15 else 100
-    driver.report(task.index, {s: v for s, v in values.items() if s <= stop})
-    _print(driver, task, values)
-    for rung in (100, 300, 900):
-        if rung <= stop:
-            decision = "stop" if rung == stop and stop < 900 else "continue"
-            entry = RungEntry(
-                step=rung,
-                trial=task.index,
-                group=task.group,
-                value=values[rung],
-                peers=3,
-                cutoff=0.3,
-                decision=decision,
-                time=now(),
-            )
-            driver.send(RungDecided(entry=entry))
-    if stop < 900:
-        driver.move(task.index, TrialState.STOPPED, "rung")
-    else:
-        driver.move(task.index, TrialState.COMPLETED, "max_t")
+    last = 60 if failed else to or stop
+
+    def at(step: int) -> datetime:
+        return start + timedelta(seconds=STEP_S * step)
+
+    messages: list[Message] = [
+        TrialStarted(trial=task.index, attempt=1, node=node, time=start),
+        Reports(trial=task.index, attempt=1, rows=tuple(_rows(values, last, at))),
+    ]
+    if to is not None:
+        return messages, last
+    if failed:
+        return [*messages, ended(task, TrialState.FAILED, "error", at(last), TRACEBACK)], last
+    messages.append(_printed(task, values, at(last)))
+    messages += [_decided(task, rung, values, last) for rung in (100, 300, 900) if rung <= last]
+    state, reason = (TrialState.STOPPED, "rung") if last < 900 else (TrialState.COMPLETED, "max_t")
+    return [*messages, ended(task, state, reason, at(last))], last
 
 
-def _print(driver: Driver, task: TrialTask, values: Mapping[int, float]) -> None:
+def _rows(
+    values: Mapping[int, float], last: int, at: Callable[[int], datetime]
+) -> Iterator[ReportRow]:
+    for step, value in values.items():
+        if step <= last:
+            shown = {"accuracy": value, "loss": round(1.02 - value, 5)}
+            yield ReportRow(step=step, time=at(step), values=shown)
+
+
+def _decided(task: TrialTask, rung: int, values: Mapping[int, float], last: int) -> Message:
+    entry = RungEntry(
+        step=rung,
+        trial=task.index,
+        group=task.group,
+        value=values[rung],
+        peers=3,
+        cutoff=0.3,
+        decision="stop" if rung == last and last < 900 else "continue",
+        time=now(),
+    )
+    return RungDecided(entry=entry)
+
+
+def _printed(task: TrialTask, values: Mapping[int, float], time: datetime) -> Message:
     lines = "".join(f"step {s:>4}  accuracy {v:.4f}\n" for s, v in list(values.items())[:8])
-    driver.send(LogWritten(work=f"{task.index}-1", seq=0, stream="stdout", text=lines, time=now()))
+    return LogWritten(work=f"{task.index}-1", seq=0, stream="stdout", text=lines, time=time)
 
 
 def product_messages(tasks: Sequence[TrialTask]) -> Iterator[Message]:

@@ -3,18 +3,18 @@
 from collections.abc import Iterator, Mapping
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from tests.page.conftest import Viewer, watched
 from tests.page.server import Server
-from tests.page.views import NAMES, fill, settle
+from tests.page.views import NAMES, at_rest, fill, serious, settle
 
-LOOKS = {
-    "light": {"width": 1280, "color_scheme": "light"},
-    "dark": {"width": 1280, "color_scheme": "dark"},
-    "phone": {"width": 390, "color_scheme": "light"},
-}
+WIDE = {"width": 1280, "height": 844}
+PHONE = {"width": 390, "height": 844}
+LOOKS = {"light": (WIDE, "light"), "dark": (WIDE, "dark"), "phone": (PHONE, "light")}
+COLOURS = ("color-contrast",)
+"""All that dark colours can change."""
+PLOTTED = ("curves", "pivot", "importance", "pareto", "stopping", "resources")
 
 
 @pytest.fixture(scope="module")
@@ -22,47 +22,32 @@ def paths(server: Server) -> Mapping[str, str]:
     return fill(server)
 
 
-@pytest.fixture(scope="module", params=LOOKS)
-def looked(request: pytest.FixtureRequest, browser: Browser, server: Server) -> Iterator[Viewer]:
-    look = LOOKS[request.param]
-    context = browser.new_context(
-        viewport={"width": look["width"], "height": 844},  # type: ignore[typeddict-item]
-        color_scheme=look["color_scheme"],  # type: ignore[arg-type]
-        reduced_motion="reduce",
-    )
+@pytest.fixture(scope="module")
+def looked(browser: Browser, server: Server) -> Iterator[Viewer]:
+    context = browser.new_context(reduced_motion="reduce")
     yield watched(context, server.url)
     context.close()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_view_has_no_serious_fault(looked: Viewer, paths: Mapping[str, str], name: str) -> None:
+    """In light, then dark, then as wide as a phone; figures are drawn anew with the colours."""
+    page = looked.page
     looked.troubles.clear()
-    settle(looked.page, looked.url + paths[name])
-    assert serious(looked.page) == []
-    wide = looked.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    assert wide <= 0
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+    settle(page, looked.url + paths[name])
+    for look, (size, scheme) in LOOKS.items():
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        at_rest(page)
+        assert (look, serious(page, rules=COLOURS if look == "dark" else ())) == (look, [])
+        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert (look, wide <= 0) == (look, True)
+        if name.removeprefix("sweep-") in PLOTTED:
+            expect(page.locator(".plot .main-svg").first).to_be_visible()
+            expect(page.locator("figcaption strong").first).not_to_be_empty()
     assert looked.troubles == []
-
-
-def serious(page: Page) -> list[str]:
-    """What axe finds serious or critical, with the elements."""
-    return [
-        f"{found['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
-        for found in Axe().run(page).response["violations"]
-        if found["impact"] in ("serious", "critical")
-        for node in found["nodes"]
-    ]
-
-
-@pytest.mark.parametrize(
-    "tab", ["curves", "pivot", "importance", "pareto", "stopping", "resources"]
-)
-def test_plotly_draws_under_the_security_policy(
-    viewer: Viewer, paths: Mapping[str, str], tab: str
-) -> None:
-    settle(viewer.page, viewer.url + paths[f"sweep-{tab}"])
-    expect(viewer.page.locator(".plot .main-svg").first).to_be_visible()
-    expect(viewer.page.locator("figcaption strong").first).not_to_be_empty()
 
 
 def test_an_empty_service_says_what_to_do(

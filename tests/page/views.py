@@ -1,51 +1,76 @@
 """Every view of the page, with a sweep to show: for checks that go over all of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from sweep.study import find_study
-from tests.page.feeding import SPEC, Driver, play, product_messages
+from tests.page.feeding import SPEC, Driver, now, play, product_messages
 from tests.page.server import Server
 
 TABS = (
     *("trials", "curves", "pivot", "importance", "pareto"),
-    *("stopping", "resources", "failures", "spec"),
+    *("stopping", "resources", "failures", "history", "spec"),
 )
 NAMES = (
-    *("sweeps", "running", *(f"sweep-{tab}" for tab in TABS)),
+    *("sweeps", "running", "assignments", *(f"sweep-{tab}" for tab in TABS)),
     *("trial", "trial-failed", "compare", "compare-choice", "submit", "studies", "study"),
     "not-found",
 )
+SEEDS: Mapping[str, object] = {
+    "replicates": 4,
+    "parameters": {
+        **SPEC["parameters"],
+        "task": {"grid": ["elementwise_mul", "logical_xor"]},
+        "lr": {"grid": [1e-3, 1e-2]},
+    },
+}
+BUDGET = {"trials": 60, "trial_steps": 35_000, "hours": 1.5}
 
 _SETTLED = """() => !document.querySelector('main [aria-busy=true]')
-    && [...document.images].every((image) => image.complete)"""
+    && !document.querySelector('main [data-drawing]')
+    && [...document.images].every((image) => image.complete)
+    && [...document.querySelectorAll('.live')].every((one) =>
+        ['live', 'ended'].includes(one.dataset.status))"""
+
+
+_FRAME = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 def fill(server: Server) -> Mapping[str, str]:
-    """A sweep that has ended and one that runs; the path of each view."""
-    ended = _post(server, {**SPEC, "name": "arithmetic-grid"})
-    with Driver(server.url, server.store, ended) as driver:
+    """Sweeps that have ended and one that runs; the path of each view."""
+    done = _post(server, {**SPEC, "name": "arithmetic-grid", "budget": BUDGET})
+    with Driver(server.url, server.store, done, ago=timedelta(minutes=50)) as driver:
         play(driver, ended=len(driver.tasks))
         driver.finish()
-    running = _post(server, SPEC)
-    with Driver(server.url, server.store, running) as driver:
-        play(driver, ended=22)
+    seeds = _post(server, {**SPEC, "name": "multiply-seeds", **SEEDS})
+    with Driver(server.url, server.store, seeds, ago=timedelta(minutes=45)) as driver:
+        play(driver, ended=len(driver.tasks))
+        driver.finish()
     _post(server, {**SPEC, "name": "wide-network-search", "tags": ["demo", "wide"]})
     (product,) = find_study("product").read_specs("quick")
     study = _post(server, product.model_dump(mode="json"))
     with Driver(server.url, server.store, study) as driver:
         driver.send(*product_messages(driver.tasks))
         driver.finish()
+    running = _post(server, {**SPEC, "budget": BUDGET})
+    with Driver(server.url, server.store, running, ago=timedelta(minutes=38)) as driver:
+        play(driver, ended=33, begun=5)
+    httpx.patch(f"{server.url}/v1/sweeps/{running}", json={"max_concurrent": 6, "priority": 2})
+    _exploit(server, running)
     return {
         "sweeps": "/",
         "running": f"/sweeps/{running}",
-        **{f"sweep-{tab}": f"/sweeps/{ended}?tab={tab}" for tab in TABS},
-        "trial": f"/trials/{ended}-8",
-        "trial-failed": f"/trials/{ended}-6",
-        "compare": f"/compare?sweeps={ended},{running}&by=parameters.network",
+        "assignments": f"/sweeps/{seeds}?rows=assignments",
+        **{f"sweep-{tab}": f"/sweeps/{done}?tab={tab}" for tab in TABS},
+        "sweep-history": f"/sweeps/{running}?tab=history",
+        "trial": f"/trials/{done}-8",
+        "trial-failed": f"/trials/{done}-6",
+        "compare": f"/compare?sweeps={done},{running}&by=parameters.network",
         "compare-choice": "/compare",
         "submit": "/submit",
         "studies": "/studies",
@@ -54,11 +79,44 @@ def fill(server: Server) -> Mapping[str, str]:
     }
 
 
+def _exploit(server: Server, sweep: str) -> None:
+    """What population based training writes into a sweep's history."""
+    detail = {
+        "donor": 7,
+        "step": 300,
+        "value": 0.3421,
+        "donor_value": 0.9702,
+        "old": {"lr": 0.01, "network": {"type": "multiply"}},
+        "parameters": {"lr": 0.0012, "network": {"type": "multiply"}},
+    }
+    server.store.note_event(sweep, kind="trial.exploited", actor="driver", now=now(), detail=detail)
+
+
 def settle(page: Page, url: str) -> None:
     """Open a view and wait until nothing in it is being fetched or drawn any more."""
     page.goto(url)
     page.wait_for_selector("main[data-ready]")
+    at_rest(page)
+
+
+def at_rest(page: Page) -> None:
+    """Wait until nothing is being fetched or drawn, and live events come."""
+    page.evaluate(_FRAME)
     page.wait_for_function(_SETTLED, timeout=60_000)
+
+
+def serious(page: Page, *, rules: Sequence[str] = ()) -> list[str]:
+    """What axe finds serious or critical, with the elements; of some of its rules, or of all."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(Axe().axe_script)
+    only = {"runOnly": list(rules)} if rules else {}
+    found = page.evaluate("(options) => axe.run(options)", {"resultTypes": ["violations"], **only})
+    return [
+        f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
 
 
 def _post(server: Server, spec: Mapping[str, object]) -> str:

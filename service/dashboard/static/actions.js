@@ -1,8 +1,10 @@
 // What may be done with a sweep in the state that it is in.
 
 import { address, change } from "./api.js";
+import { BUDGET } from "./budget.js";
+import { ask, field } from "./dialog.js";
 import { el, icon } from "./dom.js";
-import { SWEEP_ENDED, ask, toast } from "./ui.js";
+import { SWEEP_ENDED, toast } from "./ui.js";
 
 async function act(sweep, name, said, onChange) {
   try {
@@ -35,29 +37,41 @@ async function remove(sweep) {
   }
 }
 
-function field(name, label, value, props) {
-  return el("label", { class: "stack tight" }, label, el("input", { name, type: "number", value, ...props }));
+/** A field's number; null when it is empty. */
+function numberOf(data, name) {
+  const text = data.get(name);
+  return text === "" ? null : Number(text);
+}
+
+/** What of a sweep a form changes, as the service takes it. */
+function changesOf(sweep, data) {
+  const before = { max_concurrent: sweep.spec.max_concurrent ?? null, priority: sweep.priority, weight: sweep.weight };
+  const after = Object.fromEntries(Object.keys(before).map((name) => [name, numberOf(data, name)]));
+  const wanted = Object.fromEntries(Object.entries(after).filter(([name, value]) => value !== before[name]));
+  const budget = Object.fromEntries(BUDGET.map(({ name }) => [name, numberOf(data, `budget.${name}`)]));
+  const same = BUDGET.every(({ name }) => budget[name] === (sweep.spec.budget?.[name] ?? null));
+  return same ? wanted : { ...wanted, budget };
 }
 
 async function edit(sweep, onChange) {
   const { spec } = sweep;
-  const answer = await ask({
+  const limits = BUDGET.map(({ name, label }) => field(`budget.${name}`, label, spec.budget?.[name] ?? "", { placeholder: "no limit" }));
+  await ask({
     title: `Change ${sweep.name}`, confirm: "Save",
     fields: [
-      field("max_concurrent", "Trials at once (empty: no limit)", spec.max_concurrent ?? "", { min: 1, step: 1 }),
-      field("priority", "Priority (higher goes first)", sweep.priority, { step: 1, required: true }),
-      field("weight", "Weight among sweeps of equal priority", sweep.weight, { min: 0.001, step: "any", required: true }),
+      field("max_concurrent", "Trials at once", spec.max_concurrent ?? "", { placeholder: "no limit" }),
+      field("priority", "Priority (higher goes first)", sweep.priority),
+      field("weight", "Weight among sweeps of equal priority", sweep.weight),
+      el("fieldset", { class: "stack" }, el("legend", {}, "Budget"),
+        el("p", { class: "soft small" }, "At a limit the sweep ends cleanly. Empty: no limit."), el("div", { class: "pair" }, limits)),
     ],
+    send: async (data) => {
+      const wanted = changesOf(sweep, data);
+      if (!Object.keys(wanted).length) return;
+      onChange(await change("PATCH", `v1/sweeps/${sweep.id}`, wanted));
+      toast("Saved.");
+    },
   });
-  if (!answer) return;
-  const limit = answer.get("max_concurrent");
-  const wanted = { max_concurrent: limit === "" ? null : Number(limit), priority: Number(answer.get("priority")), weight: Number(answer.get("weight")) };
-  try {
-    onChange(await change("PATCH", `v1/sweeps/${sweep.id}`, wanted));
-    toast("Saved.");
-  } catch (error) {
-    toast(error.message, "bad");
-  }
 }
 
 function button(text, picture, click, kind = "") {

@@ -1,37 +1,13 @@
 // A sweep's trials: sorted, filtered and paged by the service.
 
-import { get, isAbort, pageOf } from "./api.js";
+import { get, isAbort } from "./api.js";
+import { chooser, columnsOf, shownOf } from "./columns.js";
 import { el, fill, throttle } from "./dom.js";
-import { at, between, count, duration, number, value } from "./format.js";
-import { sortField, varying } from "./spec.js";
-import { hint, pill, scrolling, trouble } from "./ui.js";
+import { count } from "./format.js";
+import { hint, scrolling, trouble } from "./ui.js";
 
 const PAGE = 50;
 const QUIET_MS = 1_000;
-
-/** The columns of a sweep's table: heading, field to sort by, cell. */
-function columnsOf(sweep, metrics) {
-  const { name } = sweep.spec.metric;
-  const others = metrics.filter((metric) => metric !== name);
-  return [
-    { title: "Trial", sort: "index", number: true, cell: (t) => el("a", { href: pageOf("trials", t.id) }, `#${t.index}`) },
-    { title: "State", sort: "state", cell: (t) => [pill(t.state), t.reason ? el("span", { class: "soft reason" }, t.reason) : null] },
-    { title: `Best ${name}`, sort: "best", number: true, strong: true, cell: (t) => number(t.best?.value) },
-    { title: "at step", sort: "best_step", number: true, cell: (t) => number(t.best?.step) },
-    ...varying(sweep.spec.parameters).map((parameter) => ({
-      title: parameter.path, sort: sortField(parameter), number: isNumber(parameter),
-      cell: (t) => value(at(t.parameters, parameter.path)),
-    })),
-    ...[name, ...others].map((metric) => ({ title: `Last ${metric}`, sort: `metrics.${metric}`, number: true, cell: (t) => t.nonfinite?.[metric] ?? number(t.metrics?.[metric]) })),
-    { title: "Step", sort: "step", number: true, cell: (t) => number(t.step) },
-    { title: "Time", number: true, cell: (t) => duration(between(t.started_at, t.ended_at)) },
-    { title: "Node", sort: "node", cell: (t) => value(t.node) },
-  ];
-}
-
-function isNumber({ values, kind }) {
-  return values ? values.every((one) => typeof one === "number") : kind !== "choice";
-}
 
 /** The sort that shows the best trials first. */
 export function bestFirst(sweep) {
@@ -39,24 +15,27 @@ export function bestFirst(sweep) {
 }
 
 /**
- * The leaderboard of a sweep. `state` holds `filter` and `sort` and is shared with the figures;
- * `onSort` and `onError` hear of changes.
+ * The leaderboard of a sweep. `state` holds `filter`, `sort` and `columns` and is shared with the
+ * figures; `onChange` and `onError` hear of changes. Metrics that trials turn out to have are
+ * added to `metrics`.
  */
-export function leaderboard({ sweep, metrics, state, onSort, onError, onTrials }) {
-  const columns = columnsOf(sweep, metrics);
+export function leaderboard({ sweep, metrics, state, onChange, onError }) {
+  let columns = columnsOf(sweep, metrics);
   const body = el("tbody");
   const heads = el("tr");
   const summary = el("p", { class: "summary", role: "status" });
   const pager = el("div", { class: "row pager" });
   const table = el("table", { class: "board" }, el("caption", { class: "hidden" }, `Trials of ${sweep.name}`), el("thead", {}, heads), body);
   const message = el("div");
-  const element = el("div", { class: "stack" }, el("div", { class: "row between" }, summary, pager), scrolling("Trials", table), message);
+  const element = el("div", { class: "stack" }, scrolling("Trials", table), message);
   let before = [];
   let cursor = null;
   let rows = new Map();
   let running = null;
+  let last = null;
 
-  const drawHeads = () => fill(heads, columns.map((column) => {
+  const choice = chooser({ sweep, columns: () => columns, state, onChoose: () => { redraw(); onChange(); } });
+  const drawHeads = () => fill(heads, shownOf(columns, state.columns).map((column) => {
     const sorted = state.sort.replace(/^-/, "") === column.sort;
     const order = sorted ? (state.sort.startsWith("-") ? "descending" : "ascending") : null;
     const props = { scope: "col", class: column.number ? "number" : null, "aria-sort": order };
@@ -69,16 +48,32 @@ export function leaderboard({ sweep, metrics, state, onSort, onError, onTrials }
     state.sort = order ? (order === "descending" ? column.sort : `-${column.sort}`) : first + column.sort;
     drawHeads();
     restart();
-    onSort();
+    onChange();
   };
   const row = (trial, old) => {
-    const cells = columns.map((column) => el("td", { class: [column.number ? "number" : "", column.strong ? "strong" : ""].join(" ").trim() || null }, column.cell(trial)));
+    const cells = shownOf(columns, state.columns).map((column) => el("td", { class: [column.number ? "number" : "", column.strong ? "strong" : ""].join(" ").trim() || null }, column.cell(trial)));
     const made = el("tr", { data: { trial: trial.id } }, cells);
     const changed = old && old.trial.best?.value !== trial.best?.value;
     if (changed || (old && old.trial.state !== trial.state)) made.classList.add("changed");
     return made;
   };
+  const learn = (trials) => {
+    const told = new Set(trials.flatMap((trial) => Object.keys(trial.metrics ?? {})));
+    const fresh = [...told].filter((name) => !metrics.includes(name));
+    if (!fresh.length) return;
+    metrics.push(...fresh);
+    columns = columnsOf(sweep, metrics);
+    rows = new Map();
+    drawHeads();
+  };
+  const redraw = () => {
+    rows = new Map();
+    drawHeads();
+    if (last) show(last);
+  };
   const show = (page) => {
+    last = page;
+    learn(page.items);
     const old = rows;
     rows = new Map();
     const made = page.items.map((trial) => {
@@ -94,7 +89,6 @@ export function leaderboard({ sweep, metrics, state, onSort, onError, onTrials }
     table.hidden = !made.length;
     fill(message, made.length ? null : empty());
     summarise(page);
-    onTrials(page.items);
   };
   const empty = () => hint(state.filter ? "No trial matches this filter. Loosen it, or clear it." : "This sweep has no trials yet.");
   const summarise = (page) => {
@@ -136,5 +130,6 @@ export function leaderboard({ sweep, metrics, state, onSort, onError, onTrials }
     return load();
   };
   drawHeads();
-  return { element, load, restart, refresh: throttle(QUIET_MS, load) };
+  const tools = el("div", { class: "row" }, choice, pager);
+  return { element, summary, tools, load, restart, refresh: throttle(QUIET_MS, load) };
 }

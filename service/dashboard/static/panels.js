@@ -3,18 +3,18 @@
 import { get, pageOf } from "./api.js";
 import { el, fill, throttle } from "./dom.js";
 import { figure } from "./figures.js";
-import { count, moment, number, value } from "./format.js";
+import { count, number } from "./format.js";
+import { history } from "./history.js";
 import { parallel } from "./parallel.js";
 import { pivot } from "./pivot.js";
-import { flatten } from "./spec.js";
-import { choice, hint, pill, scrolling, trouble } from "./ui.js";
+import { choice, hint, pill, trouble } from "./ui.js";
 
 const QUIET_MS = 3_000;
 const FAILURES = 50;
 
 /** Everything that the tabs show. */
 export function panelsOf(view) {
-  const makers = { trials, curves, pivot: (v) => pivot(v), importance, pareto, stopping, resources, failures, spec };
+  const makers = { trials, curves, pivot: (v) => pivot(v), importance, pareto, stopping, resources, failures, history: happened, spec };
   const made = new Map();
   let shown = null;
   const reload = (typed = true) => made.get(shown)?.load(typed);
@@ -181,19 +181,12 @@ function failure({ line, found }, opened) {
   return details;
 }
 
-function spec(view) {
-  const text = el("pre", { tabindex: "0", "aria-label": "The sweep's spec" });
-  const audit = el("div");
-  const load = async () => {
-    const { id, spec: asked } = view.sweep();
-    text.textContent = JSON.stringify(asked, null, 2);
-    const page = await get(`v1/sweeps/${id}/audit`).catch(() => ({ items: [] }));
-    fill(audit, page.items.length ? auditTable(page.items) : hint("Nothing yet."));
-  };
-  return { element: el("div", { class: "stack" }, el("h2", {}, "What happened"), audit, el("h2", {}, "Spec"), text), load, refresh: throttle(QUIET_MS, load) };
+function happened(view) {
+  return history({ sweep: view.sweep().id });
 }
 
-function auditTable(events) {
-  const rows = [...events].reverse().map((event) => el("tr", {}, el("td", {}, moment(event.time)), el("td", {}, event.actor), el("td", {}, event.kind), el("td", { class: "wrap" }, flatten(event.detail).map(([name, part]) => `${name} ${value(part)}`).join(", ") || "–")));
-  return scrolling("What happened", el("table", {}, el("thead", {}, el("tr", {}, ["When", "Who", "What", "Detail"].map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, rows)));
+function spec(view) {
+  const text = el("pre", { tabindex: "0", "aria-label": "The sweep's spec" });
+  const load = () => { text.textContent = JSON.stringify(view.sweep().spec, null, 2); };
+  return { element: text, load, refresh: load };
 }

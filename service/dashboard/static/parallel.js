@@ -8,7 +8,9 @@ import { number } from "./format.js";
 import { flatten, varying } from "./spec.js";
 import { hint, trouble } from "./ui.js";
 
-const LIMIT = 500;
+const LIMIT = 2_000;
+const PAGE = 1_000;
+const FRAME_MS = 8;
 const HEIGHT = 250;
 const TOP = 34;
 const BOTTOM = 14;
@@ -70,7 +72,7 @@ function numeric({ name, title, known, log }) {
 }
 
 function axesOf(sweep, trials) {
-  const logs = new Map(varying(sweep.spec.parameters).map(({ path, kind }) => [path, kind.startsWith("log")]));
+  const logs = new Map(varying(sweep.spec.parameters).map(({ path, kind }) => [path, kind.includes("log")]));
   const rows = trials.map((trial) => new Map(flatten(trial.parameters)));
   const paths = new Set();
   for (const row of rows) for (const [path, value] of row) if (!Array.isArray(value)) paths.add(path);
@@ -115,29 +117,37 @@ export function parallel({ sweep, state, onMark }) {
     return value !== null && value !== undefined && axis.share(value) >= mark[0] && axis.share(value) <= mark[1];
   });
 
-  const drawLines = () => {
+  const drawLines = inFrames(function* lines() {
     const scale = window.devicePixelRatio || 1;
-    canvas.width = width() * scale;
-    canvas.height = HEIGHT * scale;
-    canvas.style.setProperty("width", `${width()}px`);
-    canvas.style.setProperty("height", `${HEIGHT}px`);
-    const pen = canvas.getContext("2d");
+    const hidden = document.createElement("canvas");
+    hidden.width = width() * scale;
+    hidden.height = HEIGHT * scale;
+    const pen = hidden.getContext("2d");
     pen.scale(scale, scale);
     const metric = axes.at(-1);
-    const worstFirst = sweep.spec.metric.mode === "max" ? 1 : -1;
-    const order = trials.map((_, j) => j).sort((a, b) => worstFirst * ((metric.of(a) ?? -Infinity) - (metric.of(b) ?? -Infinity)));
+    const max = sweep.spec.metric.mode === "max";
+    const order = trials.map((_, j) => j).sort((a, b) => (max ? 1 : -1) * ((metric.of(a) ?? -Infinity) - (metric.of(b) ?? -Infinity)));
+    const night = dark();
+    const drawn = trials;
     for (const kept of [false, true]) {
+      pen.globalAlpha = kept ? Math.max(0.25, Math.min(0.9, 60 / trials.length)) : 1;
+      pen.lineWidth = kept ? 1.6 : 1;
       for (const j of order) {
         if (passes(j) !== kept) continue;
         const value = metric.of(j);
         const share = value === null || value === undefined ? 0 : metric.share(value);
-        pen.strokeStyle = kept ? colour(sweep.spec.metric.mode === "max" ? share : 1 - share, dark()) : dark() ? "rgb(255 255 255 / 7%)" : "rgb(20 30 50 / 7%)";
-        pen.globalAlpha = kept ? Math.max(0.35, Math.min(0.9, 60 / trials.length)) : 1;
-        pen.lineWidth = kept ? 1.6 : 1;
+        pen.strokeStyle = kept ? colour(max ? share : 1 - share, night) : night ? "rgb(255 255 255 / 7%)" : "rgb(20 30 50 / 7%)";
         line(pen, j);
+        yield;
+        if (trials !== drawn) return;
       }
     }
-  };
+    canvas.width = hidden.width;
+    canvas.height = hidden.height;
+    canvas.style.setProperty("width", `${hidden.width / scale}px`);
+    canvas.style.setProperty("height", `${HEIGHT}px`);
+    canvas.getContext("2d").drawImage(hidden, 0, 0);
+  }, (busy) => stage.toggleAttribute("data-drawing", busy));
   const line = (pen, j) => {
     pen.beginPath();
     let before = null;
@@ -224,21 +234,31 @@ export function parallel({ sweep, state, onMark }) {
     if (trials.length && away(best) < 8) location.href = pageOf("trials", trials[best].id);
   };
 
+  const first = async (signal) => {
+    const asked = { filter: state.text, sort: state.sort, fields: "id,index,state,parameters,best" };
+    const start = await get(`v1/sweeps/${sweep.id}/trials`, { ...asked, limit: PAGE, count: "true" }, signal);
+    const items = [...start.items];
+    let cursor = start.next_cursor;
+    while (cursor && items.length < LIMIT) {
+      const page = await get(`v1/sweeps/${sweep.id}/trials`, { ...asked, limit: Math.min(PAGE, LIMIT - items.length), cursor }, signal);
+      items.push(...page.items);
+      cursor = page.next_cursor;
+    }
+    return { items, all: start.count ?? items.length };
+  };
   const load = async () => {
     running?.abort();
     const mine = new AbortController();
     running = mine;
     try {
-      const page = await get(`v1/sweeps/${sweep.id}/trials`, {
-        filter: state.text, sort: state.sort, limit: LIMIT, fields: "id,index,state,parameters,best",
-      }, mine.signal);
+      const { items, all } = await first(mine.signal);
       if (mine.signal.aborted) return;
-      trials = page.items.map((trial) => ({ ...trial, best: trial.best?.value ?? trial.best }));
+      trials = items.map((trial) => ({ ...trial, best: trial.best?.value ?? trial.best }));
       axes = axesOf(sweep, trials);
       stage.hidden = axes.length < 2;
       help.hidden = stage.hidden;
       fill(message, stage.hidden ? hint("Lines appear once two trials with different parameters have reported.")
-        : page.next_cursor ? el("p", { class: "soft small" }, `The first ${LIMIT} trials of this order are drawn.`) : null);
+        : all > trials.length ? el("p", { class: "soft small" }, `The first ${number(trials.length)} of ${number(all)} trials are drawn, by the table's order. Filter or sort to see others.`) : null);
       draw();
     } catch (error) {
       if (!isAbort(error) && error.code !== "invalid-query") fill(message, trouble(error));
@@ -250,6 +270,34 @@ export function parallel({ sweep, state, onMark }) {
     element, load,
     refresh: throttle(3_000, () => { if (element.offsetParent !== null && !dragging) load(); }),
     clear(name) { marks.delete(name); draw(); tell(); },
+  };
+}
+
+/**
+ * Work in pieces, each within a frame's time, so that the page stays answerable. What is asked
+ * for while it goes on is done once it is over; `told` hears when it begins and ends.
+ */
+function inFrames(work, told) {
+  let going = null;
+  let again = false;
+  const step = () => {
+    const until = performance.now() + FRAME_MS;
+    while (performance.now() < until) {
+      if (!going.next().done) continue;
+      going = again ? work() : null;
+      again = false;
+      if (!going) return told(false);
+    }
+    return requestAnimationFrame(step);
+  };
+  return () => {
+    if (going) {
+      again = true;
+      return;
+    }
+    going = work();
+    told(true);
+    step();
   };
 }
 

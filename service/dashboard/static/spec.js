@@ -1,6 +1,9 @@
 // What a sweep's spec says of its parameters.
 
-const KINDS = new Set(["grid", "choice", "uniform", "quniform", "loguniform", "qloguniform", "randint", "qrandint", "lograndint", "qlograndint", "normal", "qnormal", "lognormal", "qlognormal", "beta"]);
+const KINDS = new Set([
+  "grid", "choice", "uniform", "quniform", "loguniform", "qloguniform", "randint", "qrandint", "lograndint",
+  "qlograndint", "normal", "qnormal", "lognormal", "qlognormal", "beta",
+]);
 
 function isMapping(node) {
   return node !== null && typeof node === "object" && !Array.isArray(node);
@@ -9,7 +12,7 @@ function isMapping(node) {
 /** The kind of a parameter (grid, uniform, …), or null for a constant or a nested mapping. */
 function kindOf(node) {
   if (!isMapping(node)) return null;
-  return Object.keys(node).find((key) => KINDS.has(key) && !isPlainBeta(key, node[key])) ?? null;
+  return Object.keys(node).find((key) => KINDS.has(key) && !isPlainBeta(key, node[key])) ?? (isConditional(node) && "value" in node ? "value" : null);
 }
 
 /** Whether this is a parameter of that name, such as Adam's, and not the distribution. */
@@ -17,20 +20,31 @@ function isPlainBeta(key, body) {
   return key === "beta" && !(isMapping(body) && ("a" in body || "b" in body));
 }
 
-/** What a parameter is where its condition holds. */
-function unconditional(node) {
-  return isMapping(node) && "when" in node && "value" in node && Object.keys(node).length === 2 ? node.value : node;
+function isConditional(node) {
+  return isMapping(node) && typeof node.when === "string";
+}
+
+/** Every parameter's path, with its kind and values where it varies. */
+function leaves(parameters, prefix = "", maybe = false) {
+  return Object.entries(parameters).flatMap(([name, node]) => {
+    if (name === "when" && maybe && isConditional(parameters)) return [];
+    const path = prefix + name;
+    const kind = kindOf(node);
+    const absent = maybe || isConditional(node);
+    if (kind) return [{ path, kind, values: valuesOf(node[kind]), varies: absent || !isSingle(node[kind]) }];
+    if (isMapping(node)) return leaves(node, `${path}.`, absent);
+    return [{ path, kind: "value", values: null, varies: absent }];
+  });
 }
 
 /** Parameters that vary: their path and kind. */
-export function varying(parameters, prefix = "") {
-  return Object.entries(parameters).flatMap(([name, given]) => {
-    const path = prefix + name;
-    const node = unconditional(given);
-    const kind = kindOf(node);
-    if (kind) return isSingle(node[kind]) ? [] : [{ path, kind, values: valuesOf(node[kind]) }];
-    return isMapping(node) ? varying(node, `${path}.`) : [];
-  });
+export function varying(parameters) {
+  return leaves(parameters).filter(({ varies }) => varies);
+}
+
+/** The paths of those that do not. */
+export function constants(parameters) {
+  return leaves(parameters).filter(({ varies }) => !varies).map(({ path }) => path);
 }
 
 function valuesOf(given) {

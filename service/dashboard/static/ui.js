@@ -1,7 +1,7 @@
 // Pieces that several views are made of.
 
 import { address } from "./api.js";
-import { el, fill } from "./dom.js";
+import { el, fill, icon } from "./dom.js";
 import { between, count } from "./format.js";
 
 export const SWEEP_ENDED = new Set(["completed", "failed", "cancelled"]);
@@ -70,25 +70,21 @@ export function toast(text, kind = "good") {
   setTimeout(() => shown.remove(), kind === "bad" ? 12_000 : 5_000);
 }
 
-/** Ask before something is done; resolves to the form's data, or null. */
-export function ask({ title, text, confirm, danger = false, fields = [] }) {
-  return new Promise((resolve) => {
-    const form = el(
-      "form", { method: "dialog", class: "stack" },
-      el("h2", { id: "ask-title" }, title),
-      text ? el("p", { class: "soft" }, text) : null,
-      ...fields,
-      el("div", { class: "row end" },
-        el("button", { type: "button", value: "no", on: { click: () => dialog.close() } }, "Keep as it is"),
-        el("button", { type: "submit", value: "yes", class: danger ? "danger" : "primary" }, confirm)),
-    );
-    const dialog = el("dialog", { "aria-labelledby": "ask-title" }, form);
-    let answer = null;
-    form.addEventListener("submit", () => { answer = new FormData(form); });
-    dialog.addEventListener("close", () => { dialog.remove(); resolve(answer); });
-    document.body.append(dialog);
-    dialog.showModal();
+/** A button that opens a list beneath it; `draw` makes what is in it, each time that it opens. */
+export function menu(label, picture, draw) {
+  const list = el("div", { class: "menu-list" });
+  const summary = el("summary", { class: "button" }, icon(picture), el("span", {}, label));
+  const made = el("details", { class: "menu" }, summary, list);
+  made.addEventListener("toggle", () => { if (made.open) fill(list, draw()); });
+  made.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !made.open) return;
+    made.open = false;
+    summary.focus();
   });
+  document.addEventListener("click", (event) => {
+    if (made.open && !event.composedPath().includes(made)) made.open = false;
+  });
+  return made;
 }
 
 /** A labelled select. */

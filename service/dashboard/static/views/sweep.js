@@ -2,18 +2,21 @@
 
 import { actions } from "../actions.js";
 import { address, get, pageOf } from "../api.js";
-import { el, fill, icon, throttle } from "../dom.js";
+import { board } from "../board.js";
+import { budgetBars } from "../budget.js";
+import { readChoice, writeChoice } from "../columns.js";
+import { el, fill, throttle } from "../dom.js";
 import { all, filterBox } from "../filterbox.js";
 import { count, duration, moment, number } from "../format.js";
-import { bestFirst, leaderboard } from "../leaderboard.js";
+import { bestFirst } from "../leaderboard.js";
 import { follow } from "../live.js";
 import { panelsOf } from "../panels.js";
 import { fieldsOf } from "../spec.js";
-import { SWEEP_ENDED, TRIAL_STATES, bar, done, hint, pill, tabs, took, total } from "../ui.js";
+import { SWEEP_ENDED, TRIAL_STATES, bar, done, hint, menu, pill, tabs, took, total } from "../ui.js";
 
 const TABS = {
   trials: "Trials", curves: "Curves", pivot: "Pivot", importance: "Importance", pareto: "Pareto",
-  stopping: "Early stopping", resources: "Resources", failures: "Failures", spec: "Spec",
+  stopping: "Early stopping", resources: "Resources", failures: "Failures", history: "History", spec: "Spec",
 };
 
 /** Show a sweep. */
@@ -24,7 +27,10 @@ export async function show(main, id) {
   document.title = `${sweep.name} · Sweeps`;
 
   const asked = new URLSearchParams(location.search);
-  const state = { text: asked.get("filter") ?? "", marks: [], filter: asked.get("filter") ?? "", sort: asked.get("sort") ?? bestFirst(sweep), tab: asked.get("tab") ?? "trials" };
+  const state = {
+    text: asked.get("filter") ?? "", marks: [], filter: asked.get("filter") ?? "", sort: asked.get("sort") ?? bestFirst(sweep), tab: asked.get("tab") ?? "trials",
+    columns: readChoice(sweep, asked.get("columns")), rows: asked.get("rows") === "assignments" ? "assignments" : "trials",
+  };
   const head = header();
   const chips = el("div", { class: "row chips" });
   const box = filterBox({
@@ -34,10 +40,11 @@ export async function show(main, id) {
   });
   const keep = () => history.replaceState(null, "", address(location.pathname, {
     tab: state.tab === "trials" ? "" : state.tab, filter: state.text, sort: state.sort === bestFirst(sweep) ? "" : state.sort,
+    columns: writeChoice(state.columns), rows: state.rows === "trials" ? "" : state.rows,
   }));
   const view = {
     sweep: () => sweep, metrics, state, box,
-    board: leaderboard({ sweep, metrics, state, onSort: keep, onError: box.setError, onTrials: () => {} }),
+    board: board({ sweep, metrics, state, onChange: keep, onError: box.setError }),
     narrow(condition) { box.set(all([state.text, condition])); state.text = box.input.value; changed(true); },
     mark(marks) { state.marks = marks; changed(false); },
   };
@@ -94,7 +101,8 @@ function header() {
   const notes = el("div", { class: "stack tight" });
   const progress = el("div", { class: "stack tight" });
   const facts = el("dl", { class: "facts" });
-  const element = el("div", { class: "head" }, el("div", { class: "row between top-row" }, title, buttons), notes, progress, facts);
+  const budget = el("div", { class: "stack" });
+  const element = el("div", { class: "head" }, el("div", { class: "row between top-row" }, title, buttons), notes, progress, facts, budget);
   let drawn = "";
   const status = (now) => {
     live.dataset.status = now;
@@ -102,11 +110,12 @@ function header() {
   };
   const draw = (sweep, update, view) => {
     fill(title, el("span", {}, sweep.name), pill(sweep.state), live);
-    const key = JSON.stringify([sweep.state, sweep.wanted, sweep.trials.failed > 0, sweep.priority, sweep.weight, sweep.spec.max_concurrent]);
+    const key = JSON.stringify([sweep.state, sweep.wanted, sweep.trials.failed > 0, sweep.priority, sweep.weight, sweep.spec.max_concurrent, sweep.spec.budget]);
     if (key !== drawn) fill(buttons, actions(sweep, update));
     drawn = key;
     fill(notes, ...notesOf(sweep));
     fill(progress, bar(sweep.trials), legend(sweep, view));
+    fill(budget, budgetBars(sweep));
     fill(facts, factsOf(sweep));
   };
   return { element, status, show: draw };
@@ -149,12 +158,9 @@ function factsOf(sweep) {
 
 function exportMenu(sweep, state) {
   const formats = { csv: "CSV", parquet: "Parquet", arrow: "Arrow stream" };
-  const list = el("div", { class: "menu-list" });
-  const menu = el("details", { class: "menu", on: { toggle: () => draw() } }, el("summary", { class: "button" }, icon("download"), "Export"), list);
-  const draw = () => fill(list, Object.entries(formats).map(([format, name]) =>
-    el("a", { href: address(`v1/sweeps/${sweep.id}/export`, { format, filter: state.filter }), download: "" }, name)),
-  el("p", { class: "soft small" }, state.filter ? "The trials that pass the filter." : "All trials."));
-  menu.addEventListener("keydown", (event) => { if (event.key === "Escape") menu.open = false; });
-  document.addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
-  return menu;
+  return menu("Export", "download", () => [
+    ...Object.entries(formats).map(([format, name]) =>
+      el("a", { href: address(`v1/sweeps/${sweep.id}/export`, { format, filter: state.filter }), download: "" }, name)),
+    el("p", { class: "soft small" }, state.filter ? "The trials that pass the filter." : "All trials."),
+  ]);
 }

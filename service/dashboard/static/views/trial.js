@@ -4,6 +4,7 @@ import { address, get, pageOf } from "../api.js";
 import { el, fill } from "../dom.js";
 import { figure } from "../figures.js";
 import { between, duration, moment, number, value } from "../format.js";
+import { history } from "../history.js";
 import { logView } from "../logs.js";
 import { flatten } from "../spec.js";
 import { TRIAL_ENDED, choice, hint, pill } from "../ui.js";
@@ -27,6 +28,7 @@ export async function show(main, id) {
   const names = [...new Set([chosen.metric, ...Object.keys(trial.metrics ?? {})])].map((name) => [name, name]);
   const metric = choice("trial-metric", "Metric", names, chosen.metric, (picked) => { chosen.metric = picked; curves.load(); });
   const logs = logView(trial.id, () => TRIAL_ENDED.has(trial.state));
+  const past = history({ sweep: sweep.id, trial: trial.id });
   const draw = () => {
     fill(title, el("span", {}, `Trial #${trial.index}`), pill(trial.state));
     fill(facts, factsOf(trial, sweep));
@@ -36,10 +38,12 @@ export async function show(main, id) {
   fill(main,
     el("nav", { "aria-label": "Where this is", class: "crumbs" }, el("a", { href: address("") }, "Sweeps"), " / ", el("a", { href: pageOf("sweeps", sweep.id) }, sweep.name)),
     el("div", { class: "head" }, title, facts), error,
-    el("section", { class: "stack", "aria-label": "Curves" }, el("div", { class: "row between" }, el("h2", {}, "Curves"), metric), curves.element), values, logs.element);
+    el("section", { class: "stack", "aria-label": "Curves" }, el("div", { class: "row between" }, el("h2", {}, "Curves"), metric), curves.element), values, logs.element,
+    el("section", { class: "stack", "aria-label": "History" }, el("h2", {}, "History"), past.element));
   draw();
   curves.load();
   logs.load();
+  past.load();
   const again = async () => {
     if (document.hidden) return;
     const before = JSON.stringify(trial);
@@ -47,6 +51,7 @@ export async function show(main, id) {
     if (JSON.stringify(trial) !== before) {
       draw();
       curves.refresh();
+      past.refresh();
     }
   };
   if (sweep.state !== "completed" && sweep.state !== "cancelled") setInterval(again, AGAIN_MS);

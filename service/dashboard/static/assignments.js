@@ -1,0 +1,161 @@
+// A sweep's assignments, each the mean of its replicates with its 95% interval.
+
+import { get, isAbort, pageOf } from "./api.js";
+import { el, fill, throttle } from "./dom.js";
+import { all } from "./filterbox.js";
+import { at, between, count, duration, number, value } from "./format.js";
+import { varying } from "./spec.js";
+import { hint, pill, scrolling, trouble } from "./ui.js";
+
+const PAGE = 50;
+const QUIET_MS = 3_000;
+const MOST_TRIALS = 1_000;
+
+function keysOf({ name }) {
+  return {
+    assignment: { title: "Assignment", of: (group) => group.labels.assignment },
+    mean: { title: `Mean best ${name}`, of: (group) => group.mean },
+    interval: { title: "95% interval" },
+    count: { title: "Replicates", of: (group) => group.count },
+    best: { title: "Best replicate", of: (group) => group.best?.value },
+  };
+}
+
+/** Groups by a key; those without a value come last, ties by number. */
+function ordered(groups, of, down) {
+  const sign = down ? -1 : 1;
+  return [...groups].sort((a, b) => {
+    const [x, y] = [of(a) ?? null, of(b) ?? null];
+    if (x === null || y === null) return (x === null) - (y === null) || a.labels.assignment - b.labels.assignment;
+    return sign * (x - y) || a.labels.assignment - b.labels.assignment;
+  });
+}
+
+/** The table; `state.filter` is shared with the figures, `onError` hears of a filter's error. */
+export function assignmentBoard({ sweep, state, onError }) {
+  const { metric } = sweep.spec;
+  const keys = keysOf(metric);
+  const parameters = varying(sweep.spec.parameters);
+  const summary = el("p", { class: "summary", role: "status" });
+  const tools = el("div", { class: "row pager" });
+  const heads = el("tr");
+  const body = el("tbody");
+  const table = el("table", { class: "board" }, el("caption", { class: "hidden" }, `Assignments of ${sweep.name}`), el("thead", {}, heads), body);
+  const message = el("div");
+  const element = el("div", { class: "stack" }, scrolling("Assignments", table), message);
+  const opened = new Set();
+  const known = new Map();
+  const order = { key: "mean", down: metric.mode === "max" };
+  let groups = [];
+  let page = 0;
+  let running = null;
+
+  const drawHeads = () => {
+    const told = Object.entries(keys).map(([key, { title, of }]) => {
+      const sorted = order.key === key ? (order.down ? "descending" : "ascending") : null;
+      const text = of ? el("button", { type: "button", on: { click: () => sortBy(key) } }, title, el("span", { class: "arrow", "aria-hidden": "true" }, sorted ? (order.down ? "↓" : "↑") : "")) : title;
+      return el("th", { scope: "col", class: key === "interval" ? null : "number", "aria-sort": sorted }, text);
+    });
+    fill(heads, told, parameters.map(({ path }) => el("th", { scope: "col" }, path)));
+  };
+  const sortBy = (key) => {
+    order.down = order.key === key ? !order.down : key !== "assignment";
+    order.key = key;
+    page = 0;
+    drawHeads();
+    load();
+  };
+  const shown = () => ordered(groups, keys[order.key].of, order.down).slice(page * PAGE, (page + 1) * PAGE);
+
+  const ask = (signal, condition, fields) => get(`v1/sweeps/${sweep.id}/trials`, { filter: condition, fields, sort: "assignment,replicate,index", limit: MOST_TRIALS }, signal);
+  const learn = async (rows, signal) => {
+    const missing = rows.map((group) => group.labels.assignment).filter((number) => !known.has(number));
+    if (!missing.length) return;
+    const { items } = await ask(signal, `assignment in [${missing.join(", ")}] and replicate == 0`, "assignment,parameters");
+    for (const trial of items) known.set(trial.assignment, trial.parameters);
+  };
+  const replicatesOf = async (rows, signal) => {
+    const wanted = rows.map((group) => group.labels.assignment).filter((number) => opened.has(number));
+    if (!wanted.length) return new Map();
+    const { items } = await ask(signal, all([`assignment in [${wanted.join(", ")}]`, state.filter]));
+    return Map.groupBy(items, (trial) => trial.assignment);
+  };
+
+  const draw = (rows, replicates) => {
+    const values = rows.flatMap(({ mean, low, high }) => [mean, low, high]).filter((one) => one !== null && one !== undefined);
+    const scale = [Math.min(...values), Math.max(...values)];
+    const focused = document.activeElement?.closest?.("tr[data-assignment]")?.dataset.assignment;
+    fill(body, rows.flatMap((group) => {
+      const number = group.labels.assignment;
+      const open = opened.has(number);
+      const made = rowOf(group, scale, open);
+      return open ? [made, detailOf(number, replicates.get(number) ?? [])] : [made];
+    }));
+    if (focused) body.querySelector(`tr[data-assignment="${focused}"] button`)?.focus();
+    table.hidden = !rows.length;
+    fill(message, rows.length ? null : hint(state.filter ? "No trial matches this filter. Loosen it, or clear it." : "This sweep has no trials yet."));
+    summarise(rows);
+  };
+  const rowOf = (group, scale, open) => {
+    const name = group.labels.assignment;
+    const button = el("button", { type: "button", class: "quiet opener", "aria-expanded": String(open), "aria-label": `Replicates of assignment ${name}`, on: { click: () => toggle(name) } },
+      el("span", { class: "turn", "aria-hidden": "true" }, "▸"), ` ${name}`);
+    const best = group.best ? el("a", { href: pageOf("trials", group.best.trial) }, number(group.best.value)) : "–";
+    return el("tr", { data: { assignment: name } },
+      el("td", { class: "number" }, button), el("td", { class: "number strong" }, number(group.mean)), el("td", {}, intervalOf(group, scale)),
+      el("td", { class: "number" }, group.count === group.trials ? number(group.count) : `${number(group.count)} of ${number(group.trials)}`), el("td", { class: "number" }, best),
+      parameters.map(({ path }) => el("td", {}, value(at(known.get(name) ?? {}, path)))));
+  };
+  const detailOf = (name, trials) => {
+    const titles = ["Replicate", "Trial", "State", `Best ${metric.name}`, "at step", "Step", "Seed", "Time"];
+    const rows = trials.map((t) => el("tr", {}, [number(t.replicate), el("a", { href: pageOf("trials", t.id) }, `#${t.index}`), pill(t.state), number(t.best?.value), number(t.best?.step), number(t.step), String(t.seed), duration(between(t.started_at, t.ended_at))]
+      .map((cell, i) => el("td", { class: i === 2 ? null : "number" }, cell))));
+    return el("tr", { class: "detail", data: { of: name } }, el("td", { colspan: Object.keys(keys).length + parameters.length },
+      el("table", { "aria-label": `Replicates of assignment ${name}` }, el("thead", {}, el("tr", {}, titles.map((title, i) => el("th", { scope: "col", class: i === 2 ? null : "number" }, title)))), el("tbody", {}, rows))));
+  };
+  const toggle = (name) => {
+    if (!opened.delete(name)) opened.add(name);
+    return redraw();
+  };
+  const summarise = (rows) => {
+    const first = page * PAGE;
+    summary.textContent = rows.length === groups.length ? count(groups.length, "assignment") : `${first + 1}–${first + rows.length} of ${count(groups.length, "assignment")}`;
+    const turn = (text, step, possible) => el("button", { type: "button", disabled: !possible, on: { click: () => { page += step; redraw(); } } }, text);
+    fill(tools, groups.length > PAGE ? [turn("Previous", -1, page > 0), turn("Next", 1, first + PAGE < groups.length)] : []);
+  };
+  const fetching = async (work) => {
+    running?.abort();
+    const mine = new AbortController();
+    running = mine;
+    element.setAttribute("aria-busy", "true");
+    try {
+      await work(mine.signal);
+      const rows = shown();
+      const [replicates] = await Promise.all([replicatesOf(rows, mine.signal), learn(rows, mine.signal)]);
+      if (mine.signal.aborted) return;
+      onError(null);
+      draw(rows, replicates);
+    } catch (error) {
+      if (isAbort(error)) return;
+      if (error.code === "invalid-query" && state.filter) onError(error);
+      else fill(message, trouble(error));
+    } finally {
+      if (running === mine) element.removeAttribute("aria-busy");
+    }
+  };
+  const redraw = () => fetching(async () => {});
+  const load = () => fetching(async (signal) => {
+    groups = (await get(`v1/sweeps/${sweep.id}/groups`, { by: "assignment", filter: state.filter }, signal)).items;
+    page = Math.min(page, Math.max(0, Math.ceil(groups.length / PAGE) - 1));
+  });
+  const restart = () => { page = 0; return load(); };
+  drawHeads();
+  return { element, summary, tools, load, restart, refresh: throttle(QUIET_MS, load) };
+}
+
+/** An interval in words, and as a line on the scale of all that are shown. */
+function intervalOf({ mean, low, high }, [least, most]) {
+  if (low === null || low === undefined) return el("span", { class: "soft" }, "–");
+  const share = (one) => (most > least ? (one - least) / (most - least) : 0.5).toFixed(4);
+  return [el("span", { class: "whisker", "aria-hidden": "true", vars: { "--low": share(low), "--at": share(mean), "--high": share(high) } }), el("span", { class: "interval" }, `${number(low)} to ${number(high)}`)];
+}

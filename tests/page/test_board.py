@@ -1,0 +1,152 @@
+"""The table's columns and its assignments, the budget, the history: of one sweep's page."""
+
+from collections.abc import Callable
+
+import httpx
+from playwright.sync_api import expect
+
+from sweep.records import Usage
+from sweep.states import TrialState
+from tests.page.conftest import Post, Viewer
+from tests.page.feeding import Driver, now
+from tests.page.server import Server
+from tests.page.views import serious, settle
+
+Drive = Callable[[str], Driver]
+
+ONE = {"task": "logical_xor", "dataset": "many_hot", "network": {"type": "multiply"}}
+RATES = {**ONE, "lr": {"grid": [1e-3, 1e-2]}}
+PLAIN = {"early_stopping": {"type": "none"}, "parameters": RATES}
+
+
+def test_columns_are_chosen_by_keyboard_and_kept(viewer: Viewer, post: Post, drive: Drive) -> None:
+    sweep_id = post(**PLAIN)
+    driver = drive(sweep_id)
+    page = viewer.open(f"/sweeps/{sweep_id}")
+    heads = page.locator("table.board thead th")
+    expect(heads.filter(has_text="Last loss")).to_have_count(0)
+    driver.start(1)
+    driver.report(1, {30: 0.25, 60: 0.75})
+    expect(heads.filter(has_text="Last loss")).to_have_count(1)
+    button = page.locator("summary", has_text="Columns")
+    button.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("checkbox", name="Max loss").focus()
+    page.keyboard.press("Space")
+    expect(heads.filter(has_text="Max loss")).to_have_count(1)
+    page.get_by_role("checkbox", name="dataset").focus()
+    page.keyboard.press("Space")
+    expect(page.locator("table.board tbody tr").first).to_contain_text("many_hot")
+    page.get_by_role("checkbox", name="Last loss").uncheck()
+    assert serious(page) == []
+    page.keyboard.press("Escape")
+    expect(button).to_be_focused()
+    for path in (page.url.removeprefix(viewer.url), f"/sweeps/{sweep_id}"):
+        viewer.open(path)
+        expect(page.locator("table.board tbody tr").first).to_contain_text("0.77")
+        expect(heads.filter(has_text="Last loss")).to_have_count(0)
+    button.click()
+    page.get_by_role("button", name="Usual columns").click()
+    expect(heads.filter(has_text="Max loss")).to_have_count(0)
+    assert "columns=" not in page.url
+
+
+def test_a_budget_is_a_bar_and_is_edited(
+    viewer: Viewer, server: Server, post: Post, drive: Drive
+) -> None:
+    sweep_id = post(**PLAIN, budget={"trials": 10, "gpu_hours": 2})
+    driver = drive(sweep_id)
+    driver.beat(Usage(trials=9, gpu_seconds=3600, seconds=1800))
+    page = viewer.open(f"/sweeps/{sweep_id}")
+    bars = page.locator(".budget [role=progressbar]")
+    expect(bars).to_have_count(2)
+    expect(bars.first).to_have_attribute("aria-valuenow", "9")
+    expect(bars.first).to_have_attribute("data-level", "near")
+    expect(page.locator(".budget")).to_contain_text("1 of 2")
+    page.get_by_role("button", name="Edit").click()
+    form = page.get_by_role("dialog")
+    form.get_by_label("Trials", exact=True).fill("0")
+    form.get_by_label("Hours", exact=True).fill("0.5")
+    form.get_by_label("Weight").fill("5000")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#field-budget-trials-error")).to_contain_text("greater than or equal to 1")
+    expect(page.locator("#field-weight-error")).to_contain_text("1000")
+    expect(form.get_by_label("Weight")).to_be_focused()
+    assert serious(page) == []
+    form.get_by_label("Trials", exact=True).fill("12")
+    form.get_by_label("Weight").fill("2")
+    page.get_by_role("button", name="Save").click()
+    expect(form).to_have_count(0)
+    expect(bars).to_have_count(3)
+    expect(bars.nth(1)).to_have_attribute("data-level", "full")
+    record = httpx.get(f"{server.url}/v1/sweeps/{sweep_id}").json()
+    wanted = {"trials": 12, "trial_steps": None, "hours": 0.5, "gpu_hours": 2}
+    assert (record["spec"]["budget"], record["weight"]) == (wanted, 2)
+
+
+def test_replicates_are_one_row_that_opens(viewer: Viewer, post: Post, drive: Drive) -> None:
+    sweep_id = post(**PLAIN, replicates=3)
+    driver = drive(sweep_id)
+    for trial, value in enumerate((0.5, 0.6, 0.7, 0.2, 0.4)):
+        driver.start(trial)
+        driver.report(trial, {30: value})
+    page = viewer.open(f"/sweeps/{sweep_id}")
+    page.get_by_role("radio", name="assignment").check()
+    rows = page.locator("table.board > tbody > tr[data-assignment]")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("0.6")
+    expect(rows.first).to_contain_text("0.3516 to 0.8484")
+    expect(rows.nth(1)).to_contain_text("2 of 3")
+    rows.first.get_by_role("button").press("Enter")
+    replicates = page.locator("tr.detail tbody tr")
+    expect(replicates).to_have_count(3)
+    expect(replicates.nth(2)).to_contain_text("0.7")
+    driver.start(5)
+    driver.report(5, {30: 0.9})
+    expect(rows.nth(1)).to_contain_text("0.5")
+    expect(replicates).to_have_count(3)
+    assert serious(page) == []
+    settle(page, page.url)
+    page.get_by_label("Filter trials").fill("replicate > 0")
+    expect(rows.first).to_contain_text("0.65")
+    assert "rows=assignments" in page.url
+
+
+def test_what_happened_is_told_newest_first(
+    viewer: Viewer, server: Server, post: Post, drive: Drive
+) -> None:
+    sweep_id = post(**PLAIN)
+    driver = drive(sweep_id)
+    driver.start(0)
+    driver.move(0, TrialState.PENDING, "error", "Traceback\nValueError: no")
+    old, new = {"lr": 0.01, "size": 3}, {"lr": 0.002, "size": 3}
+    detail = {"donor": 1, "step": 300, "old": old, "parameters": new}
+    told = {"kind": "trial.exploited", "actor": "driver", "detail": detail}
+    server.store.note_event(sweep_id, now=now(), **told)  # type: ignore[arg-type]
+    page = viewer.open(f"/sweeps/{sweep_id}?tab=history")
+    items = page.locator(".timeline > li")
+    expect(items.first).to_contain_text("0.01 → 0.002")
+    expect(items.first).not_to_contain_text("size")
+    expect(items.first.get_by_role("link", name="trial #1")).to_be_visible()
+    page.get_by_role("button", name="Pause").click()
+    expect(items.first).to_contain_text("local asked for a pause")
+    expect(items.last).to_contain_text("posted the sweep")
+    page = viewer.open(f"/trials/{sweep_id}-0")
+    expect(items).to_have_count(1)
+    expect(items).to_contain_text("tries again")
+
+
+def test_many_trials_are_drawn_and_the_rest_is_counted(viewer: Viewer, post: Post) -> None:
+    drawn = {
+        **ONE,
+        "lr": {"loguniform": {"min": 1e-4, "max": 1e-1}},
+        "seed_of_data": {"uniform": {"min": 0, "max": 1}},
+    }
+    search = {"type": "random", "num_trials": 2_100}
+    page = viewer.open(
+        f"/sweeps/{post(early_stopping={'type': 'none'}, parameters=drawn, search=search)}"
+    )
+    expect(page.get_by_text("The first 2,000 of 2,100 trials are drawn")).to_be_visible()
+    expect(page.locator(".parallel:not([data-drawing])")).to_be_visible()
+    blank = "c => !c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(Boolean)"
+    assert not page.locator(".parallel canvas").evaluate(blank)
