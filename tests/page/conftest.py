@@ -84,7 +84,8 @@ def post(server: Server) -> Post:
 
     def send(**fields: Any) -> str:
         answer = httpx.post(f"{server.url}/v1/sweeps", json={**SPEC, **fields})
-        return str(answer.raise_for_status().json()["id"])
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
 
     return send
 

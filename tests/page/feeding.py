@@ -162,7 +162,7 @@ def curve(task: TrialTask) -> Iterator[tuple[int, float]]:
         yield step, round(max(0.0, min(1.0, best * (1 - exp(-speed * step / 900)) + wobble)), 5)
 
 
-STEP_S = 0.7
+STEP_S = 0.45
 BATCH = 1_000
 PLACES = 6
 """Trials that train at once, two on a node."""
@@ -173,7 +173,8 @@ def play(driver: Driver, *, ended: int, begun: int = 3) -> Usage:
     free = [driver.began + timedelta(seconds=4 * place) for place in range(PLACES)]
     messages: list[Message] = []
     steps = 0
-    for i, task in enumerate(driver.tasks[: ended + begun]):
+    tasks = driver.tasks[: ended + begun]
+    for i, task in enumerate(tasks):
         place = min(range(PLACES), key=free.__getitem__)
         to = None if i < ended else 80 + 20 * (task.index % 5)
         trained, until = _trained(task, free[place], NODES[place % len(NODES)], to)
@@ -186,7 +187,7 @@ def play(driver: Driver, *, ended: int, begun: int = 3) -> Usage:
         seconds=(max(free) - driver.began).total_seconds(),
         gpu_seconds=STEP_S * steps / 4,
         trial_steps=steps,
-        trials=ended + begun,
+        trials=len(tasks),
     )
     driver.beat(used)
     return used

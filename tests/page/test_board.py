@@ -16,7 +16,7 @@ Drive = Callable[[str], Driver]
 
 ONE = {"task": "logical_xor", "dataset": "many_hot", "network": {"type": "multiply"}}
 RATES = {**ONE, "lr": {"grid": [1e-3, 1e-2]}}
-PLAIN = {"early_stopping": {"type": "none"}, "parameters": RATES}
+PLAIN = {"early_stopping": {"type": "none", "max_t": 900}, "parameters": RATES}
 
 
 def test_columns_are_chosen_by_keyboard_and_kept(viewer: Viewer, post: Post, drive: Drive) -> None:
@@ -87,8 +87,9 @@ def test_a_budget_is_a_bar_and_is_edited(
 def test_replicates_are_one_row_that_opens(viewer: Viewer, post: Post, drive: Drive) -> None:
     sweep_id = post(**PLAIN, replicates=3)
     driver = drive(sweep_id)
-    for trial, value in enumerate((0.5, 0.6, 0.7, 0.2, 0.4)):
+    for trial in range(6):
         driver.start(trial)
+    for trial, value in enumerate((0.5, 0.6, 0.7, 0.2, 0.4)):
         driver.report(trial, {30: value})
     page = viewer.open(f"/sweeps/{sweep_id}")
     page.get_by_role("radio", name="assignment").check()
@@ -101,7 +102,6 @@ def test_replicates_are_one_row_that_opens(viewer: Viewer, post: Post, drive: Dr
     replicates = page.locator("tr.detail tbody tr")
     expect(replicates).to_have_count(3)
     expect(replicates.nth(2)).to_contain_text("0.7")
-    driver.start(5)
     driver.report(5, {30: 0.9})
     expect(rows.nth(1)).to_contain_text("0.5")
     expect(replicates).to_have_count(3)
@@ -137,15 +137,12 @@ def test_what_happened_is_told_newest_first(
 
 
 def test_many_trials_are_drawn_and_the_rest_is_counted(viewer: Viewer, post: Post) -> None:
-    drawn = {
-        **ONE,
-        "lr": {"loguniform": {"min": 1e-4, "max": 1e-1}},
-        "seed_of_data": {"uniform": {"min": 0, "max": 1}},
-    }
+    rate = {"loguniform": {"min": 1e-4, "max": 1e-1}}
+    size = {"randint": {"min": 8, "max": 64}}
+    parameters = {**ONE, "lr": rate, "batch_size": size}
     search = {"type": "random", "num_trials": 2_100}
-    page = viewer.open(
-        f"/sweeps/{post(early_stopping={'type': 'none'}, parameters=drawn, search=search)}"
-    )
+    sweep_id = post(**{**PLAIN, "parameters": parameters}, search=search)
+    page = viewer.open(f"/sweeps/{sweep_id}")
     expect(page.get_by_text("The first 2,000 of 2,100 trials are drawn")).to_be_visible()
     expect(page.locator(".parallel:not([data-drawing])")).to_be_visible()
     blank = "c => !c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(Boolean)"

@@ -48,7 +48,7 @@ def fill(server: Server) -> Mapping[str, str]:
         play(driver, ended=len(driver.tasks))
         driver.finish()
     seeds = _post(server, {**SPEC, "name": "multiply-seeds", **SEEDS})
-    with Driver(server.url, server.store, seeds, ago=timedelta(minutes=45)) as driver:
+    with Driver(server.url, server.store, seeds, ago=timedelta(minutes=56)) as driver:
         play(driver, ended=len(driver.tasks))
         driver.finish()
     _post(server, {**SPEC, "name": "wide-network-search", "tags": ["demo", "wide"]})

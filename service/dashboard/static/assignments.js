@@ -8,8 +8,9 @@ import { varying } from "./spec.js";
 import { hint, pill, scrolling, trouble } from "./ui.js";
 
 const PAGE = 50;
-const QUIET_MS = 3_000;
+const QUIET_MS = 2_000;
 const MOST_TRIALS = 1_000;
+const LEFT = new Set(["assignment", "interval"]);
 
 function keysOf({ name }) {
   return {
@@ -54,7 +55,7 @@ export function assignmentBoard({ sweep, state, onError }) {
     const told = Object.entries(keys).map(([key, { title, of }]) => {
       const sorted = order.key === key ? (order.down ? "descending" : "ascending") : null;
       const text = of ? el("button", { type: "button", on: { click: () => sortBy(key) } }, title, el("span", { class: "arrow", "aria-hidden": "true" }, sorted ? (order.down ? "↓" : "↑") : "")) : title;
-      return el("th", { scope: "col", class: key === "interval" ? null : "number", "aria-sort": sorted }, text);
+      return el("th", { scope: "col", class: LEFT.has(key) ? null : "number", "aria-sort": sorted }, text);
     });
     fill(heads, told, parameters.map(({ path }) => el("th", { scope: "col" }, path)));
   };
@@ -102,7 +103,7 @@ export function assignmentBoard({ sweep, state, onError }) {
       el("span", { class: "turn", "aria-hidden": "true" }, "▸"), ` ${name}`);
     const best = group.best ? el("a", { href: pageOf("trials", group.best.trial) }, number(group.best.value)) : "–";
     return el("tr", { data: { assignment: name } },
-      el("td", { class: "number" }, button), el("td", { class: "number strong" }, number(group.mean)), el("td", {}, intervalOf(group, scale)),
+      el("td", {}, button), el("td", { class: "number strong" }, number(group.mean)), el("td", {}, intervalOf(group, scale)),
       el("td", { class: "number" }, group.count === group.trials ? number(group.count) : `${number(group.count)} of ${number(group.trials)}`), el("td", { class: "number" }, best),
       parameters.map(({ path }) => el("td", {}, value(at(known.get(name) ?? {}, path)))));
   };

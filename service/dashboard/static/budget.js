@@ -23,7 +23,7 @@ export function budgetBars(sweep) {
 
 function barOf({ name, label }, used, limit) {
   const share = Math.min(1, used / limit);
-  const text = `${number(used)} of ${number(limit)}`;
+  const text = `${number(Number.isInteger(used) ? used : Number(used.toPrecision(3)))} of ${number(limit)}`;
   const level = share >= 1 ? "full" : share >= NEAR ? "near" : "free";
   const bar = el("div", {
     class: "meter", role: "progressbar", "aria-label": `Budget: ${label}`, "aria-valuemin": 0, "aria-valuemax": limit,

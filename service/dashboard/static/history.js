@@ -7,7 +7,7 @@ import { flatten } from "./spec.js";
 import { hint, trouble } from "./ui.js";
 
 const PAGE = 50;
-const QUIET_MS = 3_000;
+const QUIET_MS = 1_000;
 const LONG = 160;
 
 const WORDS = {
