@@ -11,7 +11,7 @@ from tests.page.views import NAMES, at_rest, fill, serious, settle
 
 WIDE = {"width": 1280, "height": 844}
 PHONE = {"width": 390, "height": 844}
-LOOKS = {"light": (WIDE, "light"), "dark": (WIDE, "dark"), "phone": (PHONE, "light")}
+LOOKS = {"light": (WIDE, "light"), "phone": (PHONE, "light"), "dark": (WIDE, "dark")}
 COLOURS = ("color-contrast",)
 """All that dark colours can change."""
 PLOTTED = ("curves", "pivot", "importance", "pareto", "stopping", "resources")
@@ -31,7 +31,7 @@ def looked(browser: Browser, server: Server) -> Iterator[Viewer]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_view_has_no_serious_fault(looked: Viewer, paths: Mapping[str, str], name: str) -> None:
-    """In light, then dark, then as wide as a phone; figures are drawn anew with the colours."""
+    """In light, then as wide as a phone, then in dark; figures are laid out anew each time."""
     page = looked.page
     looked.troubles.clear()
     page.emulate_media(color_scheme="light")

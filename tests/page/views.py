@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from sweep.study import find_study
-from tests.page.feeding import SPEC, Driver, now, play, product_messages
+from tests.page.feeding import SPEC, TASKS, Driver, now, play, product_messages
 from tests.page.server import Server
 
 TABS = (
@@ -21,7 +21,26 @@ NAMES = (
     *("trial", "trial-failed", "compare", "compare-choice", "submit", "studies", "study"),
     "not-found",
 )
+DEMO: Mapping[str, object] = {
+    **SPEC,
+    "parameters": {
+        "task": {"grid": list(TASKS)},
+        "dataset": "many_hot",
+        "network": {
+            "grid": [
+                {"type": "dense", "depth": 2, "activation": "relu"},
+                {"type": "dense_residual", "depth": 2, "activation": "relu"},
+                {"type": "multiply"},
+                {"type": "multiply_simple"},
+            ]
+        },
+        "lr": {"grid": [3e-4, 1e-3, 1e-2]},
+    },
+    "budget": {"trials": 80, "trial_steps": 40_000, "hours": 1.5},
+}
 SEEDS: Mapping[str, object] = {
+    **SPEC,
+    "name": "multiply-seeds",
     "replicates": 4,
     "parameters": {
         **SPEC["parameters"],
@@ -29,7 +48,6 @@ SEEDS: Mapping[str, object] = {
         "lr": {"grid": [1e-3, 1e-2]},
     },
 }
-BUDGET = {"trials": 60, "trial_steps": 35_000, "hours": 1.5}
 
 _SETTLED = """() => !document.querySelector('main [aria-busy=true]')
     && !document.querySelector('main [data-drawing]')
@@ -43,12 +61,12 @@ _FRAME = "() => new Promise((done) => requestAnimationFrame(() => requestAnimati
 
 def fill(server: Server) -> Mapping[str, str]:
     """Sweeps that have ended and one that runs; the path of each view."""
-    done = _post(server, {**SPEC, "name": "arithmetic-grid", "budget": BUDGET})
-    with Driver(server.url, server.store, done, ago=timedelta(minutes=50)) as driver:
+    done = _post(server, {**DEMO, "name": "arithmetic-grid"})
+    with Driver(server.url, server.store, done, ago=timedelta(minutes=41)) as driver:
         play(driver, ended=len(driver.tasks))
         driver.finish()
-    seeds = _post(server, {**SPEC, "name": "multiply-seeds", **SEEDS})
-    with Driver(server.url, server.store, seeds, ago=timedelta(minutes=56)) as driver:
+    seeds = _post(server, SEEDS)
+    with Driver(server.url, server.store, seeds, ago=timedelta(minutes=35)) as driver:
         play(driver, ended=len(driver.tasks))
         driver.finish()
     _post(server, {**SPEC, "name": "wide-network-search", "tags": ["demo", "wide"]})
@@ -57,9 +75,9 @@ def fill(server: Server) -> Mapping[str, str]:
     with Driver(server.url, server.store, study) as driver:
         driver.send(*product_messages(driver.tasks))
         driver.finish()
-    running = _post(server, {**SPEC, "budget": BUDGET})
-    with Driver(server.url, server.store, running, ago=timedelta(minutes=38)) as driver:
-        play(driver, ended=33, begun=5)
+    running = _post(server, DEMO)
+    with Driver(server.url, server.store, running, ago=timedelta(minutes=29)) as driver:
+        play(driver, ended=44, begun=6)
     httpx.patch(f"{server.url}/v1/sweeps/{running}", json={"max_concurrent": 6, "priority": 2})
     _exploit(server, running)
     return {

@@ -8,6 +8,8 @@ const QUIET_MS = 2_500;
 /** Plotly skips the styles of its maps, which no figure here is, where an element has this id. */
 const MAP_STYLES = "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53";
 
+const PHONE = matchMedia("(max-width: 40rem)");
+
 let loading = null;
 
 /** Plotly, loaded when the first figure is drawn. */
@@ -47,7 +49,7 @@ function fitted(drawing) {
     plot_bgcolor: "rgba(0,0,0,0)",
     margin: { ...rest.margin, t: 44 },
   };
-  if (!matchMedia("(max-width: 40rem)").matches) return { data: drawing.data, layout: fitting };
+  if (!PHONE.matches) return { data: drawing.data, layout: fitting };
   return { data: drawing.data.map((trace) => (trace.type === "heatmap" ? { ...trace, showscale: false } : trace)), layout: narrow(fitting) };
 }
 
@@ -92,12 +94,14 @@ export function figure({ path, title, params, onPoint = null, empty = "Nothing t
   let running = null;
   let shown = "";
   let wanted = false;
+  let last = null;
 
   const draw = async (drawing) => {
     const library = await plotly();
-    const text = JSON.stringify(drawing) + theme();
+    const text = JSON.stringify([drawing, theme(), PHONE.matches]);
     if (text === shown) return;
     shown = text;
+    last = drawing;
     const fitting = fitted(drawing);
     fill(caption, ...captionOf(drawing));
     plot.style.height = drawing.layout?.height ? `${drawing.layout.height}px` : "";
@@ -134,6 +138,7 @@ export function figure({ path, title, params, onPoint = null, empty = "Nothing t
       if (running === mine) plot.removeAttribute("aria-busy");
     }
   };
+  PHONE.addEventListener("change", () => { if (last && !plot.hidden) draw(last); });
   const visible = () => element.isConnected && element.offsetParent !== null;
   document.addEventListener("theme-changed", () => { if (wanted && visible()) load(); });
   return { element, load, refresh: throttle(QUIET_MS, () => { if (visible()) load(); }) };

@@ -106,7 +106,11 @@ function pareto(view) {
 
 function stopping(view) {
   const sweep = view.sweep();
-  if (!["asha", "halving", "hyperband", "median"].includes(sweep.spec.early_stopping?.type)) {
+  const { type = "none", plateau } = sweep.spec.early_stopping ?? {};
+  if (type === "pbt" && !plateau) {
+    return { element: hint("Population based training stops no trial: poor ones go on from a better one's state. The history tells which, and with what parameters."), load() {} };
+  }
+  if (type === "none" && !plateau) {
     return { element: hint("This sweep stops no trial early. Give its spec early_stopping: {type: asha, …} to save steps."), load() {} };
   }
   const facts = el("dl", { class: "facts" });

@@ -6,7 +6,7 @@ import { el, fill, throttle } from "./dom.js";
 import { constant, fieldName } from "./filterbox.js";
 import { number } from "./format.js";
 import { flatten, varying } from "./spec.js";
-import { hint, trouble } from "./ui.js";
+import { hint, scrolling, trouble } from "./ui.js";
 
 const LIMIT = 2_000;
 const PAGE = 1_000;
@@ -99,7 +99,7 @@ export function parallel({ sweep, state, onMark }) {
   const stage = el("div", { class: "parallel", hidden: true }, canvas, layer);
   const message = el("div");
   const help = el("p", { class: "soft small" }, "Drag along an axis to keep what lies there; click it to let go. The filter box does the same by keyboard.");
-  const element = el("div", { class: "stack" }, el("div", { class: "scroll" }, stage), help, message);
+  const element = el("div", { class: "stack" }, scrolling("Parallel coordinates", stage), help, message);
   const marks = new Map();
   let trials = [];
   let axes = [];

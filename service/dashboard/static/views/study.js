@@ -50,7 +50,7 @@ function notRun(study) {
 function tally(list) {
   const found = Object.entries({ agrees: 0, disagrees: 0, "not run": 0, ...Object.groupBy?.(list, (one) => one.verdict) });
   const counts = found.map(([verdict, group]) => [verdict, Array.isArray(group) ? group.length : 0]).filter(([, n]) => n);
-  return el("p", { class: "row" }, counts.map(([verdict, n]) => el("span", { class: "verdict", data: { verdict } }, `${n} ${verdict}`)));
+  return el("p", { class: "row" }, counts.map(([verdict, n]) => el("span", { class: "verdict", data: { verdict } }, `${n} ${n === 1 ? verdict : verdict.replace(/agrees$/, "agree")}`)));
 }
 
 /** Roles are named, since on a phone the rows are drawn as blocks. */
