@@ -34,9 +34,9 @@ DEMO: Mapping[str, object] = {
                 {"type": "multiply_simple"},
             ]
         },
-        "lr": {"grid": [3e-4, 1e-3, 1e-2]},
+        "lr": {"grid": [1e-4, 1e-3, 1e-2]},
     },
-    "budget": {"trials": 80, "trial_steps": 40_000, "hours": 1.5},
+    "budget": {"trials": 80, "trial_steps": 60_000, "hours": 1.5},
 }
 SEEDS: Mapping[str, object] = {
     **SPEC,

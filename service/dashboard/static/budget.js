@@ -29,7 +29,7 @@ function barOf({ name, label }, used, limit) {
     class: "meter", role: "progressbar", "aria-label": `Budget: ${label}`, "aria-valuemin": 0, "aria-valuemax": limit,
     "aria-valuenow": Math.min(used, limit), "aria-valuetext": text, data: { level }, vars: { "--share": String(share) },
   }, el("span"));
-  const said = level === "free" ? text : `${text} · ${level === "full" ? "used up" : `${Math.round(100 * share)}%`}`;
+  const said = level === "free" ? text : `${text} · ${level === "full" ? "used up" : `${Math.floor(100 * share)}%`}`;
   return el("div", { class: "budget-part", data: { limit: name } },
     el("div", { class: "row between" }, el("span", { class: "soft" }, label), el("span", { data: { level } }, said)), bar);
 }

@@ -23,10 +23,15 @@ export function duration(seconds) {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 60) return `${Math.round(seconds)} s`;
   const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
+  if (minutes < 10) return units(minutes, "min", Math.floor(seconds % 60), "s");
+  if (minutes < 60) return `${minutes} min`;
   const hours = Math.floor(minutes / 60);
-  if (hours < 48) return `${hours} h ${minutes % 60} min`;
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  if (hours < 48) return units(hours, "h", minutes % 60, "min");
+  return units(Math.floor(hours / 24), "d", hours % 24, "h");
+}
+
+function units(large, one, small, other) {
+  return small ? `${large} ${one} ${small} ${other}` : `${large} ${one}`;
 }
 
 /** The seconds between two times; until now when there is no end. */

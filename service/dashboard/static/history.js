@@ -54,7 +54,7 @@ export function history({ sweep, trial = null }) {
     const page = await ask(null, signal);
     const fresh = page.items.filter((event) => newest === null || event.id > newest);
     const joined = newest !== null && (fresh.length < page.items.length || !page.next_cursor);
-    fill(message, page.items.length ? null : hint("Nothing has happened yet."));
+    fill(message, page.items.length ? null : hint(trial ? "Nothing beside its training: no failure, no retry." : "Nothing has happened yet."));
     if (newest !== null && !fresh.length) return;
     newest = page.items[0]?.id ?? null;
     if (joined) list.prepend(...fresh.map((event) => entry(event, sweep)));
