@@ -194,8 +194,8 @@ def play(driver: Driver, *, ended: int, begun: int = 3) -> Usage:
         messages += trained
         steps += until
         free[place] += timedelta(seconds=STEP_S * until + 2)
-    for start in range(0, len(messages), BATCH):
-        driver.send(*messages[start : start + BATCH])
+    for first in range(0, len(messages), BATCH):
+        driver.send(*messages[first : first + BATCH])
     used = Usage(
         seconds=(min(max(free), now()) - driver.began).total_seconds(),
         gpu_seconds=STEP_S * steps / 4,

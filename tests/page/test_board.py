@@ -10,7 +10,7 @@ from sweep.states import TrialState
 from tests.page.conftest import Post, Viewer
 from tests.page.feeding import Driver, now
 from tests.page.server import Server
-from tests.page.views import serious, settle
+from tests.page.views import serious
 
 Drive = Callable[[str], Driver]
 
@@ -106,7 +106,6 @@ def test_replicates_are_one_row_that_opens(viewer: Viewer, post: Post, drive: Dr
     expect(rows.nth(1)).to_contain_text("0.5")
     expect(replicates).to_have_count(3)
     assert serious(page) == []
-    settle(page, page.url)
     page.get_by_label("Filter trials").fill("replicate > 0")
     expect(rows.first).to_contain_text("0.65")
     assert "rows=assignments" in page.url
