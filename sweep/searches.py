@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from sweep.history import History
 from sweep.metric import SpecModel
 
 Count = Annotated[int, Field(ge=1, strict=True)]
@@ -92,6 +93,7 @@ class ModelSearch(SampledSearch):
         "exactly their results; so about this many train at once.",
     )
     warm_start: WarmStart | None = None
+    history: History = ()
 
 
 class TpeSearch(ModelSearch):
@@ -134,6 +136,8 @@ class Nsga2Search(ModelSearch):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"objectives name {', '.join(twice)} twice: name each metric once")
+        if self.objectives and self.history:
+            raise ValueError("history has one value a trial, and there are several objectives")
         return self
 
 

@@ -8,6 +8,7 @@ that the rule of `parallel` fixes; asks are cheap.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from optuna.distributions import CategoricalDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
@@ -29,7 +30,7 @@ class Generational:
         self._history = history
         self._source: Sequence[FrozenTrial] = ()
         if isinstance(spec.search, CmaesSearch):
-            self._source = [self._frozen(shown) for shown in history]
+            self._source = self._sources(history)
         self._restart()
 
     def propose(self, seen: Sequence[Seen], ended: int) -> Mapping[str, Any]:
@@ -102,12 +103,26 @@ class Generational:
             source=self._source,
         )
 
-    def _frozen(self, shown: Seen) -> FrozenTrial:
-        dimensions = self._space.dimensions
-        inner = dimensions.inner(shown.parameters)
-        assert shown.outcome is not None, "history has ended"
-        return create_trial(
-            values=shown.outcome.values,
-            params=inner,
-            distributions={d.name: d.distribution for d in dimensions.values() if d.name in inner},
-        )
+    def _sources(self, history: Sequence[Seen]) -> Sequence[FrozenTrial]:
+        """What CMA-ES takes its first distribution from: numbers alone, all of them.
+
+        Where some may be absent, which it searches over changes: it then starts from none.
+        """
+        if self._space.is_conditional:
+            return ()
+        numbers = {
+            dimension.name: dimension.distribution
+            for dimension in self._space.dimensions.values()
+            if not isinstance(dimension.distribution, CategoricalDistribution)
+            and not dimension.distribution.single()
+        }
+        sources = []
+        for shown in history:
+            inner = self._space.dimensions.inner(shown.parameters)
+            assert shown.outcome is not None, "history has ended"
+            if numbers.keys() <= inner.keys():
+                known = {name: inner[name] for name in numbers}
+                sources.append(
+                    create_trial(values=shown.outcome.values, params=known, distributions=numbers)
+                )
+        return sources

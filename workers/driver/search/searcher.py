@@ -14,7 +14,7 @@ from sweep.spec import SweepSpec
 from workers.driver.search.dimensions import Dimensions
 from workers.driver.search.generational import Generational
 from workers.driver.search.memoryless import Memoryless
-from workers.driver.search.outcomes import Seen
+from workers.driver.search.outcomes import Outcome, Seen
 from workers.driver.search.samplers import is_generational
 
 
@@ -23,7 +23,8 @@ class Searcher:
 
     Args:
         spec: the sweep's.
-        history: what is known of other sweeps; what does not fit the space is left out.
+        history: what is known of other sweeps; what does not fit the space is left out,
+            as of the history that the spec itself carries, which comes first.
     """
 
     def __init__(self, spec: SweepSpec, history: Sequence[Seen] = ()) -> None:
@@ -50,7 +51,13 @@ class Searcher:
 
 
 def _usable(spec: SweepSpec, history: Sequence[Seen]) -> list[Seen]:
-    start = spec.search.warm_start if isinstance(spec.search, ModelSearch) else None
-    dimensions = Dimensions(spec.parameters)
-    fitting = [known for known in history if dimensions.fits(known.parameters)]
-    return [] if start is None else fitting[: start.trials]
+    assert isinstance(spec.search, ModelSearch)
+    fits, start = Dimensions(spec.parameters).fits, spec.search.warm_start
+    carried = [
+        Seen(point.parameters, Outcome("complete", (point.value,)))
+        for point in spec.search.history
+        if fits(point.parameters)
+    ]
+    if start is None:
+        return carried
+    return carried + [known for known in history if fits(known.parameters)][: start.trials]

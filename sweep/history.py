@@ -1,0 +1,41 @@
+"""What a model-based search knows before its first trial: results from elsewhere."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+
+from sweep.errors import SpecError
+from sweep.metric import SpecModel
+from sweep.plain import check_plain
+
+MAX_HISTORY = 10_000
+
+
+class HistoryPoint(SpecModel):
+    """A trial that ended elsewhere."""
+
+    parameters: Mapping[str, Any] = Field(
+        min_length=1, description="Its assignment, nested as the spec's parameters are."
+    )
+    value: float = Field(description="What it reached of the sweep's metric.")
+
+    @field_validator("parameters")
+    @classmethod
+    def _is_plain(cls, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            check_plain(parameters)
+        except SpecError as error:
+            raise ValueError(error.message) from None
+        return parameters
+
+
+History = Annotated[
+    tuple[HistoryPoint, ...],
+    Field(
+        max_length=MAX_HISTORY,
+        description="Trials that ended elsewhere, such as those of an imported Optuna study: the "
+        "model learns from them as from its own. Those that do not fit the space are left out.",
+    ),
+]
+"""A field of the searches that learn."""
