@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 import typer
 
 from sweep.analysis import Replicates
-from sweep.cli import analysis, assignments, lifecycle, local, plans, progress, study
+from sweep.cli import (
+    analysis,
+    assignments,
+    importing,
+    lifecycle,
+    local,
+    plans,
+    progress,
+    study,
+)
 from sweep.cli.context import Json, SweepId, client_of
 from sweep.cli.output import (
     EXIT_CODES_TEXT,
@@ -46,6 +55,7 @@ app = typer.Typer(
 token_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke bearer tokens.")
 app.add_typer(token_app, name="token")
 app.add_typer(study.app, name="study")
+app.add_typer(importing.app, name="import")
 for command in (*lifecycle.COMMANDS, *analysis.COMMANDS):
     app.command()(command)
 app.command("run")(run_trial)

@@ -67,7 +67,8 @@ def print_error(error: SweepError) -> None:
     """Say on standard error what was wrong."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     if isinstance(error, SpecError) and any(p.path for p in error.problems):
-        console.print("[red]error:[/red] the sweep spec is not valid")
+        found = (type(error).__doc__ or "").rstrip(".")
+        console.print(f"[red]error:[/red] {found[:1].lower()}{found[1:]}")
         for problem in error.problems:
             console.print(f"  [bold]{escape(problem.path)}[/bold]: {escape(problem.message)}")
         return

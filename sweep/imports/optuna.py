@@ -1,0 +1,212 @@
+"""An Optuna study as a spec: its distributions, its direction, its finished trials.
+
+Optuna is loaded when a study is read, and needed by this import alone.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sweep.errors import SweepError
+from sweep.history import MAX_HISTORY
+from sweep.imports.common import (
+    Imported,
+    Names,
+    Notes,
+    Options,
+    bad,
+    finish,
+    trainable_of,
+    trials_of,
+)
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+_MOST_BYTES = 700_000
+"""Of history, so that the spec stays within what a service reads."""
+_MOST_NODES = 60_000
+_MODES = {"MINIMIZE": "min", "MAXIMIZE": "max"}
+
+
+def read(storage: str, study_name: str, options: Options) -> Imported:
+    """Turn a study into a spec.
+
+    Args:
+        storage: URL of the storage, such as `sqlite:///study.db`.
+        study_name: the study's name in it.
+        options: what the study does not say.
+
+    Raises:
+        SweepError: when Optuna is not installed or cannot open the storage.
+        SpecError: when there is no such study, or it has no finished trial.
+    """
+    return from_study(_load(storage, study_name), options)
+
+
+def from_study(study: "Study", options: Options) -> Imported:
+    """Turn a loaded study into a spec, as `read` does."""
+    notes = Notes()
+    names, trials = Names(notes), study.get_trials(deepcopy=False)
+    finished = [t for t in trials if t.state.name == "COMPLETE"]
+    if not finished:
+        raise bad("trials", f"study {study.study_name!r} has no finished trial to learn from")
+    spaces = _distributions(finished)
+    called = {name: names.clean(name, f"distributions.{name}") for name in spaces}
+    parameters = {
+        called[name]: _parameter(found, len(finished), f"distributions.{name}", notes)
+        for name, found in spaces.items()
+    }
+    metrics = _metrics(study, options, notes)
+    _mention(study, trials, notes)
+    document = {
+        "name": study.study_name or "imported from Optuna",
+        "trainable": trainable_of(None, "study", options, notes),
+        "metric": metrics[0],
+        "parameters": parameters,
+        "search": {
+            "type": "tpe" if len(metrics) == 1 else "nsga2",
+            "num_trials": trials_of(None, "study", options, notes),
+            "points_to_evaluate": _enqueued(trials, called) or None,
+            **_learned(finished, metrics, called, notes),
+        },
+        "early_stopping": None
+        if options.max_t is None
+        else {"type": "none", "max_t": options.max_t},
+    }
+    document["search"] = {k: v for k, v in document["search"].items() if v is not None}
+    return finish(document, notes)
+
+
+def _load(storage: str, study_name: str) -> "Study":
+    try:
+        import optuna
+    except ImportError:
+        raise SweepError(
+            "an Optuna study is read with Optuna, which is not installed: pip install optuna"
+        ) from None
+    try:
+        return optuna.load_study(study_name=study_name, storage=storage)
+    except KeyError:
+        known = ", ".join(optuna.get_all_study_names(storage)) or "none"
+        raise bad("study", f"there is no study {study_name!r} in it; there are: {known}") from None
+    except ImportError as error:
+        raise SweepError(f"the storage needs a database driver: {error}") from None
+    except Exception as error:  # every storage's driver raises its own kinds
+        raise SweepError(f"the storage {storage!r} cannot be opened: {error}") from error
+
+
+def _distributions(
+    trials: Iterable["FrozenTrial"],
+) -> dict[str, list["BaseDistribution"]]:
+    """Every parameter's distributions, in the order in which trials first had them."""
+    found: dict[str, list[BaseDistribution]] = {}
+    for trial in trials:
+        for name, distribution in trial.distributions.items():
+            found.setdefault(name, []).append(distribution)
+    return found
+
+
+def _parameter(
+    found: Sequence["BaseDistribution"], trials: int, path: str, notes: Notes
+) -> dict[str, Any]:
+    if len(found) < trials:
+        notes.warn(
+            path,
+            f"was suggested in {len(found)} of {trials} finished trials, and is in every trial "
+            "here: say when it is asked for with `when`",
+        )
+    last = found[-1]
+    alike = [d for d in found if type(d) is type(last)]
+    if any(d != last for d in found):
+        notes.warn(path, "its distribution changed between trials: the widest range is taken here")
+    if hasattr(last, "choices"):
+        return {"choice": list(last.choices)}
+    low, high = min(d.low for d in alike), max(d.high for d in alike)  # type: ignore[attr-defined]
+    return _range(last, low, high)
+
+
+def _range(distribution: Any, low: float, high: float) -> dict[str, Any]:
+    whole = isinstance(low, int)
+    ends: dict[str, Any] = {"min": low, "max": high}
+    if distribution.log:
+        return {"lograndint" if whole else "loguniform": ends}
+    if distribution.step is None or (whole and distribution.step == 1):
+        return {"randint" if whole else "uniform": ends}
+    return {"qrandint" if whole else "quniform": {**ends, "step": distribution.step}}
+
+
+def _metrics(study: "Study", options: Options, notes: Notes) -> list[dict[str, Any]]:
+    modes = [_MODES[d.name] for d in study.directions]
+    names = list(study.metric_names or ())
+    if not names:
+        names = ["value"] if len(modes) == 1 else [f"value_{i}" for i in range(len(modes))]
+        if options.metric is None:
+            notes.warn(
+                "study",
+                f"does not name what it optimises: {', '.join(map(repr, names))} is a guess; "
+                "say it with --metric",
+            )
+    if options.metric is not None:
+        names[0] = options.metric
+    if options.mode is not None:
+        modes[0] = options.mode
+    return [{"name": n, "mode": m} for n, m in zip(names, modes, strict=True)]
+
+
+def _mention(study: "Study", trials: Sequence["FrozenTrial"], notes: Notes) -> None:
+    notes.note("Optuna's storage does not keep the sampler: the search is TPE, its default")
+    others = Counter(t.state.name.lower() for t in trials)
+    for state in ("pruned", "fail", "running"):
+        if others[state]:
+            notes.warn("trials", f"{others[state]} of state {state!r} are not taken as history")
+    if study.user_attrs or any(t.user_attrs for t in trials):
+        notes.warn("user_attrs", "attributes of studies and trials have no equal here")
+
+
+def _enqueued(trials: Sequence["FrozenTrial"], called: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What was asked for and has not been tried."""
+    waiting = [t.system_attrs.get("fixed_params", {}) for t in trials if t.state.name == "WAITING"]
+    points = [{called[n]: v for n, v in point.items() if n in called} for point in waiting]
+    return [point for point in points if point]
+
+
+def _learned(
+    trials: Sequence["FrozenTrial"],
+    metrics: Sequence[Mapping[str, Any]],
+    called: Mapping[str, str],
+    notes: Notes,
+) -> dict[str, Any]:
+    if len(metrics) > 1:
+        notes.warn("trials", f"{len(trials)} of several objectives are not taken as history")
+        return {"objectives": [dict(metric) for metric in metrics[1:]]}
+    points = [
+        {"parameters": {called[n]: v for n, v in t.params.items()}, "value": t.value}
+        for t in trials
+        if t.params and t.value is not None and math.isfinite(t.value)
+    ]
+    if len(points) < len(trials):
+        notes.warn("trials", f"{len(trials) - len(points)} without parameters or a finite value")
+    kept = _newest(points)
+    if len(kept) < len(points):
+        notes.warn(
+            "trials", f"the newest {len(kept):,} of {len(points):,} fit into a spec as history"
+        )
+    return {"history": kept}
+
+
+def _newest(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As many as fit, the last ones."""
+    size = nodes = 0
+    kept: list[dict[str, Any]] = []
+    for point in reversed(points[-MAX_HISTORY:]):
+        size += len(json.dumps(point)) + 12
+        nodes += 6 + 2 * len(point["parameters"])
+        if size > _MOST_BYTES or nodes > _MOST_NODES:
+            break
+        kept.append(point)
+    return kept[::-1]

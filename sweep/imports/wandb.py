@@ -1,0 +1,344 @@
+"""A W&B sweep configuration as a spec.
+
+The meaning of each field is the one of W&B's documentation ("Sweep configuration
+options"): `log_uniform` takes exponents of e, `log_uniform_values` real values,
+integers as `min` and `max` give integers with both ends, `q_…` rounds to the nearest
+multiple of `q`, and early termination compares runs at brackets of logged values.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from sweep.imports import quantised
+from sweep.imports.common import (
+    Imported,
+    Names,
+    Notes,
+    Options,
+    Section,
+    bad,
+    constant,
+    finish,
+    metric_of,
+    trainable_of,
+    trials_of,
+    until,
+)
+from sweep.imports.quantised import Place
+from sweep.imports.rungs import Rungs, asha
+
+_SEARCHES = {"grid": "grid", "random": "random", "bayes": "gp"}
+_PLAIN_WORDS = frozenset({"python", "python3", "/usr/bin/env", "-u"})
+_GUESSED_BRACKETS = 4
+
+
+def read(raw: object, options: Options) -> Imported:
+    """Turn a configuration, as plain data, into a spec.
+
+    Raises:
+        SpecError: with the path of what cannot be read.
+    """
+    notes = Notes()
+    source = Section(raw, "", notes)
+    source.take("kind"), source.take("apiVersion")
+    method = source.one_of("method", _SEARCHES)
+    parameters = _parameters(source, method, notes)
+    document = {
+        "name": source.text("name") or "imported from W&B",
+        "description": source.text("description"),
+        "tags": [project] if (project := source.text("project")) else None,
+        "trainable": trainable_of(source.text("program"), "program", options, notes),
+        "metric": _metric(source, options, notes),
+        "parameters": parameters,
+        **_search(source, method, parameters, options, notes),
+        "early_stopping": _early_terminate(source, options, notes),
+    }
+    _command(source)
+    source.rest()
+    return finish(document, notes)
+
+
+def _metric(source: Section, options: Options, notes: Notes) -> Any:
+    section = source.section("metric") or Section({}, "metric", notes)
+    goal = section.one_of("goal", ("minimize", "maximize"), "minimize")
+    metric = metric_of(section.text("name"), goal[:3], "metric", options, notes)
+    if "target" in section:
+        metric["target"] = section.number("target")
+        notes.warn(
+            section.at("target"),
+            "a trial that reaches it ends here, and others go on; "
+            "there the sweep starts no further runs",
+        )
+    section.rest()
+    return metric
+
+
+def _search(
+    source: Section, method: str, parameters: Mapping[str, Any], options: Options, notes: Notes
+) -> dict[str, Any]:
+    cap = source.count("run_cap", least=1) if "run_cap" in source else None
+    endless = _endless(parameters) if method == "grid" else []
+    if method == "grid" and not endless:
+        return {"search": {"type": "grid"}, "budget": {"trials": cap} if cap else None}
+    if endless:
+        notes.warn(
+            "method",
+            f"a grid over the ranges of {', '.join(endless)} never ends: "
+            "they are drawn at random here, and the other values are cycled through",
+        )
+        method = "random"
+    number = trials_of(cap, "run_cap", options, notes)
+    return {"search": {"type": _SEARCHES[method], "num_trials": number}}
+
+
+def _endless(parameters: Mapping[str, Any], within: str = "") -> list[str]:
+    """The parameters of a grid that are no lists: kinds other than `grid`."""
+    names: list[str] = []
+    for name, node in parameters.items():
+        full = f"{within}{name}"
+        if isinstance(node, _Drawn):
+            names.append(full)
+        elif isinstance(node, _Nested):
+            names.extend(_endless(node, f"{full}."))
+    return names
+
+
+class _Drawn(dict[str, Any]):
+    """A parameter that is drawn from a distribution."""
+
+
+class _Nested(dict[str, Any]):
+    """A mapping of further parameters."""
+
+
+def _parameters(source: Section, method: str, notes: Notes) -> _Nested:
+    section = source.section("parameters")
+    if section is None:
+        raise bad("parameters", "is missing: a sweep needs parameters")
+    return _nested(section, method, Names(notes), "")
+
+
+def _nested(section: Section, method: str, names: Names, within: str) -> _Nested:
+    found = _Nested()
+    for key in section.names():
+        one = section.section(key)
+        if one is None:
+            raise bad(section.at(key), "is empty: give it values, a value or a distribution")
+        name = names.clean(key, one.path, within=within)
+        deeper = one.section("parameters")
+        if deeper is not None:
+            found[name] = _nested(deeper, method, names, f"{within}.{name}")
+        else:
+            found[name] = _parameter(one, method)
+        one.rest()
+    return found
+
+
+def _parameter(one: Section, method: str) -> Any:
+    distribution = one.text("distribution") or _inferred(one)
+    if distribution == "constant":
+        return constant(one.take("value"))
+    if distribution in ("categorical", "categorical_w_probabilities"):
+        return _categorical(one, method)
+    place = Place(one.path, one.notes, ordered=method == "bayes")
+    if method == "grid" and distribution in ("int_uniform", "q_uniform"):
+        return _listed(one, distribution)
+    drawn = _distribution(one, distribution, place)
+    return _Drawn(drawn) if isinstance(drawn, Mapping) else drawn
+
+
+def _inferred(one: Section) -> str:
+    if "value" in one:
+        return "constant"
+    if "values" in one:
+        return "categorical"
+    if "min" in one and "max" in one:
+        ends = (one.number("min"), one.number("max"))
+        return "int_uniform" if all(isinstance(end, int) for end in ends) else "uniform"
+    raise bad(
+        one.path,
+        "says neither value, values, min and max, nor a distribution: W&B would refuse it too",
+    )
+
+
+def _categorical(one: Section, method: str) -> Any:
+    values = one.items("values")
+    if not values:
+        raise bad(one.at("values"), "is empty: give at least one value")
+    if method == "grid":
+        one.leave("probabilities", "a grid takes every value once: they have no effect")
+        return {"grid": values}
+    weights = one.items("probabilities")
+    return {"choice": {"values": values, "weights": weights} if weights else values}
+
+
+def _listed(one: Section, distribution: str) -> Any:
+    """The values that a grid takes of a range with gaps."""
+    low, high = one.number("min"), one.number("max")
+    step = one.number("q", 1) if distribution == "q_uniform" else 1
+    first, last = round(low / step), round(high / step)
+    if last - first >= 10 * quantised.MOST_VALUES:
+        raise bad(one.path, f"the grid has {last - first + 1:,} values of it: use method random")
+    if distribution == "q_uniform":
+        one.notes.warn(
+            one.path, "W&B does not say which values a grid takes of it: it takes every multiple"
+        )
+    return {"grid": [quantised.times(k, step) for k in range(first, last + 1)]}
+
+
+def _distribution(one: Section, name: str, place: Place) -> Any:
+    kind = name.removeprefix("q_")
+    step = one.number("q", 1) if name.startswith("q_") else None
+    if step is not None and step <= 0:
+        raise bad(one.at("q"), f"is {step!r}: it must be above 0")
+    if kind in ("normal", "log_normal"):
+        return _normal(one, kind, step, place)
+    if kind == "beta":
+        return _beta(one, step, place)
+    if kind in _RANGES:
+        return _range(one, kind, step, place)
+    raise bad(one.at("distribution"), f"{name!r} is no distribution that W&B documents")
+
+
+_RANGES = frozenset(
+    {
+        "uniform",
+        "int_uniform",
+        "log_uniform",
+        "log_uniform_values",
+        "inv_log_uniform",
+        "inv_log_uniform_values",
+    }
+)
+
+
+def _range(one: Section, kind: str, step: float | None, place: Place) -> Any:
+    low, high = one.number("min"), one.number("max")
+    if low > high:
+        raise bad(one.path, f"min {low!r} is above max {high!r}")
+    if kind == "int_uniform":
+        return {"randint": {"min": one.count("min", least=-(2**53)), "max": int(high)}}
+    if kind == "uniform":
+        if step is not None:
+            return quantised.uniform(low, high, step, place)
+        return {"uniform": {"min": low, "max": high}}
+    if not kind.endswith("_values") and 0 < low < high < 1:
+        one.notes.note(
+            f"{one.path}: {kind} takes exponents of e, so that the values lie near 1; "
+            f"for values from {low!r} to {high!r} it is {kind}_values"
+        )
+    low, high = _real_ends(one, kind, low, high)
+    if step is not None:
+        return quantised.loguniform(low, high, step, place)
+    return {"loguniform": {"min": low, "max": high}}
+
+
+def _real_ends(one: Section, kind: str, low: float, high: float) -> tuple[float, float]:
+    """A log-uniform range's ends as values. The inverse of one is one with its ends swapped."""
+    if kind.endswith("_values"):
+        if low <= 0:
+            raise bad(one.at("min"), f"is {low!r}: a log-uniform range lies above 0")
+        return low, high
+    try:
+        if kind == "inv_log_uniform":
+            return math.exp(-high), math.exp(-low)
+        return math.exp(low), math.exp(high)
+    except OverflowError:
+        raise bad(
+            one.path,
+            f"min and max are exponents of e, and e to the {max(abs(low), abs(high))!r} is no "
+            "number that fits: did you mean log_uniform_values?",
+        ) from None
+
+
+def _normal(one: Section, kind: str, step: float | None, place: Place) -> Any:
+    mean, std = one.number("mu", 0), one.number("sigma", 1)
+    if std < 0:
+        raise bad(one.at("sigma"), f"is {std!r}: it must be 0 or above")
+    if step is not None:
+        rounded = quantised.normal if kind == "normal" else quantised.lognormal
+        return rounded(mean, std, step, place)
+    if std == 0:
+        return mean if kind == "normal" else math.exp(mean)
+    return {kind.replace("_", ""): {"mean": mean, "std": std}}
+
+
+def _beta(one: Section, step: float | None, place: Place) -> Any:
+    a, b = one.number("a", 1), one.number("b", 1)
+    if a <= 0 or b <= 0:
+        raise bad(one.path, f"a {a!r} and b {b!r} must both be above 0")
+    if step is not None:
+        return quantised.beta(a, b, step, place)
+    return {"beta": {"a": a, "b": b}}
+
+
+def _early_terminate(source: Section, options: Options, notes: Notes) -> Any:
+    section = source.section("early_terminate")
+    if section is None:
+        return until(options.max_t)
+    section.one_of("type", ("hyperband",))
+    eta = section.number("eta", 3)
+    if eta <= 1:
+        raise bad(section.at("eta"), f"is {eta!r}: it must be above 1")
+    if "strict" in section and not section.flag("strict", default=False):
+        notes.warn(section.at("strict"), "trials are always stopped strictly here")
+    rule = _backwards(section, eta, options) if "s" in section else _forwards(section, eta, options)
+    notes.note(
+        "early_stopping counts steps; W&B counts logged values of the metric: "
+        "report it at steps 1, 2, 3, ..."
+    )
+    section.rest()
+    return rule
+
+
+def _backwards(section: Section, eta: float, options: Options) -> Any:
+    """Brackets at max_iter / eta, max_iter / eta^2, ..., `s` of them."""
+    top, number = section.count("max_iter", least=1), section.count("s", least=1)
+    section.leave("min_iter", "has no effect beside max_iter and s")
+    brackets = [int(top / eta**k) for k in range(number, 0, -1) if top / eta**k >= 1]
+    if not brackets:
+        raise bad(section.path, f"has no bracket: max_iter {top} is below eta {eta!r}")
+    rungs = Rungs(tuple(brackets), options.max_t or top, eta, section.path, section.notes)
+    return asha(rungs, first=top / eta ** len(brackets))
+
+
+def _forwards(section: Section, eta: float, options: Options) -> Any:
+    """Brackets at min_iter, min_iter eta, min_iter eta^2, ... without end."""
+    if "min_iter" not in section:
+        raise bad(section.path, "needs min_iter, or max_iter and s")
+    first = section.count("min_iter", least=1)
+    max_t = options.max_t or _guessed_end(section, first, eta)
+    brackets: list[int] = []
+    while (bracket := int(first * eta ** len(brackets))) < max_t:
+        brackets.append(bracket)
+    theirs = tuple(dict.fromkeys(brackets))
+    return asha(Rungs(theirs, max_t, eta, section.path, section.notes), first=first)
+
+
+def _guessed_end(section: Section, first: int, eta: float) -> int:
+    if "max_iter" in section:
+        return section.count("max_iter", least=1)
+    guess = math.ceil(first * eta**_GUESSED_BRACKETS)
+    section.notes.warn(
+        section.at("min_iter"),
+        f"the length of a run is not in the file, and max_t needs it: {guess} is a guess; "
+        "say it with --max-t",
+    )
+    return guess
+
+
+def _command(source: Section) -> None:
+    words = source.take("command")
+    if words is None:
+        return
+    words = words.split() if isinstance(words, str) else words
+    if not isinstance(words, list):
+        raise bad("command", f"must be a list of words; got {words!r:.100}")
+    own = [str(w) for w in words if str(w) not in _PLAIN_WORDS and not str(w).startswith("${")]
+    if own:
+        source.notes.warn(
+            "command",
+            f"trials get their parameters as a mapping here; {' '.join(own)!r:.200} is left out: "
+            "make parameters of it",
+        )
