@@ -8,7 +8,7 @@ from typing import Any, Literal
 import yaml
 
 from sweep.errors import FieldProblem, SpecError
-from sweep.parameters import parse_nodes
+from sweep.parameters import parse_node
 from sweep.spec import parse_spec
 
 DEFAULT_TRIALS = 100
@@ -215,7 +215,7 @@ def constant(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     try:
-        same = parse_nodes(value, "") == value and bool(value)
+        same = parse_node(value, "") == value and bool(value)
     except SpecError:
         same = False
     return dict(value) if same else {"grid": [dict(value)]}

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _MOST_BYTES = 700_000
 """Of history, so that the spec stays within what a service reads."""
 _MOST_NODES = 60_000
+_STARTUP = 10
+"""Trials that are drawn at random before a model is asked, those of the study among them."""
 _MODES = {"MINIMIZE": "min", "MAXIMIZE": "max"}
 
 
@@ -196,7 +198,7 @@ def _learned(
         notes.warn(
             "trials", f"the newest {len(kept):,} of {len(points):,} fit into a spec as history"
         )
-    return {"history": kept}
+    return {"startup_trials": max(1, _STARTUP - len(kept)), "history": kept}
 
 
 def _newest(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
