@@ -1,5 +1,6 @@
 """What every import has: reading with nothing forgotten, warnings, and the spec that comes out."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -44,13 +45,16 @@ class Imported:
         """The spec as YAML, the notes and warnings as comments before it."""
         comments = [*self.notes, *(f"{w.path}: {w.message}" for w in self.warnings)]
         head = "".join(f"# {' '.join(line.split())}\n" for line in comments)
-        parts = {
-            key: _Block(value) if key == "parameters" else value
-            for key, value in self.document.items()
-        }
+        document = {**self.document, "parameters": _Block(self.document["parameters"])}
+        history = document["search"].get("history", [])
+        if history:
+            document["search"] = _Block({**document["search"], "history": []})
         body = yaml.dump(
-            _Block(parts), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
+            _Block(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
         )
+        # JSON is YAML too, and written a hundred times as fast.
+        lines = "".join(f"\n  - {json.dumps(point, ensure_ascii=False)}" for point in history)
+        body = body.replace("\n  history: []", f"\n  history:{lines}", 1) if history else body
         return head + body
 
 

@@ -180,7 +180,7 @@ def _power(base: float, one: Section) -> Callable[[float], float]:
 
     def power(exponent: float) -> float:
         try:
-            value = base**exponent
+            value = float(base) ** exponent
         except OverflowError:
             value = math.inf
         if not 0 < value < math.inf:
@@ -189,7 +189,7 @@ def _power(base: float, one: Section) -> Callable[[float], float]:
                 f"minval and maxval are exponents, and {base!r} to the {exponent!r} is no number "
                 "that fits: did you give the values themselves?",
             )
-        return float(value)
+        return value
 
     return power
 

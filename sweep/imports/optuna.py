@@ -193,7 +193,7 @@ def _learned(
     ]
     if len(points) < len(trials):
         notes.warn("trials", f"{len(trials) - len(points)} without parameters or a finite value")
-    kept = _newest(points)
+    kept = newest(points)
     if len(kept) < len(points):
         notes.warn(
             "trials", f"the newest {len(kept):,} of {len(points):,} fit into a spec as history"
@@ -201,8 +201,8 @@ def _learned(
     return {"startup_trials": max(1, _STARTUP - len(kept)), "history": kept}
 
 
-def _newest(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """As many as fit, the last ones."""
+def newest(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last ones, as many as fit into a spec that a service reads."""
     size = nodes = 0
     kept: list[dict[str, Any]] = []
     for point in reversed(points[-MAX_HISTORY:]):

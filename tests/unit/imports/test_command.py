@@ -1,0 +1,84 @@
+"""`sweep import`, through `main`, with its exit code and streams."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sweep.cli.app import main
+from sweep.client import Client
+from sweep.loading import load_yaml
+from sweep.spec import parse_spec
+from tests.unit.cli.conftest import client, trainables, url
+from tests.unit.imports.drawing import FILES
+
+__all__ = ["client", "trainables", "url"]  # fixtures
+
+Run = Callable[..., tuple[int, str, str]]
+
+TOY = """\
+method: random
+run_cap: 3
+metric: {name: score, goal: maximize}
+parameters: {x: {distribution: uniform, min: 0, max: 1}, kind: {values: [a, b]}}
+"""
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def invoke(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["sweep", "import", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return invoke
+
+
+@pytest.mark.parametrize(
+    "file", sorted(FILES.glob("*/*.yaml")), ids=lambda f: f"{f.parent.name}-{f.stem}"
+)
+def test_every_file_becomes_a_spec(run: Run, file: Path) -> None:
+    code, out, err = run(file.parent.name, str(file))
+    assert code == 0
+    parse_spec(load_yaml(out))
+    warnings = err.splitlines()
+    assert warnings
+    assert all(line.startswith("warning: ") for line in warnings)
+    assert all(f"# {line.removeprefix('warning: ')}" in out for line in warnings)
+
+
+def test_strict_takes_warnings_for_errors(run: Run) -> None:
+    known = ("--trainable", "noop", "--strict")
+    code, out, err = run("wandb", str(FILES / "wandb/nested.yaml"), *known)
+    assert (code, out) == (2, "")
+    assert "would differ from its source, which --strict does not allow" in err
+    assert "parameters.model.width: is called 'model_width' here" in err
+    code, out, err = run("wandb", str(FILES / "wandb/logs.yaml"), *known)
+    assert (code, err) == (0, "")
+    assert parse_spec(load_yaml(out)).trainable == "noop"
+
+
+def test_a_file_that_is_none_is_refused(run: Run, tmp_path: Path) -> None:
+    code, _, err = run("katib", str(tmp_path / "none.yaml"))
+    assert code == 2
+    assert "none.yaml cannot be read: No such file or directory" in err
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("method: [")
+    code, _, err = run("wandb", str(broken))
+    assert code == 2
+    assert "not valid YAML at line" in err
+    code, _, err = run("optuna", f"sqlite:///{tmp_path}/none.db", "--study", "none")
+    assert code == 2
+    assert "there is no study 'none' in it; there are: none" in err
+
+
+def test_it_can_be_written_and_posted(run: Run, client: Client, tmp_path: Path) -> None:
+    file, made = tmp_path / "toy.yaml", tmp_path / "spec.yaml"
+    file.write_text(TOY)
+    code, out, err = run(
+        "wandb", str(file), "--trainable", "toy", "--submit", "--strict", "-o", str(made)
+    )
+    assert (code, out, err) == (0, "", "sweep id1: 3 trials, queued\n")
+    assert client.sweep("id1").spec == parse_spec(load_yaml(made.read_text()))
