@@ -17,6 +17,8 @@ DEFAULT_TRIALS = 100
 
 _ASK = "say it with "
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_SCRIPT = re.compile(r"(?:[\w-][\w.-]*/)*[\w-][\w.-]*\.py")
+_SCRIPT_GUESS = "train.py"
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_]")
 
 
@@ -249,28 +251,30 @@ def trials_of(number: int | None, path: str, options: Options, notes: Notes) -> 
 
 
 def trainable_of(program: str | None, path: str, options: Options, notes: Notes) -> str:
-    """What trains: as the person says, else a guess from the program, with a warning."""
+    """What trains: as the person says, else the script or function that the source names."""
     if options.trainable is not None:
         return options.trainable
-    guess = _function_in(program or "")
+    words = [word.removeprefix("./") for word in (program or "").split()]
+    scripts = [word for word in words if _SCRIPT.fullmatch(word)]
+    if scripts:
+        _mention_script(scripts[0], words, path, notes)
+        return scripts[0]
+    functions = [word for word in words if _FUNCTION.fullmatch(word)]
+    if functions:
+        notes.warn(path, f"{functions[0]!r} must be a function train(params, run) here")
+        return functions[0]
     found = "names no program" if program is None else f"is {program!r:.100}"
-    notes.warn(
-        path,
-        f"{found}, and a trainable here is a function train(params, run): {guess!r} is a guess; "
-        f"{_ASK}--trainable package.module:function",
+    notes.warn(path, f"{found}: {_SCRIPT_GUESS!r} is a guess; {_ASK}--trainable")
+    return _SCRIPT_GUESS
+
+
+def _mention_script(script: str, words: list[str], path: str, notes: Notes) -> None:
+    others = [word for word in words if word != script and word not in ("python", "python3")]
+    if others:
+        notes.warn(path, f"{' '.join(others)!r:.200} is left out: the script runs by itself here")
+    notes.note(
+        f"{script} gets its trial by sweep.run(); submit the spec with --code and its folder"
     )
-    return guess
-
-
-def _function_in(program: str) -> str:
-    for word in program.split():
-        if _FUNCTION.fullmatch(word):
-            return word
-        if word.endswith(".py"):
-            module = word.removesuffix(".py").removeprefix("./").replace("/", ".")
-            if _FUNCTION.fullmatch(f"{module}:train"):
-                return f"{module}:train"
-    return "train:train"
 
 
 def until(max_t: int | None) -> dict[str, Any] | None:

@@ -36,10 +36,32 @@ def test_the_parts_of_a_spec() -> None:
     assert document["search"] == {"type": "random", "num_trials": 64, "seed": 1234}
     assert document["early_stopping"] == {"type": "none", "max_t": 12}
     assert document["parameters"]["layers"] == {"randint": {"min": 1, "max": 4}}
-    assert [w.path for w in imported.warnings] == ["entrypoint"]
+    assert [(w.path, w.message) for w in imported.warnings] == [
+        ("entrypoint", "'model_def:DigitsTrial' must be a function train(params, run) here")
+    ]
     assert imported.notes == (
         "a step is what Determined counts as epochs: report at that number of them",
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "trainable", "messages"),
+    [
+        ("single", "train.py", []),
+        (
+            "grid",
+            "train.py",
+            [
+                "'-m determined.launch.torch_distributed' is left out: "
+                "the script runs by itself here"
+            ],
+        ),
+    ],
+)
+def test_entrypoints_that_are_scripts(name: str, trainable: str, messages: list[str]) -> None:
+    imported = read(source(f"determined/{name}.yaml"), Options())
+    assert imported.document["trainable"] == trainable
+    assert [w.message for w in imported.warnings] == messages
 
 
 def test_defaults_are_written_out() -> None:

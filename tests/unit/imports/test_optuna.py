@@ -130,8 +130,7 @@ def test_trials_without_a_result_are_counted() -> None:
         ("user_attrs", "attributes of studies and trials have no equal here"),
         (
             "study",
-            "names no program, and a trainable here is a function train(params, run): "
-            "'train:train' is a guess; say it with --trainable package.module:function",
+            "names no program: 'train.py' is a guess; say it with --trainable",
         ),
         (
             "study",

@@ -34,7 +34,7 @@ def test_the_parts_of_a_spec() -> None:
     document = again(read(source("wandb/inferred.yaml"), Options()))
     assert document["name"] == "inferred"
     assert document["tags"] == ["digits"]
-    assert document["trainable"] == "scripts.train:train"
+    assert document["trainable"] == "scripts/train.py"
     assert document["metric"] == {"name": "accuracy", "mode": "max"}
     assert document["search"] == {"type": "random", "num_trials": 30}
     assert "early_stopping" not in document
@@ -129,12 +129,17 @@ def test_what_has_none_is_listed(name: str, expected: list[tuple[str, str]]) -> 
     assert warned(source(f"wandb/{name}.yaml")) == expected
 
 
-def test_an_unknown_program_is_a_guess() -> None:
+def test_a_program_is_a_script_here_too() -> None:
+    imported = read({**MINIMAL, "program": "./train.py"}, Options())
+    assert imported.document["trainable"] == "train.py"
+    assert imported.warnings == ()
+    assert imported.notes == (
+        "train.py gets its trial by sweep.run(); submit the spec with --code and its folder",
+    )
     (only,) = read(MINIMAL, Options()).warnings
-    assert only.path == "program"
-    assert only.message == (
-        "names no program, and a trainable here is a function train(params, run): "
-        "'train:train' is a guess; say it with --trainable package.module:function"
+    assert (only.path, only.message) == (
+        "program",
+        "names no program: 'train.py' is a guess; say it with --trainable",
     )
 
 
