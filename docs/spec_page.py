@@ -59,8 +59,10 @@ class Section:
 
 def sections() -> list[Section]:
     """The models of a spec in the order of the page, each once: the spec, then each field's."""
-    found = [Section("fields", SweepSpec, ()), *_inner(SweepSpec, ())]
-    return list({section.model: section for section in reversed(found)}.values())[::-1]
+    found: dict[type[BaseModel], Section] = {}
+    for section in (Section("fields", SweepSpec, ()), *_inner(SweepSpec, ())):
+        found.setdefault(section.model, section)
+    return list(found.values())
 
 
 def _inner(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[Section]:

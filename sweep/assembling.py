@@ -14,7 +14,7 @@ from typing import Any
 from sweep.errors import FieldProblem, SpecError
 from sweep.expressions import ParsedCondition
 from sweep.parameters import Choice, Grid, Kind, Node, Value, When, unwrap
-from sweep.values import same
+from sweep.values import canonical
 
 Path = tuple[str, ...]
 Choose = Callable[[Path, Kind], Value]
@@ -189,11 +189,10 @@ def _has(value: Any, parts: Sequence[str]) -> bool:
 
 def distinct(values: Sequence[Any]) -> list[Any]:
     """The values without those that are the same as an earlier one."""
-    found: list[Any] = []
+    found: dict[str, Any] = {}
     for value in values:
-        if not any(same(value, earlier) for earlier in found):
-            found.append(value)
-    return found
+        found.setdefault(canonical(value), value)
+    return list(found.values())
 
 
 class _Partial:

@@ -1,7 +1,6 @@
 """Points to evaluate: assignments, whole or in part, that a search tries first."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.assembling import Path
@@ -9,13 +8,13 @@ from sweep.errors import FieldProblem, SpecError
 from sweep.expressions import ConditionEvaluator
 from sweep.parameters import Kind, Node, Value, unwrap
 from sweep.spec import SweepSpec
-from sweep.values import same
+from sweep.values import canonical, same
 
 Point = Mapping[Path, Value]
 """The values that a point names for kinds."""
 
-_WAYS = 100_000
-"""How many ways to complete a point are tried before it is refused."""
+_WAYS = 200_000
+"""How many ways to complete points are tried in all."""
 
 
 def read_points(spec: SweepSpec) -> tuple[Point, ...]:
@@ -51,26 +50,24 @@ def complete(
         SpecError: for a point that cannot be completed, or is the same as another.
     """
     found: list[dict[str, Value]] = []
-    problems: list[FieldProblem] = []
+    places: dict[str, int] = {}
+    tries = iter(range(_WAYS))
     for place, point in enumerate(points):
-        whole, problem = _first(point, ways(place, point), excluded)
+        whole, problem = _first(point, zip(tries, ways(place, point), strict=False), excluded)
         if whole is None:
-            problems.append(FieldProblem(_field(place), problem))
-            continue
-        twin = next((i for i, other in enumerate(found) if same(other, whole)), None)
-        if twin is not None:
-            problems.append(FieldProblem(_field(place), f"is the same as point {twin}"))
+            raise SpecError([FieldProblem(_field(place), problem)])
+        twin = places.setdefault(canonical(whole), place)
+        if twin != place:
+            raise SpecError([FieldProblem(_field(place), f"is the same as point {twin}")])
         found.append(whole)
-    if problems:
-        raise SpecError(problems)
     return found
 
 
 def _first(
-    point: Point, ways: Iterator[dict[str, Value]], excluded: ConditionEvaluator
+    point: Point, ways: Iterable[tuple[int, dict[str, Value]]], excluded: ConditionEvaluator
 ) -> tuple[dict[str, Value] | None, str]:
     problem = ""
-    for whole in islice(ways, _WAYS):
+    for _, whole in ways:
         missing = [path for path in point if not _is_there(whole, path)]
         if missing:
             name = ".".join(missing[0])
@@ -79,7 +76,7 @@ def _first(
             problem = "is left out by `exclude`"
         else:
             return whole, ""
-    return None, problem
+    return None, problem or f"is not completed in {_WAYS:,} tries, with those before it: name more"
 
 
 def _is_there(parameters: Any, path: Path) -> bool:

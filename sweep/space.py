@@ -23,6 +23,7 @@ from sweep.parameters import Grid, Kind, Node, Value, kinds_in
 from sweep.points import Point, complete, read_points
 from sweep.searches import GridSearch, ModelSearch, SobolSearch, given_assignments
 from sweep.spec import SweepSpec
+from sweep.values import canonical
 
 MAX_TRIALS = 1_000_000
 _CANDIDATES_PER_ASSIGNMENT = 1_000
@@ -76,11 +77,6 @@ def assemble(nodes: Mapping[str, Node], choose: Choose) -> dict[str, Value]:
             evaluated.
     """
     return Assembler(nodes)(choose)
-
-
-def canonical(parameters: Mapping[str, Any]) -> str:
-    """One text for all assignments that are the same."""
-    return json.dumps(parameters, sort_keys=True, separators=(",", ":"))
 
 
 def group_key(parameters: Mapping[str, Value], group_by: Sequence[str]) -> str:

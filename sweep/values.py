@@ -4,6 +4,7 @@ Multiples are counted in exact arithmetic on the step as it is written, so that 
 steps of 0.1 are 0.3 and a value half-way between two of them is seen to be so.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -76,12 +77,28 @@ def counts_inside(low: float, high: float, step: float) -> tuple[int, int]:
     return math.ceil(Fraction(repr(low)) / each), math.floor(Fraction(repr(high)) / each)
 
 
-def one_of(values: Sequence[Any], value: object) -> Value:
+def canonical(value: Any) -> str:
+    """One text for all values that are the same."""
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def one_of(values: tuple[Any, ...], value: object) -> Value:
     """The one of `values` that is the same as a value; ValueError when none is."""
-    for listed in values:
-        if same(listed, value):
-            found: Value = listed
+    place = 0
+    for _ in range(values.count(value)):  # true equals 1 here, so an equal one may not be the same
+        place = values.index(value, place)
+        if same(values[place], value):
+            found: Value = values[place]
             return found
+        place += 1
     shown = ", ".join(map(repr, values[:10])) + (", …" if len(values) > 10 else "")
     raise ValueError(f"must be one of {shown}")
 

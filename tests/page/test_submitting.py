@@ -57,6 +57,9 @@ def test_the_preview_tells_what_would_run_and_starting_leads_there(
     page = viewer.open("/submit")
     expect(page.locator(".facts")).to_contain_text("40")
     assert len(httpx.get(f"{server.url}/v1/sweeps").json()["items"]) == before
+    area = page.get_by_role("textbox")
+    area.fill(area.input_value() + "budget: {trials: 30}\n")
+    expect(page.get_by_text("The budget of 30 trials is short: 10 would not run.")).to_be_visible()
     page.get_by_label("Start from an example").select_option(label="product: product-quick")
     expect(page.locator(".backdrop")).to_contain_text("trainable: product")
     expect(page.get_by_text("The spec is valid.")).to_be_visible()

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sweep.errors import SpecError, SpecTooLarge
 from sweep.parameters import Grid, Kind, Value
-from sweep.space import Space, assemble, canonical
+from sweep.space import Space, assemble
+from sweep.values import canonical
 from tests.unit.sweep.test_space import make
 
 QUICK = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=40)
@@ -40,7 +41,7 @@ def test_a_grid_has_each_distinct_assignment_once() -> None:
         {"optimizer": "adam", "adam": {"beta": 0.99, "eps": 1e-8}, "late": 3},
         {"optimizer": "none", "late": 3},
     ]
-    twice = {"a": {"grid": [1, 1.0, True]}, "b": {"when": "a == True", "grid": [2, 2]}}
+    twice = {"a": {"grid": [1, True, 1.0]}, "b": {"when": "a == True", "grid": [2, 2]}}
     assert found(twice) == [{"a": 1, "b": 2}, {"a": True, "b": 2}]
 
 
