@@ -3,10 +3,10 @@
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, count, islice
 
 from sweep.errors import FieldProblem
 from sweep.stopping import Asha, EarlyStopping, Halving, Hyperband, Median, Pbt
@@ -67,29 +67,20 @@ def bracket_steps(rule: Hyperband, bracket: int) -> tuple[int, ...]:
     return tuple(sorted({step for step in map(math.ceil, exact) if step < rule.max_t}))
 
 
-@lru_cache(maxsize=64)
-def _shares(factor: float, brackets: int) -> tuple[float, ...]:
-    """The share of trials up to each bracket, from the one with the most rungs on.
+def brackets_in_turn(rule: Hyperband) -> Iterator[int]:
+    """The bracket of each trial (or unit of replicates) of a group, in their order, without end.
 
     Bracket s has trials in proportion to factor ** s / (s + 1), so that each bracket
-    trains for about the same number of steps (Li et al. 2018, algorithm 1).
+    trains for about the same number of steps (Li et al. 2018, algorithm 1). Multiples of
+    the golden ratio spread them evenly over any run of places, so a small group has some
+    of each.
     """
-    last = brackets - 1
-    weights = [factor ** (s - last) / (s + 1) for s in range(last, -1, -1)]
-    total = sum(weights)
-    return tuple(share / total for share in accumulate(weights))
-
-
-def bracket_of(rule: Hyperband, place: int) -> int:
-    """The bracket of the trial (or unit of replicates) at that place in its group, from 0.
-
-    Multiples of the golden ratio spread the brackets evenly over any run of places, so a
-    small group has some of each.
-    """
-    brackets = num_brackets(rule)
-    at = ((place + 0.5) * _GOLDEN) % 1.0
-    skipped = bisect_right(_shares(rule.reduction_factor, brackets), at)
-    return max(0, brackets - 1 - skipped)
+    last = num_brackets(rule) - 1
+    weights = [rule.reduction_factor ** (s - last) / (s + 1) for s in range(last, -1, -1)]
+    shares, total = list(accumulate(weights)), sum(weights)
+    for place in count():
+        at = ((place + 0.5) * _GOLDEN) % 1.0
+        yield max(0, last - bisect_right(shares, at * total))
 
 
 def survivors(rule: EarlyStopping, trials: int) -> int:
@@ -147,7 +138,7 @@ def _cohorts(rule: EarlyStopping, trials: int) -> Sequence[tuple[tuple[int, ...]
 
 @lru_cache(maxsize=64)
 def _bracket_sizes(rule: Hyperband, trials: int) -> Counter[int]:
-    return Counter(bracket_of(rule, place) for place in range(trials))
+    return Counter(islice(brackets_in_turn(rule), trials))
 
 
 def rung_problems(rule: EarlyStopping) -> list[FieldProblem]:

@@ -5,12 +5,12 @@ their indexes, so a driver's successor assigns alike. In each bracket successive
 is asynchronous (Li et al., 2020, arXiv:1810.05934): nobody waits.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
 from sweep.metric import Metric
 from sweep.records import Origin
-from sweep.rungs import bracket_of, bracket_steps, num_brackets
+from sweep.rungs import bracket_steps, brackets_in_turn, num_brackets
 from sweep.stopping import Asha, Hyperband
 from sweep.wire import RungEntry, TrialTask
 from workers.driver.asha import GroupedAshaRule
@@ -23,7 +23,6 @@ class HyperbandRule(StoppingRule):
     waits = False
 
     def __init__(self, rule: Hyperband, metric: Metric, tasks: Iterable[TrialTask]) -> None:
-        self._rule = rule
         halving = Asha(
             max_t=rule.max_t, reduction_factor=rule.reduction_factor, min_peers=rule.min_peers
         )
@@ -32,15 +31,14 @@ class HyperbandRule(StoppingRule):
             for bracket in range(num_brackets(rule))
         )
         self._bracket: dict[int, int] = {}
-        self._sizes: Counter[str] = Counter()
+        self._next: dict[str, Iterator[int]] = defaultdict(lambda: brackets_in_turn(rule))
         for task in sorted(tasks, key=lambda task: task.index):
             self.enter(task)
 
     def enter(self, task: TrialTask) -> None:
         """Give a trial that is new its bracket."""
         if task.origin is not Origin.RESTART and task.index not in self._bracket:
-            self._bracket[task.index] = bracket_of(self._rule, self._sizes[task.group])
-            self._sizes[task.group] += 1
+            self._bracket[task.index] = next(self._next[task.group])
 
     def steps_for(self, task: TrialTask) -> tuple[int, ...]:
         """The rungs of its bracket."""

@@ -13,10 +13,12 @@ from sweep.errors import TrialFault
 from sweep.metric import Metric
 from sweep.run import Run
 from sweep.spec import CheckpointPolicy
+from sweep.stopping import Plateau
 from sweep.wire import TrialTask
 from tests.integration.service_process import wait_for
 from tests.unit.driver.builders import make_task
 from workers.driver.live import LiveRun, TrialPlan, TrialUpdate
+from workers.driver.plateau import PlateauPlan
 from workers.driver.states import read_name
 
 WAIT = 10.0
@@ -117,6 +119,15 @@ def test_the_code_is_held_at_a_rung_until_it_may_go_on(tmp_path: Path) -> None:
         (make_task(), Metric(name="score", mode="max", target=3.0)),
     ],
 )
+def test_the_code_is_held_at_a_plateau_until_it_may_go_on(tmp_path: Path) -> None:
+    """A score that rises is a plateau where smaller is better; counted on from a saved state."""
+    lower = Metric(name="score", mode="min")
+    plateau = PlateauPlan(rule=Plateau(patience=3), metric=lower, best=0.0, poor=1)
+    with running(tmp_path, "five_steps", plateau=plateau) as run:
+        assert [r.step for r in run.next_update(WAIT).rows] == [1, 2]
+        assert [r.step for r in run.next_update(WAIT).rows] == [3]
+
+
 def test_the_code_never_passes_its_last_step_or_its_target(
     tmp_path: Path, task: TrialTask, metric: Metric
 ) -> None:
