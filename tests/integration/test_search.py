@@ -11,7 +11,7 @@ from tests.integration.test_sweeps import spec
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.long]
 
-TRIALS = 16
+TRIALS = 12
 TPE = {"type": "tpe", "num_trials": TRIALS, "startup_trials": 4, "parallel": 2, "seed": 5}
 
 
@@ -29,6 +29,7 @@ def searched(**fields: Any) -> dict[str, Any]:
         search=TPE,
         exclude=["x > 0.5 and kind == 'odd'"],
         max_concurrent=2,
+        reuse_actors=True,
         **fields,
     )
 
@@ -46,7 +47,7 @@ def test_a_search_whose_driver_is_killed_twice_tries_the_same(service: ServicePr
     unbroken = tried(client, client.submit(searched()).id)
     assert [assignment for assignment, _, _ in unbroken] == list(range(TRIALS))
     sweep = client.submit(searched())
-    for epoch, enough in ((1, 6), (2, 10)):
+    for epoch, enough in ((1, 5), (2, 8)):
         wait_for(
             lambda enough=enough: client.sweep(sweep.id).trials[TrialState.COMPLETED] >= enough,
             f"{enough} trials",

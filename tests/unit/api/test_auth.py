@@ -28,7 +28,10 @@ def ann(store: Store) -> dict[str, str]:
 
 USER_PATHS = ["/v1/sweeps", "/v1/trainables", "/v1/schema/sweep", "/v1/tokens", "/v1/studies"]
 SIGNING_IN = [("POST", "/v1/session"), ("DELETE", "/v1/session")]
-DRIVER_PATHS = [f"/v1/driver/{name}" for name in ("assignment", "trials", "rungs", "history")]
+DRIVER_PATHS = [
+    f"/v1/driver/{name}"
+    for name in ("assignment", "trials", "rungs", "results", "history", "past-reports", "code")
+]
 
 
 @pytest.mark.parametrize("path", [*USER_PATHS, *DRIVER_PATHS])

@@ -40,7 +40,7 @@ def make_sampler(
             )
         case Nsga2Search():
             return NSGAIISampler(population_size=search.population, seed=seed)
-    raise AssertionError(f"{search!r} has no sampler")
+    raise AssertionError(f"there is no sampler for {search!r}")
 
 
 def make_study(spec: SweepSpec) -> Study:
