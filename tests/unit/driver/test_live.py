@@ -112,13 +112,6 @@ def test_the_code_is_held_at_a_rung_until_it_may_go_on(tmp_path: Path) -> None:
         assert last.finished
 
 
-@pytest.mark.parametrize(
-    ("task", "metric"),
-    [
-        (make_task().model_copy(update={"max_t": 3}), Metric(name="score", mode="max")),
-        (make_task(), Metric(name="score", mode="max", target=3.0)),
-    ],
-)
 def test_the_code_is_held_at_a_plateau_until_it_may_go_on(tmp_path: Path) -> None:
     """A score that rises is a plateau where smaller is better; counted on from a saved state."""
     lower = Metric(name="score", mode="min")
@@ -128,6 +121,13 @@ def test_the_code_is_held_at_a_plateau_until_it_may_go_on(tmp_path: Path) -> Non
         assert [r.step for r in run.next_update(WAIT).rows] == [3]
 
 
+@pytest.mark.parametrize(
+    ("task", "metric"),
+    [
+        (make_task().model_copy(update={"max_t": 3}), Metric(name="score", mode="max")),
+        (make_task(), Metric(name="score", mode="max", target=3.0)),
+    ],
+)
 def test_the_code_never_passes_its_last_step_or_its_target(
     tmp_path: Path, task: TrialTask, metric: Metric
 ) -> None:
