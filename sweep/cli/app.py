@@ -174,7 +174,7 @@ def show_sweep(context: typer.Context, sweep_id: SweepId, json: Json = False) ->
         ("best", f"{show(best.value)} (trial {best.trial_id}, step {best.step})" if best else None),
         ("trainable", sweep.spec.trainable),
         ("early stopping", sweep.spec.early_stopping.type),
-        ("exploits", exploits),
+        *([] if exploits is None else [("exploits", exploits)]),
         ("created", f"{sweep.created_at:%Y-%m-%d %H:%M:%S} UTC by {sweep.created_by}"),
     ]
     facts = table(["", ""], rows)
