@@ -8,7 +8,8 @@ import typer
 
 from sweep.cli.context import client_of
 from sweep.imports import determined, katib, optuna, wandb
-from sweep.imports.common import Imported, NotExact, Options, bad
+from sweep.imports.common import Imported, Options
+from sweep.imports.reading import NotExact, bad
 from sweep.loading import load_yaml
 
 app = typer.Typer(no_args_is_help=True, help="Turn other systems' sweeps into specs of this one.")

@@ -13,10 +13,7 @@ from typing import Any
 from sweep.imports.common import (
     Imported,
     Names,
-    Notes,
     Options,
-    Section,
-    bad,
     constant,
     finish,
     metric_of,
@@ -24,6 +21,7 @@ from sweep.imports.common import (
     trials_of,
     until,
 )
+from sweep.imports.reading import Notes, Section, bad
 from sweep.imports.rungs import Rungs, asha, hyperband
 
 _SEARCHERS = ("single", "random", "grid", "adaptive_asha", "asha", "async_halving")
@@ -86,11 +84,11 @@ def _search(
     seed = reproducibility.count("experiment_seed", 0) if reproducibility else 0
     if reproducibility:
         reproducibility.rest()
-    kind = {"type": "grid"} if name in ("grid", "single") else {"type": "random"}
-    if kind["type"] == "random":
-        given = searcher.count("max_trials", least=1) if "max_trials" in searcher else None
-        kind |= {"num_trials": trials_of(given, "searcher.max_trials", options, notes)}
-    return {**kind, "seed": seed}
+    if name in ("grid", "single"):
+        return {"type": "grid", "seed": seed}
+    given = searcher.count("max_trials", least=1) if "max_trials" in searcher else None
+    number = trials_of(given, "searcher.max_trials", options, notes)
+    return {"type": "random", "num_trials": number, "seed": seed}
 
 
 def _parameters(source: Section, searcher: str, notes: Notes) -> dict[str, Any]:
@@ -180,7 +178,7 @@ def _power(base: float, one: Section) -> Callable[[float], float]:
 
     def power(exponent: float) -> float:
         try:
-            value = float(base) ** exponent
+            value = math.pow(base, exponent)
         except OverflowError:
             value = math.inf
         if not 0 < value < math.inf:

@@ -12,11 +12,8 @@ from sweep.imports import quantised
 from sweep.imports.common import (
     Imported,
     Names,
-    Notes,
     Options,
-    Section,
     allowed_name,
-    bad,
     finish,
     metric_of,
     trainable_of,
@@ -24,6 +21,7 @@ from sweep.imports.common import (
     until,
 )
 from sweep.imports.quantised import Place
+from sweep.imports.reading import Notes, Section, bad
 from sweep.rungs import MAX_RUNGS
 
 _SEARCHES = {

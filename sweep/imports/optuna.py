@@ -14,13 +14,13 @@ from sweep.history import MAX_HISTORY
 from sweep.imports.common import (
     Imported,
     Names,
-    Notes,
     Options,
-    bad,
     finish,
     trainable_of,
     trials_of,
+    until,
 )
+from sweep.imports.reading import Notes, bad
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -65,22 +65,20 @@ def from_study(study: "Study", options: Options) -> Imported:
     }
     metrics = _metrics(study, options, notes)
     _mention(study, trials, notes)
+    search = {
+        "type": "tpe" if len(metrics) == 1 else "nsga2",
+        "num_trials": trials_of(None, "study", options, notes),
+        "points_to_evaluate": _enqueued(trials, called) or None,
+        **_learned(finished, metrics, called, notes),
+    }
     document = {
         "name": study.study_name or "imported from Optuna",
         "trainable": trainable_of(None, "study", options, notes),
         "metric": metrics[0],
         "parameters": parameters,
-        "search": {
-            "type": "tpe" if len(metrics) == 1 else "nsga2",
-            "num_trials": trials_of(None, "study", options, notes),
-            "points_to_evaluate": _enqueued(trials, called) or None,
-            **_learned(finished, metrics, called, notes),
-        },
-        "early_stopping": None
-        if options.max_t is None
-        else {"type": "none", "max_t": options.max_t},
+        "search": {key: value for key, value in search.items() if value is not None},
+        "early_stopping": until(options.max_t),
     }
-    document["search"] = {k: v for k, v in document["search"].items() if v is not None}
     return finish(document, notes)
 
 
@@ -128,7 +126,7 @@ def _parameter(
         notes.warn(path, "its distribution changed between trials: the widest range is taken here")
     if hasattr(last, "choices"):
         return {"choice": list(last.choices)}
-    low, high = min(d.low for d in alike), max(d.high for d in alike)  # type: ignore[attr-defined]
+    low, high = min(d.low for d in alike), max(d.high for d in alike)
     return _range(last, low, high)
 
 

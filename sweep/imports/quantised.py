@@ -14,7 +14,7 @@ from statistics import NormalDist
 from typing import Any
 
 from sweep.errors import SweepError
-from sweep.imports.common import Notes
+from sweep.imports.reading import Notes
 
 MOST_VALUES = 1_000
 """How many multiples are listed at most."""

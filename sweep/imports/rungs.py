@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.imports.common import Notes
+from sweep.imports.reading import Notes
 from sweep.rungs import bracket_steps, rung_steps
 from sweep.stopping import Asha, Hyperband
 

@@ -14,10 +14,7 @@ from sweep.imports import quantised
 from sweep.imports.common import (
     Imported,
     Names,
-    Notes,
     Options,
-    Section,
-    bad,
     constant,
     finish,
     metric_of,
@@ -26,6 +23,7 @@ from sweep.imports.common import (
     until,
 )
 from sweep.imports.quantised import Place
+from sweep.imports.reading import Notes, Section, bad
 from sweep.imports.rungs import Rungs, asha
 
 _SEARCHES = {"grid": "grid", "random": "random", "bayes": "gp"}
