@@ -37,24 +37,33 @@ def noisy(seed: int) -> Curve:
     return curve
 
 
-@pytest.mark.parametrize("rule", RULES)
-@settings(max_examples=15, deadline=None)
-@given(data=st.data(), replicates=st.integers(1, 3), seed=st.integers(0, 999))
-def test_kills_at_any_message_change_no_decision(
-    rule: str, data: st.DataObject, replicates: int, seed: int
-) -> None:
-    if rule != "median" and replicates == 1:
-        replicates = 2
-    spec, curve = spec_of(rule, replicates=replicates, units=3), noisy(seed)
+def check_kills(rule: str, data: st.DataObject) -> None:
+    replicates = data.draw(st.integers(1 if rule == "median" else 2, 3))
+    spec = spec_of(rule, replicates=replicates, units=3)
+    curve = noisy(data.draw(st.integers(0, 999)))
     order = data.draw(st.lists(st.integers(0, 8), max_size=60))
-    turns, cuts = st.integers(0, 60), st.integers(0, 4)
-    kills = data.draw(st.dictionaries(turns, cuts, max_size=8))
+    kills = data.draw(st.dictionaries(st.integers(0, 60), st.integers(0, 4), max_size=8))
     trials = st.integers(0, 3 * replicates - 1)
     failing = data.draw(st.dictionaries(trials, st.integers(0, 8), max_size=2))
     whole = run_to_end(spec, curve, order, {}, failing=failing)
     broken = run_to_end(spec, curve, order, kills, failing=failing)
     assert broken.verdicts == whole.verdicts
     assert broken.ends == whole.ends
+
+
+@pytest.mark.parametrize("rule", RULES)
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_kills_at_any_message_change_no_decision(rule: str, data: st.DataObject) -> None:
+    check_kills(rule, data)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("rule", RULES)
+@settings(max_examples=400, deadline=None)
+@given(data=st.data())
+def test_many_kills_change_no_decision(rule: str, data: st.DataObject) -> None:
+    check_kills(rule, data)
 
 
 def test_a_unit_is_decided_by_its_mean_once_its_last_replicate_is_there() -> None:
