@@ -39,7 +39,7 @@ def upload(http: httpx.Client, folder: Path | str, limits: CodeLimits) -> httpx.
         answer = http.head(path)
         if answer.status_code != httpx.codes.NOT_FOUND:
             return http.get(path)
-        headers = {"Content-Type": "application/zip", "Content-Length": str(archive.size)}
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(archive.size)}
         return http.put(path, content=_pieces(file), headers=headers, timeout=_TIMEOUT)
 
 

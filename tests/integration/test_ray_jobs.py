@@ -15,6 +15,7 @@ from service.dispatch.ray_jobs import RayJobLauncher, RayJobsApi
 from sweep.client import Client
 from sweep.states import SweepState
 from sweep.wire import EXIT_NO_RAY
+from tests.integration import trainings
 from tests.integration.ray_with_jobs import RayWithJobs, ray_with_jobs
 from tests.integration.service_process import wait_for
 from tests.integration.test_sweeps import spec
@@ -113,8 +114,11 @@ def role(name: str, home: Path, settings: dict[str, str]) -> Iterator[str]:
 
 
 def test_two_roles_run_a_sweep_and_a_job_outlives_its_dispatcher(
-    ray: RayWithJobs, home: Path
+    ray: RayWithJobs, home: Path, tmp_path: Path
 ) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "mine.py").write_text(Path(trainings.__file__).read_text())
     settings = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("SWEEP_", "RAY_"))},
         "SWEEP_HOME": str(home),
@@ -126,12 +130,17 @@ def test_two_roles_run_a_sweep_and_a_job_outlives_its_dispatcher(
     run = [sys.executable, "-m", "service"]
     subprocess.run([*run, "migrate"], env=settings, check=True)
     answer = subprocess.run(
-        [*run, "token", "me"], env=settings, check=True, capture_output=True, text=True
+        [*run, "token", "me", "--role", "code"],
+        env=settings,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     with role("api", home, settings) as api:
         client = Client(api, token=answer.stdout.strip())
         parameters = {"x": {"grid": [1, 2, 3, 4]}, "steps": 40, "pace": 0.05}
-        sweep = client.submit(spec("steady", parameters=parameters, max_concurrent=2))
+        given = spec("steady", parameters=parameters, max_concurrent=2)
+        sweep = client.submit({**given, "trainable": "mine:steady"}, code=own)
         urls = {"SWEEP_PUBLIC_URL": f"http://127.0.0.1:9,{api}"}
         with role("dispatch", home, {**settings, **urls}) as health:
             wait_for(lambda: client.sweep(sweep.id).trials["running"], "a running trial")
