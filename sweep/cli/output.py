@@ -12,6 +12,7 @@ from rich.table import Table
 
 from sweep.client import Client
 from sweep.errors import (
+    BadCode,
     Conflict,
     Forbidden,
     NotFound,
@@ -43,6 +44,7 @@ EXIT_INTERRUPTED = 130
 
 _EXIT_CODES: tuple[tuple[type[SweepError], int], ...] = (
     (SpecError, 2),
+    (BadCode, 2),
     (SpecTooLarge, 2),
     (QueryError, 2),
     (NotFound, 3),

@@ -12,6 +12,7 @@ from service.auth import new_driver_token
 from service.store.interface import Store
 from sweep.cli import own_code
 from sweep.cli.app import app as cli
+from sweep.cli.output import exit_code
 from sweep.client import Client
 from sweep.errors import BadCode, SpecError
 from tests.unit.store.builders import LEASE, START
@@ -67,6 +68,13 @@ def tried(*arguments: str) -> dict[str, Any]:
     result = run("run", *arguments, "--json")
     found: dict[str, Any] = json.loads(result.stdout)
     return {**found, "exit": result.exit_code}
+
+
+def test_a_folder_that_cannot_be_packed_is_bad_usage(folder: Path, url: str) -> None:
+    (folder / "empty").mkdir()
+    result = run("submit", "spec.yaml", "--code", "empty")
+    assert isinstance(result.exception, BadCode)
+    assert exit_code(result.exception) == 2
 
 
 def test_bytes_go_from_a_folder_to_a_driver(
