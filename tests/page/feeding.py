@@ -14,6 +14,7 @@ from sweep.states import SweepState, TrialState
 from sweep.wire import (
     Assignment,
     Batch,
+    Exploited,
     Heartbeat,
     Known,
     LogWritten,
@@ -112,6 +113,24 @@ class Driver:
 
     def move(self, trial: int, state: TrialState, reason: str, error: str | None = None) -> None:
         self.send(ended(self.tasks[trial], state, reason, now(), error))
+
+    def exploit(self, trial: int, *, donor: int, lr: float) -> None:
+        """A trial goes on from a better one's state with another learning rate."""
+        parameters = {**self.tasks[trial].parameters, "lr": lr}
+        exploited = Exploited(
+            trial=trial,
+            attempt=1,
+            donor=donor,
+            step=300,
+            value=0.3421,
+            donor_value=0.9702,
+            parameters=parameters,
+            checkpoint=f"file:///states/{donor}/300",
+            checkpoint_step=300,
+            time=now(),
+        )
+        node = NODES[trial % len(NODES)]
+        self.send(exploited, TrialStarted(trial=trial, attempt=2, node=node, time=now()))
 
     def finish(self, state: SweepState = SweepState.COMPLETED) -> None:
         self.send(SweepFinished(state=state, time=now()))

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from sweep.records import Usage
 from sweep.states import TrialState
 from tests.page.conftest import Post, Viewer
-from tests.page.feeding import Driver, now
+from tests.page.feeding import Driver
 from tests.page.server import Server
 from tests.page.views import serious
 
@@ -111,28 +111,25 @@ def test_replicates_are_one_row_that_opens(viewer: Viewer, post: Post, drive: Dr
     assert "rows=assignments" in page.url
 
 
-def test_what_happened_is_told_newest_first(
-    viewer: Viewer, server: Server, post: Post, drive: Drive
-) -> None:
+def test_what_happened_is_told_newest_first(viewer: Viewer, post: Post, drive: Drive) -> None:
     sweep_id = post(**PLAIN)
     driver = drive(sweep_id)
     driver.start(0)
-    driver.move(0, TrialState.PENDING, "error", "Traceback\nValueError: no")
-    old, new = {"lr": 0.01, "size": 3}, {"lr": 0.002, "size": 3}
-    detail = {"donor": 1, "step": 300, "old": old, "parameters": new}
-    told = {"kind": "trial.exploited", "actor": "driver", "detail": detail}
-    server.store.note_event(sweep_id, now=now(), **told)  # type: ignore[arg-type]
+    driver.exploit(0, donor=1, lr=0.002)
+    driver.start(1)
+    driver.move(1, TrialState.PENDING, "error", "Traceback\nValueError: no")
     page = viewer.open(f"/sweeps/{sweep_id}?tab=history")
     items = page.locator(".timeline > li")
-    expect(items.first).to_contain_text("0.01 → 0.002")
-    expect(items.first).not_to_contain_text("size")
-    expect(items.first.get_by_role("link", name="trial #1")).to_be_visible()
+    expect(items.nth(0)).to_contain_text("tries again trial #1")
+    expect(items.nth(1)).to_contain_text("0.001 → 0.002")
+    expect(items.nth(1)).not_to_contain_text("many_hot")
+    expect(items.nth(1).get_by_role("link", name="trial #1")).to_be_visible()
     page.get_by_role("button", name="Pause").click()
     expect(items.first).to_contain_text("local asked for a pause")
     expect(items.last).to_contain_text("posted the sweep")
-    page = viewer.open(f"/trials/{sweep_id}-0")
+    viewer.open(f"/trials/{sweep_id}-0")
     expect(items).to_have_count(1)
-    expect(items).to_contain_text("tries again")
+    expect(items).to_contain_text("a better one's state")
 
 
 def test_many_trials_are_drawn_and_the_rest_is_counted(viewer: Viewer, post: Post) -> None:

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from sweep.study import find_study
-from tests.page.feeding import SPEC, TASKS, Driver, now, play, product_messages
+from tests.page.feeding import SPEC, TASKS, Driver, play, product_messages
 from tests.page.server import Server
 
 TABS = (
@@ -78,8 +78,8 @@ def fill(server: Server) -> Mapping[str, str]:
     running = _post(server, DEMO)
     with Driver(server.url, server.store, running, ago=timedelta(minutes=29)) as driver:
         play(driver, ended=44, begun=6)
+        driver.exploit(44, donor=7, lr=0.0012)
     httpx.patch(f"{server.url}/v1/sweeps/{running}", json={"max_concurrent": 6, "priority": 2})
-    _exploit(server, running)
     return {
         "sweeps": "/",
         "running": f"/sweeps/{running}",
@@ -95,19 +95,6 @@ def fill(server: Server) -> Mapping[str, str]:
         "study": "/studies/product",
         "not-found": "/sweeps/nope",
     }
-
-
-def _exploit(server: Server, sweep: str) -> None:
-    """What population based training writes into a sweep's history."""
-    detail = {
-        "donor": 7,
-        "step": 300,
-        "value": 0.3421,
-        "donor_value": 0.9702,
-        "old": {"lr": 0.01, "network": {"type": "multiply"}},
-        "parameters": {"lr": 0.0012, "network": {"type": "multiply"}},
-    }
-    server.store.note_event(sweep, kind="trial.exploited", actor="driver", now=now(), detail=detail)
 
 
 def settle(page: Page, url: str) -> None:

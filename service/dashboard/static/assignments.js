@@ -45,7 +45,6 @@ export function assignmentBoard({ sweep, state, onError }) {
   const message = el("div");
   const element = el("div", { class: "stack" }, scrolling("Assignments", table), message);
   const opened = new Set();
-  const known = new Map();
   const order = { key: "mean", down: metric.mode === "max" };
   let groups = [];
   let page = 0;
@@ -68,17 +67,11 @@ export function assignmentBoard({ sweep, state, onError }) {
   };
   const shown = () => ordered(groups, keys[order.key].of, order.down).slice(page * PAGE, (page + 1) * PAGE);
 
-  const ask = (signal, condition, fields) => get(`v1/sweeps/${sweep.id}/trials`, { filter: condition, fields, sort: "assignment,replicate,index", limit: MOST_TRIALS }, signal);
-  const learn = async (rows, signal) => {
-    const missing = rows.map((group) => group.labels.assignment).filter((number) => !known.has(number));
-    if (!missing.length) return;
-    const { items } = await ask(signal, `assignment in [${missing.join(", ")}] and replicate == 0`, "assignment,parameters");
-    for (const trial of items) known.set(trial.assignment, trial.parameters);
-  };
   const replicatesOf = async (rows, signal) => {
     const wanted = rows.map((group) => group.labels.assignment).filter((number) => opened.has(number));
     if (!wanted.length) return new Map();
-    const { items } = await ask(signal, all([`assignment in [${wanted.join(", ")}]`, state.filter]));
+    const filter = all([`assignment in [${wanted.join(", ")}]`, state.filter]);
+    const { items } = await get(`v1/sweeps/${sweep.id}/trials`, { filter, sort: "assignment,replicate,index", limit: MOST_TRIALS }, signal);
     return Map.groupBy(items, (trial) => trial.assignment);
   };
 
@@ -105,7 +98,7 @@ export function assignmentBoard({ sweep, state, onError }) {
     return el("tr", { data: { assignment: name } },
       el("td", {}, button), el("td", { class: "number strong" }, number(group.mean)), el("td", {}, intervalOf(group, scale)),
       el("td", { class: "number" }, group.count === group.trials ? number(group.count) : `${number(group.count)} of ${number(group.trials)}`), el("td", { class: "number" }, best),
-      parameters.map(({ path }) => el("td", {}, value(at(known.get(name) ?? {}, path)))));
+      parameters.map(({ path }) => el("td", {}, value(at(group.parameters ?? {}, path)))));
   };
   const detailOf = (name, trials) => {
     const titles = ["Replicate", "Trial", "State", `Best ${metric.name}`, "at step", "Step", "Seed", "Time"];
@@ -132,7 +125,7 @@ export function assignmentBoard({ sweep, state, onError }) {
     try {
       await work(mine.signal);
       const rows = shown();
-      const [replicates] = await Promise.all([replicatesOf(rows, mine.signal), learn(rows, mine.signal)]);
+      const replicates = await replicatesOf(rows, mine.signal);
       if (mine.signal.aborted) return;
       onError(null);
       draw(rows, replicates);

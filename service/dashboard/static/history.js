@@ -17,7 +17,7 @@ const WORDS = {
   "sweep.failed": "gave the sweep up", "sweep.running": "began to train", "sweep.queued": "queued the sweep",
   "sweep.deleted": "deleted the sweep", "sweep.states_removed": "removed its saved states", "sweep.states_left": "left its saved states",
   "driver.started": "started a driver", "driver.ended": "saw a driver end", "node.excluded": "excluded a node",
-  "trial.failed": "gave up on", "trial.retried": "tries again", "trial.restarted": "trains for longer", "trial.exploited": "moved to a better trial's state",
+  "trial.failed": "gave up on", "trial.retried": "tries again", "trial.restarted": "trains for longer", "trial.exploited": "gave a better one's state to",
 };
 
 const TONES = { failed: "bad", cancelled: "bad", states_left: "bad", excluded: "busy", retried: "busy", ended: "quiet", completed: "good", exploited: "accent" };
