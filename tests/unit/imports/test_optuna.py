@@ -130,14 +130,14 @@ def test_trials_without_a_result_are_counted() -> None:
         ("user_attrs", "attributes of studies and trials have no equal here"),
         (
             "study",
-            "names no program: 'train.py' is a guess; say it with --trainable",
-        ),
-        (
-            "study",
             "the search has no end there and needs a number here: 100 is a guess; "
             "say it with --num-trials",
         ),
         ("trials", "1 without parameters or a finite value"),
+        (
+            "study",
+            "names no program: 'train.py' is a guess; say it with --trainable",
+        ),
     ]
 
 
