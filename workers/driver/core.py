@@ -22,7 +22,7 @@ from sweep.wire import (
     SweepFinished,
     TrialTask,
 )
-from workers.driver.book import Attempt, Book, Glance, Work, outcome_of
+from workers.driver.book import Attempt, Book, Glance, Work
 from workers.driver.breaker import Breaker
 from workers.driver.limits import Meter, Yielding
 from workers.driver.live import TrialUpdate, Verdict
@@ -30,6 +30,7 @@ from workers.driver.losses import Losses
 from workers.driver.moves import Moves
 from workers.driver.packing import Waiting
 from workers.driver.plateau import PlateauPlan, Plateaus
+from workers.driver.recovering import Recovering
 from workers.driver.stopping import Decision, Outcome, make_rule
 from workers.driver.turns import make_turns
 
@@ -69,8 +70,11 @@ class SweepCore:
         self.cancelled = False
         entries = tuple(rungs)
         self._rule.recall(entries)
-        self._remember(tasks, history)
-        self._recover(tasks, entries, now)
+        recovering = Recovering(self._rule, self._plateaus, self._book, self._moves)
+        recovering.remember(tasks, history)
+        for task in tasks:
+            self._enter(task)
+        recovering.recover(tasks, entries, now)
 
     # What goes in
 
@@ -414,63 +418,6 @@ class SweepCore:
         """
         limit = self._budget.trials
         return limit is None or task.origin is Origin.RESTART or task.index < limit
-
-    def _remember(self, tasks: Iterable[TrialTask], history: Iterable[PastReport]) -> None:
-        """Note what trials had reported before this driver began."""
-        known = {task.index: task for task in tasks}
-        for past in history:
-            task = known.get(past.trial)
-            if task is None or past.value is None:
-                continue
-            self._rule.remember(task, step=past.step, value=past.value)
-            if task.state not in FINAL_TRIAL_STATES:
-                self._plateaus.take(task.index, past.step, past.value)
-
-    def _recover(
-        self, tasks: Sequence[TrialTask], rungs: Sequence[RungEntry], now: datetime
-    ) -> None:
-        """Put every trial back where the messages of a driver before left it."""
-        for task in tasks:
-            self._enter(task)
-        decided = {(entry.trial, entry.step): entry.decision for entry in rungs}
-        stopped = {trial for (trial, _), decision in decided.items() if decision == "stop"}
-        decisions: list[Decision] = []
-        for task in tasks:
-            if task.state in FINAL_TRIAL_STATES:
-                decisions += self._moves.leave(task, outcome_of(task), task.rung_value)
-        for task in tasks:
-            if task.index in self._book.ends:
-                continue
-            if task.index in stopped:  # decided, and its end not told any more
-                self._moves.end(task.index, TrialState.STOPPED, "rung", "stopped", now)
-                continue
-            if self._plateaus.reached(task.index):
-                self._moves.end(task.index, TrialState.COMPLETED, "plateau", "completed", now)
-                continue
-            passed = [step for step in self._rule.steps_for(task) if step <= task.checkpoint_step]
-            undecided = passed and (task.index, passed[-1]) not in decided
-            at_rung = task.state is TrialState.PAUSED and task.reason == "rung"
-            if at_rung or (self._rule.waits and undecided):
-                if task.state is TrialState.RUNNING:
-                    self._moves.move(task.index, TrialState.PAUSED, "rung", now)
-                self._book.paused.add(task.index)
-                if not self._rule.remembers:
-                    step = task.max_t or 0
-                    decisions += self._rule.observe(task, step=step, value=task.rung_value)
-            else:
-                if task.state is TrialState.RUNNING:
-                    self._moves.move(task.index, TrialState.PENDING, "driver lost", now)
-                self._moves.push(task.index)
-        decisions += self._rule.settle()
-        self._moves.apply(decisions, now)
-        for index in [i for i in self._book.paused if not self._waits(i)]:
-            self._book.paused.discard(index)
-            self._moves.push(index)
-        for group in self._book.groups:
-            self._moves.ask_restart(group)
-
-    def _waits(self, index: int) -> bool:
-        return self._rule.waiting_at(self._book.tasks[index]) is not None
 
     def _judge(
         self, current: Attempt, row: ReportRow, now: datetime
