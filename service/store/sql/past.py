@@ -10,25 +10,28 @@ from sweep.states import TrialState
 
 _LOOKED_THROUGH = 1_000
 _RECENT = 20
+_COUNTED = 20_000
 _ENDED = (TrialState.COMPLETED.value, TrialState.STOPPED.value, TrialState.DIVERGED.value)
 
 
 def past_training(connection: Connection, trainable: str) -> PastTraining:
     """What the ended trials took of the newest sweeps of a trainable.
 
-    The members of a pack count as one work, from the first one's start to the last one's end.
+    At most 20,000 trials count. The members of a pack count as one work, from the first one's
+    start to the last one's end.
     """
     reader = Reader(TRIALS, connection.dialect.name)
     newest = select(sweeps.c.pk, sweeps.c.spec).order_by(sweeps.c.pk.desc()).limit(_LOOKED_THROUGH)
     looked = newest.subquery()
     same = select(looked.c.pk).where(looked.c.spec["trainable"].as_string() == trainable)
     work = case((trials.c.pack.is_not(None), trials.c.pack), else_=cast(trials.c["index"], String))
-    seconds = reader.duration(func.min(trials.c.started_at), func.max(trials.c.ended_at))
-    works = (
+    ended = (
         select(
-            func.count().label("trials"),
-            func.sum(trials.c.step).label("steps"),
-            seconds.label("seconds"),
+            trials.c.sweep_pk,
+            work.label("work"),
+            trials.c.step,
+            trials.c.started_at,
+            trials.c.ended_at,
         )
         .where(
             and_(
@@ -39,7 +42,17 @@ def past_training(connection: Connection, trainable: str) -> PastTraining:
                 trials.c.ended_at.is_not(None),
             )
         )
-        .group_by(trials.c.sweep_pk, work)
+        .limit(_COUNTED)
+        .subquery()
+    )
+    seconds = reader.duration(func.min(ended.c.started_at), func.max(ended.c.ended_at))
+    works = (
+        select(
+            func.count().label("trials"),
+            func.sum(ended.c.step).label("steps"),
+            seconds.label("seconds"),
+        )
+        .group_by(ended.c.sweep_pk, ended.c.work)
         .subquery()
     )
     totals = select(func.sum(works.c.trials), func.sum(works.c.steps), func.sum(works.c.seconds))
