@@ -66,12 +66,16 @@ class WarmStart(SpecModel):
     """Ended trials of other sweeps, which a model-based search knows from the start."""
 
     sweeps: tuple[Annotated[str, Field(min_length=1, max_length=40)], ...] = Field(
-        min_length=1, max_length=20, description="Their ids; of the same metric and mode."
+        min_length=1,
+        max_length=20,
+        description="Their ids; of the same metric and mode.",
+        examples=[["k3v9q2"]],
     )
     trials: Annotated[int, Field(ge=1, le=10_000, strict=True)] = Field(
         default=200,
         description="How many at most, in the order of the sweeps and of their trials: those that "
         "ended before this sweep was posted, and whose parameters fit its space.",
+        examples=[100],
     )
 
 
@@ -86,13 +90,19 @@ class ModelSearch(SampledSearch):
         default=10,
         description="Assignments at the start that are drawn at random, points to evaluate "
         "among them.",
+        examples=[20],
     )
     parallel: Annotated[int, Field(ge=1, le=1_000, strict=True)] = Field(
         default=4,
         description="Assignment i is proposed once all up to i - parallel have ended, from "
         "exactly their results; so about this many train at once.",
+        examples=[8],
     )
-    warm_start: WarmStart | None = None
+    warm_start: WarmStart | None = Field(
+        default=None,
+        description="Trials of other sweeps to start from.",
+        examples=[{"sweeps": ["k3v9q2"]}],
+    )
     history: History = ()
 
 
@@ -117,17 +127,22 @@ class CmaesSearch(ModelSearch):
 class FurtherObjective(SpecModel):
     """A metric that is optimised together with the sweep's."""
 
-    name: str = Field(min_length=1, max_length=200)
-    mode: Literal["min", "max"]
+    name: str = Field(min_length=1, max_length=200, description="As reported.", examples=["cost"])
+    mode: Literal["min", "max"] = Field(description="Which end is better.", examples=["min"])
 
 
 class Nsga2Search(ModelSearch):
     """NSGA-II (Deb et al. 2002): evolves a population towards a Pareto front."""
 
     type: Literal["nsga2"] = "nsga2"
-    population: Annotated[int, Field(ge=2, le=10_000, strict=True)] = 50
+    population: Annotated[int, Field(ge=2, le=10_000, strict=True)] = Field(
+        default=50, description="Assignments in each generation.", examples=[20]
+    )
     objectives: tuple[FurtherObjective, ...] = Field(
-        default=(), max_length=9, description="Beside the sweep's metric."
+        default=(),
+        max_length=9,
+        description="Metrics that are optimised together with the sweep's.",
+        examples=[[{"name": "cost", "mode": "min"}]],
     )
 
     @model_validator(mode="after")
