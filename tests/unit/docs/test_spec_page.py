@@ -35,7 +35,8 @@ def spec_with(section: Section, body: dict[str, Any]) -> dict[str, Any]:
     for length in range(len(section.path), 0, -1):
         outer = section.path[: length - 1]
         field = SweepSpec if not outer else holder(by_path[outer], section.path[length - 1])
-        is_list = "list" in str(field.model_fields[section.path[length - 1]].annotation)
+        annotation = str(field.model_fields[section.path[length - 1]].annotation)
+        is_list = "list" in annotation or "tuple" in annotation
         inner = {**least(field), section.path[length - 1]: [inner] if is_list else inner}
     spec |= inner
     if spec.get("search", {}).get("type", "grid") != "grid":
