@@ -314,13 +314,14 @@ def boundary(
     name = plan.metric.name
     if name in values and plan.metric.reaches_target(values[name]):
         return "end"
-    if (
+    is_flat = (
         watch is not None
         and watch.metric_name in values
         and watch.take(step, values[watch.metric_name])
-    ):
-        return "plateau"
-    return "rung" if rungs and step >= rungs[0] else None
+    )
+    if rungs and step >= rungs[0]:
+        return "rung"
+    return "plateau" if is_flat else None
 
 
 def report_row(step: int, values: Mapping[str, float]) -> ReportRow:
