@@ -126,8 +126,15 @@ def _answer(
     if output is None:
         sys.stdout.write(text)
     else:
-        output.write_text(text)
+        _write(output, text)
     if submit:
         with client_of(context) as client:
             sweep = client.submit(text)
         sys.stderr.write(f"sweep {sweep.id}: {sweep.num_trials} trials, {sweep.state}\n")
+
+
+def _write(output: Path, text: str) -> None:
+    try:
+        output.write_text(text)
+    except OSError as error:
+        raise bad("", f"{output} cannot be written: {error.strerror}") from None

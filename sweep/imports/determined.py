@@ -30,6 +30,7 @@ _LEAVES = ("const", "int", "double", "log", "categorical")
 _UNITS = ("batches", "epochs", "records")
 _FROM_ANOTHER = "a trial starts from its own weights here: load them in your training function"
 _MOST_POINTS = 10_000
+_MOST_RUNGS = 1_000
 
 
 def read(raw: object, options: Options) -> Imported:
@@ -68,8 +69,9 @@ def read(raw: object, options: Options) -> Imported:
 
 
 def _entrypoint(source: Section) -> str | None:
-    raw = source.take("entrypoint")
-    return " ".join(map(str, raw)) if isinstance(raw, list) else raw
+    if isinstance(source.peek("entrypoint"), list):
+        return " ".join(map(str, source.items("entrypoint")))
+    return source.text("entrypoint")
 
 
 def _metric(searcher: Section, options: Options, notes: Notes) -> Any:
@@ -131,7 +133,7 @@ def _leaf(one: Section, searcher: str) -> Any:
     count = one.take("count")
     if searcher != "grid":
         return _drawn(kind, low, high, base, one)
-    if not isinstance(count, int) or not 1 <= count <= _MOST_POINTS:
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= _MOST_POINTS:
         raise bad(one.at("count"), f"is {count!r}: a grid needs one from 1 to {_MOST_POINTS:,}")
     return {"grid": _points(kind, low, high, base, count, one)}
 
@@ -242,16 +244,17 @@ def _stopping(searcher: Section, name: str, options: Options, notes: Notes) -> A
 def _brackets(searcher: Section, name: str, length: int, divisor: float) -> list[int]:
     """How many rungs the trials of each bracket have, the end counted as one."""
     if name != "adaptive_asha":
-        return [searcher.count("num_rungs", searcher.count("max_rungs", 5, least=1), least=1)]
+        rungs = searcher.count("num_rungs", searcher.count("max_rungs", 5, least=1), least=1)
+        return [min(rungs, _powers_in(length, divisor) + 1)]
     trials = searcher.count("max_trials", least=1) if "max_trials" in searcher else length
     most = searcher.count("max_rungs", 5, least=1)
     most = min(most, _powers_in(length, divisor), _powers_in(trials, divisor))
     mode = searcher.one_of("mode", ("aggressive", "standard", "conservative"), "standard")
     first = {"aggressive": most, "standard": (most - 1) // 2 + 1, "conservative": 1}[mode]
-    given = sorted(searcher.items("bracket_rungs"))
-    if not all(isinstance(rungs, int) and rungs > 0 for rungs in given):
-        raise bad("searcher.bracket_rungs", f"{given!r} must be integers above 0")
-    brackets: list[int] = given or list(range(first, most + 1))
+    given = searcher.items("bracket_rungs")
+    if not all(isinstance(rungs, int) and 0 < rungs <= most for rungs in given):
+        raise bad("searcher.bracket_rungs", f"{given!r:.100} must be integers from 1 to {most}")
+    brackets: list[int] = sorted(given) or list(range(first, most + 1))
     if len(brackets) > 1 and brackets != list(range(1, max(brackets) + 1)):
         searcher.notes.warn(
             "searcher.bracket_rungs" if given else "searcher.mode",
@@ -263,7 +266,7 @@ def _brackets(searcher: Section, name: str, length: int, divisor: float) -> list
 
 def _powers_in(number: int, divisor: float) -> int:
     """How many of 1, divisor, divisor ** 2, ... are not above a number."""
-    return next(k for k in range(1, 10_000) if divisor**k > number)
+    return next((k for k in range(1, _MOST_RUNGS) if divisor**k > number), _MOST_RUNGS)
 
 
 def _listed(numbers: list[int]) -> str:

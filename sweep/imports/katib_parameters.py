@@ -107,9 +107,9 @@ def _points(space: Section, kind: str) -> list[float]:
         raise bad(space.at("step"), "is missing: a grid needs it for a double")
     space.leave("distribution", "a grid takes every value once: it has no effect")
     step = step or 1
+    if not high - low < step * _MOST_POINTS:
+        raise bad(space.path, f"a grid takes at most {_MOST_POINTS:,} values: raise step")
     count = math.floor((high - low) / step * (1 + 1e-12) + 1e-12) + 1
-    if count > _MOST_POINTS:
-        raise bad(space.path, f"the grid has {count:,} values of it: at most {_MOST_POINTS:,}")
     return [low + quantised.times(k, step) for k in range(count)]
 
 

@@ -14,11 +14,12 @@ from statistics import NormalDist
 from typing import Any
 
 from sweep.errors import SweepError
-from sweep.imports.reading import Notes
+from sweep.imports.reading import Notes, bad
 
 MOST_VALUES = 1_000
 """How many multiples are listed at most."""
 
+_MOST_STEPS = 2**50
 _FARTHEST = 8.3
 """Standard deviations beyond which a draw from 53 random bits cannot lie."""
 
@@ -45,6 +46,7 @@ class _Draw:
 
 def uniform(low: float, high: float, step: float, place: Place) -> Any:
     """The multiple of `step` nearest to a uniform number: the two ends are less likely."""
+    _check(low, high, step, place)
     values = _weighted(_Draw(low, high, lambda x: x / step), step)
     if values is not None and not place.ordered:
         return values
@@ -56,6 +58,7 @@ def uniform(low: float, high: float, step: float, place: Place) -> Any:
 
 def loguniform(low: float, high: float, step: float, place: Place) -> Any:
     """The multiple of `step` nearest to a log-uniform number from `low` to `high`."""
+    _check(low, high, step, place)
     exact = _is_multiple(low, step) and _is_multiple(high, step) and isinstance(step, float)
     kind = {"qloguniform": {"min": low, "max": high, "step": step}}
     if exact:
@@ -95,6 +98,7 @@ def beta(a: float, b: float, step: float, place: Place) -> Any:
     Raises:
         SweepError: when SciPy, which knows the distribution, is not installed.
     """
+    _check(0, 1, step, place)
     try:
         from scipy.special import betainc  # slow to import, and needed by this kind alone
     except ImportError:
@@ -114,10 +118,16 @@ def times(count: int, step: float) -> float:
     return float(count * Decimal(repr(step)))
 
 
+def _check(low: float, high: float, step: float, place: Place) -> None:
+    if max(abs(low), abs(high)) > step * _MOST_STEPS:
+        raise bad(place.path, f"{step!r} is too fine for values from {low!r} to {high!r}")
+
+
 def _of_normals(
     kind: str, shape: tuple[float, float], draw: _Draw, step: float, place: Place
 ) -> Any:
     mean, std = shape
+    _check(draw.low, draw.high, step, place)
     if std == 0:
         return times(round(draw.low / step), step)
     if isinstance(step, int) and not place.ordered:

@@ -1,5 +1,6 @@
 """Reading a source with nothing forgotten, and the warnings that come of it."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,10 +91,10 @@ class Section:
     def number(self, key: str, default: float | None = None) -> float:
         """A number; an integer stays one. Required when there is no default."""
         raw = self.take(key, default)
-        if isinstance(raw, int | float) and not isinstance(raw, bool):
+        if isinstance(raw, int | float) and not isinstance(raw, bool) and abs(raw) < math.inf:
             return raw
         found = "is missing" if raw is None else f"is {raw!r:.100}"
-        raise bad(self.at(key), f"{found}: it must be a number")
+        raise bad(self.at(key), f"{found}: it must be a finite number")
 
     def count(self, key: str, default: int | None = None, *, least: int = 0) -> int:
         """An integer, at least `least`. Required when there is no default."""

@@ -26,6 +26,7 @@ from sweep.imports.wandb_parameters import endless, read_parameters
 _SEARCHES = {"grid": "grid", "random": "random", "bayes": "gp"}
 _PLAIN_WORDS = frozenset({"python", "python3", "/usr/bin/env", "-u"})
 _GUESSED_BRACKETS = 4
+_MOST_BRACKETS = 1_000
 
 
 def read(raw: object, options: Options) -> Imported:
@@ -110,10 +111,14 @@ def _backwards(section: Section, eta: float, options: Options) -> Any:
     """Brackets at max_iter / eta, max_iter / eta^2, ..., `s` of them."""
     top, number = section.count("max_iter", least=1), section.count("s", least=1)
     section.leave("min_iter", "has no effect beside max_iter and s")
-    brackets = [int(top / eta**k) for k in range(number, 0, -1) if top / eta**k >= 1]
+    brackets: list[int] = []
+    while len(brackets) < number and (bracket := top / eta ** (len(brackets) + 1)) >= 1:
+        brackets.insert(0, int(bracket))
+        _check_number(brackets, section)
     if not brackets:
         raise bad(section.path, f"has no bracket: max_iter {top} is below eta {eta!r}")
-    rungs = Rungs(tuple(brackets), options.max_t or top, eta, section.path, section.notes)
+    theirs = tuple(dict.fromkeys(brackets))
+    rungs = Rungs(theirs, options.max_t or top, eta, section.path, section.notes)
     return asha(rungs, first=top / eta ** len(brackets))
 
 
@@ -126,8 +131,14 @@ def _forwards(section: Section, eta: float, options: Options) -> Any:
     brackets: list[int] = []
     while (bracket := int(first * eta ** len(brackets))) < max_t:
         brackets.append(bracket)
+        _check_number(brackets, section)
     theirs = tuple(dict.fromkeys(brackets))
     return asha(Rungs(theirs, max_t, eta, section.path, section.notes), first=first)
+
+
+def _check_number(brackets: list[int], section: Section) -> None:
+    if len(brackets) > _MOST_BRACKETS:
+        raise bad(section.path, f"has more than {_MOST_BRACKETS:,} brackets: raise eta")
 
 
 def _guessed_end(section: Section, first: int, eta: float) -> int:

@@ -96,9 +96,11 @@ def _listed(one: Section, distribution: str) -> Any:
     """The values that a grid takes of a range with gaps."""
     low, high = one.number("min"), one.number("max")
     step = one.number("q", 1) if distribution == "q_uniform" else 1
+    if step <= 0:
+        raise bad(one.at("q"), f"is {step!r}: it must be above 0")
+    if not abs(high - low) < step * _MOST_POINTS or max(abs(low), abs(high)) > step * 2**50:
+        raise bad(one.path, f"a grid takes at most {_MOST_POINTS:,} values: use method random")
     first, last = round(low / step), round(high / step)
-    if last - first >= 10 * quantised.MOST_VALUES:
-        raise bad(one.path, f"the grid has {last - first + 1:,} values of it: use method random")
     if distribution == "q_uniform":
         one.notes.warn(
             one.path, "W&B does not say which values a grid takes of it: it takes every multiple"
@@ -120,6 +122,8 @@ def _distribution(one: Section, name: str, place: Place) -> Any:
     raise bad(one.at("distribution"), f"{name!r} is no distribution that W&B documents")
 
 
+_LARGEST_EXPONENT = 700
+_MOST_POINTS = 10_000
 _RANGES = frozenset(
     {
         "uniform",
@@ -175,6 +179,8 @@ def _normal(one: Section, kind: str, step: float | None, place: Place) -> Any:
     mean, std = one.number("mu", 0), one.number("sigma", 1)
     if std < 0:
         raise bad(one.at("sigma"), f"is {std!r}: it must be 0 or above")
+    if kind == "log_normal" and abs(mean) + 9 * std > _LARGEST_EXPONENT:
+        raise bad(one.path, f"mu {mean!r} and sigma {std!r} are of the natural logarithm")
     if step is not None:
         rounded = quantised.normal if kind == "normal" else quantised.lognormal
         return rounded(mean, std, step, place)

@@ -73,6 +73,12 @@ def test_a_file_that_is_none_is_refused(run: Run, tmp_path: Path) -> None:
     assert "there is no study 'none' in it; there are: none" in err
 
 
+def test_a_spec_that_cannot_be_written_is_an_error(run: Run, tmp_path: Path) -> None:
+    code, out, err = run("wandb", str(FILES / "wandb/logs.yaml"), "-o", str(tmp_path))
+    assert (code, out) == (2, "")
+    assert "cannot be written: Is a directory" in err
+
+
 def test_it_can_be_written_and_posted(run: Run, client: Client, tmp_path: Path) -> None:
     file, made = tmp_path / "toy.yaml", tmp_path / "spec.yaml"
     file.write_text(TOY)

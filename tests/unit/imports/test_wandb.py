@@ -263,7 +263,7 @@ def test_constants_of_every_form() -> None:
         (
             {**MINIMAL, "parameters": {"x": {"min": "a", "max": 1}}},
             "parameters.x.min",
-            "is 'a': it must be a number",
+            "is 'a': it must be a finite number",
         ),
         (
             {**MINIMAL, "parameters": {"x": {"distribution": "q_poisson"}}},
