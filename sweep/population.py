@@ -1,10 +1,11 @@
 """Population based training in a spec: what it must hold, and parameters with another value."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.errors import FieldProblem
-from sweep.parameters import Grid, Value, kinds_in
+from sweep.expressions import ParsedCondition
+from sweep.parameters import Grid, Value, When, kinds_in
 from sweep.stopping import Pbt
 
 MAX_INTERVALS = 10_000
@@ -59,6 +60,7 @@ def _interval_problems(rule: Pbt) -> list[FieldProblem]:
 def _perturb_problems(rule: Pbt, parameters: Mapping[str, Any]) -> list[FieldProblem]:
     kinds = {".".join(path): kind for path, kind in kinds_in(parameters)}
     drawn = [name for name, kind in kinds.items() if not isinstance(kind, Grid)]
+    deciding = set(_named_in_conditions(parameters))
     problems = []
     for name in rule.perturb:
         where = f"early_stopping.perturb.{name}"
@@ -68,10 +70,28 @@ def _perturb_problems(rule: Pbt, parameters: Mapping[str, Any]) -> list[FieldPro
         elif isinstance(kinds[name], Grid):
             text = "is a grid, of which every value is to be tried: use choice, or leave it out"
             problems.append(FieldProblem(where, text))
-        elif any(name == by or name.startswith(f"{by}.") for by in rule.group_by):
+        elif _lies_in(name, deciding):
+            text = "is named in a `when`, and what is there cannot change in training: leave it out"
+            problems.append(FieldProblem(where, text))
+        elif _lies_in(name, rule.group_by):
             text = "is in group_by, and a trial stays in its group: leave it out of one of the two"
             problems.append(FieldProblem(where, text))
     return problems
+
+
+def _lies_in(name: str, paths: Iterable[str]) -> bool:
+    """Whether a parameter is one of those named, or inside one."""
+    return any(name == path or name.startswith(f"{path}.") for path in paths)
+
+
+def _named_in_conditions(node: object) -> Iterator[str]:
+    """The parameters on which it depends whether others are there."""
+    while isinstance(node, When):
+        yield from ParsedCondition(node.condition).names
+        node = node.node
+    if isinstance(node, Mapping):
+        for inner in node.values():
+            yield from _named_in_conditions(inner)
 
 
 def has(parameters: Mapping[str, Any], path: Sequence[str]) -> bool:

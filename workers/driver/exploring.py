@@ -30,7 +30,7 @@ class Explorer:
     def __init__(self, rule: Pbt, spec: SweepSpec) -> None:
         self._rule = rule
         self._seed = spec.search.seed
-        self._excluded = ConditionEvaluator(spec.exclude)
+        self._excluded = ConditionEvaluator(spec.exclude, spec.parameters)
         self._kinds = {
             path: k for path, k in kinds_in(spec.parameters) if ".".join(path) in rule.perturb
         }

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.parameters import Kind, parse_node
@@ -41,6 +41,7 @@ def explorer(spec: SweepSpec) -> Explorer:
 
 
 @given(drawn, UNITS, st.integers(0, 99))
+@settings(deadline=None)
 def test_what_is_explored_stays_among_a_kinds_values(
     raw: dict[str, Any], start: float, label: int
 ) -> None:
@@ -61,6 +62,7 @@ def test_what_is_explored_stays_among_a_kinds_values(
 
 
 @given(st.floats(1e-3, 1e3), st.integers(0, 999))
+@settings(deadline=None)
 def test_a_number_is_multiplied_by_one_of_the_factors(value: float, label: int) -> None:
     kind = kind_of({"loguniform": {"min": 1e-6, "max": 1e6}})
     new = perturbed(kind, value, (0.8, 1.2), lambda purpose: unit(label, purpose))
@@ -68,6 +70,7 @@ def test_a_number_is_multiplied_by_one_of_the_factors(value: float, label: int) 
 
 
 @given(st.sampled_from(["a", "b", "c", "d"]), st.integers(0, 999))
+@settings(deadline=None)
 def test_a_choice_moves_to_a_neighbour(value: str, label: int) -> None:
     kind = kind_of({"choice": ["a", "b", "c", "d"]})
     new = perturbed(kind, value, (0.8, 1.2), lambda purpose: unit(label, purpose))
@@ -136,3 +139,21 @@ def test_what_exclude_forbids_is_not_explored() -> None:
         assert explorer(spec).explore({"lr": 0.1}, trial=trial, step=10)["lr"] == 0.1 * 0.8
     stuck = spec_of(exclude=["lr != 0.1"])
     assert explorer(stuck).explore({"lr": 0.1}, trial=0, step=10) == {"lr": 0.1}
+
+
+def test_a_parameter_that_is_not_there_is_left_so_and_exclude_may_name_it() -> None:
+    parameters = {
+        "optimizer": {"choice": ["sgd", "adam"]},
+        "lr": {"uniform": {"min": 0, "max": 1}},
+        "momentum": {"when": "optimizer == 'sgd'", "uniform": {"min": 0, "max": 1}},
+    }
+    some = explorer(
+        spec_of(
+            parameters=parameters,
+            exclude=["momentum == 0.5 and lr > 2"],
+            rule={"perturb": ["lr", "momentum"]},
+        )
+    )
+    explored = some.explore({"optimizer": "adam", "lr": 0.5}, trial=0, step=10)
+    assert explored.keys() == {"optimizer", "lr"}
+    assert explored["lr"] in (0.5 * 0.8, 0.5 * 1.2)

@@ -65,6 +65,7 @@ def saved_task(index: int, *, group: str = "{}") -> TrialTask:
 
 
 @given(VALUES, st.floats(0.05, 0.5))
+@settings(deadline=None)
 def test_the_quantiles_are_those_of_their_definition(values: list[float], share: float) -> None:
     rule = make_rule(quantile=share)
     tasks = {i: saved_task(i) for i in range(len(values))}
@@ -171,6 +172,7 @@ def test_members_of_a_pack_that_arrive_together_are_compared_with_each_other() -
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12, unique=True), st.floats(0.05, 0.5))
+@settings(deadline=None)
 def test_the_worst_and_the_best_are_those_of_ray_tune(values: list[float], share: float) -> None:
     theirs = PopulationBasedTraining(
         metric="score",

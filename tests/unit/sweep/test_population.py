@@ -80,6 +80,18 @@ def test_what_makes_no_sense_is_refused_by_field(spec: dict[str, Any], path: str
     assert problem_paths(spec) == [path]
 
 
+def test_what_decides_whether_others_are_there_is_not_explored() -> None:
+    parameters = {
+        "optimizer": {"choice": ["sgd", "adam"]},
+        "momentum": {"when": "optimizer == 'sgd'", "uniform": {"min": 0, "max": 1}},
+    }
+    fields = {"parameters": parameters}
+    assert problem_paths(raw({"perturb": ["optimizer"]}, **fields)) == [
+        "early_stopping.perturb.optimizer"
+    ]
+    assert parse_spec(raw({"perturb": ["momentum"]}, **fields))
+
+
 def test_a_pack_explores_only_what_is_each_members_own() -> None:
     parameters = {
         "task": "elementwise_mul",
