@@ -15,7 +15,7 @@ run: $(STAMP) ## Start the service, run the quickstart sweep, show its results, 
 	@exec $(BIN)/sweep up --run studies/arithmetic-quickstart.yaml
 
 test: $(STAMP) ## Run every test but the long ones.
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --no-loadscope-reorder -m 'not long'
+	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m 'not long'
 
 test-long: $(STAMP) ## Strike twenty faults at random, compare packs with none; a quarter of an hour.
 	$(BIN)/python -m pytest -m long

@@ -22,6 +22,7 @@ _FIXED = {
     "description": "it says what was asked for at first",
     "schema_version": "it says how the spec is read",
     "trainable": "trials that were trained by another code could not be compared",
+    "code": "trials that were trained by another code could not be compared",
     "metric": "trials have been judged by it",
     "parameters": "trials are a function of them: use add.grid or add.trials to have more",
     "exclude": "trials are a function of it",

@@ -15,10 +15,16 @@ class Plateau(SpecModel):
     A report is better when it beats the last better one by `min_delta` (strictly, at 0).
     """
 
-    patience: Count = Field(description="So many reports in a row that are not better end a trial.")
-    min_delta: float = Field(default=0, ge=0, description="By how much a report must be better.")
+    patience: Count = Field(
+        description="So many reports in a row that are not better end a trial.", examples=[5]
+    )
+    min_delta: float = Field(
+        default=0, ge=0, description="By how much a report must be better.", examples=[0.001]
+    )
     grace_period: Annotated[int, Field(ge=0, strict=True)] = Field(
-        default=0, description="Reports up to this step are not counted against a trial."
+        default=0,
+        description="Reports up to this step are not counted against a trial.",
+        examples=[300],
     )
 
 
@@ -38,6 +44,7 @@ class _EarlyStopping(SpecModel):
         default=None,
         description="Completes each trial, or replicate, whose metric that rungs compare no "
         "longer becomes better.",
+        examples=[{"patience": 5, "min_delta": 0.001}],
     )
 
     @model_validator(mode="after")
@@ -127,6 +134,7 @@ class Perturbation(SpecModel):
         min_length=1,
         max_length=100,
         description="One of them multiplies a number; a `choice` moves to a neighbour instead.",
+        examples=[[0.8, 1.2]],
     )
 
 
@@ -139,25 +147,32 @@ class Pbt(_EarlyStopping):
     """
 
     type: Literal["pbt"] = "pbt"
-    time_attr: Literal["step"] = "step"
-    interval: Count = Field(description="Steps from one comparison of a trial to its next.")
-    max_t: Count = Field(description="The step at which a trial is completed.")
+    time_attr: Literal["step"] = Field(
+        default="step", description="What `max_t` and rungs are counted in.", examples=["step"]
+    )
+    interval: Count = Field(
+        description="Steps from one comparison of a trial to its next.", examples=[100]
+    )
+    max_t: Count = Field(description="The step at which a trial is completed.", examples=[3000])
     quantile: float = Field(
         default=0.25,
         gt=0,
         le=0.5,
         description="The share of a group that counts as its worst, and as its best.",
+        examples=[0.25],
     )
     resample_probability: float = Field(
         default=0.25,
         ge=0,
         le=1,
         description="How often an explored parameter is drawn anew instead of perturbed.",
+        examples=[0.25],
     )
     perturb: Mapping[str, Perturbation] = Field(
         min_length=1,
         description="The parameters (nested by dot) that are explored: a list of names, or a "
         "mapping from each to its `factors`.",
+        examples=[["lr"], {"lr": {"factors": [0.8, 1.2]}}],
     )
 
     @field_validator("perturb", mode="before")
@@ -177,13 +192,21 @@ class Median(_EarlyStopping):
     """
 
     type: Literal["median"] = "median"
-    time_attr: Literal["step"] = "step"
-    max_t: Count = Field(description="The step at which a trial is completed.")
-    grace_period: Count = 1
-    interval: Count | None = Field(
-        default=None, description="Steps between rungs; `grace_period` when not given."
+    time_attr: Literal["step"] = Field(
+        default="step", description="What `max_t` and rungs are counted in.", examples=["step"]
     )
-    min_peers: Count = 3
+    max_t: Count = Field(description="The step at which a trial is completed.", examples=[3000])
+    grace_period: Count = Field(description="The step of the first rung.", examples=[300])
+    interval: Count | None = Field(
+        default=None,
+        description="Steps between rungs; `grace_period` when not given.",
+        examples=[300],
+    )
+    min_peers: Count = Field(
+        default=3,
+        description="Nobody is stopped before so many others came that far.",
+        examples=[3],
+    )
 
 
 class Hyperband(_RungRule):
@@ -198,8 +221,13 @@ class Hyperband(_RungRule):
         default=None,
         description="How many brackets, the one that stops nobody first; as many as have their "
         "first rung at step 1 or later when not given.",
+        examples=[3],
     )
-    min_peers: Count = 3
+    min_peers: Count = Field(
+        default=3,
+        description="Nobody is stopped before so many others came that far.",
+        examples=[3],
+    )
 
 
 EarlyStopping = Annotated[

@@ -19,7 +19,7 @@ from tests.integration.service_process import wait_for
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-STEPS = 800
+STEPS = 400
 _EVERY = 100
 _END_WITHIN_S = 240.0
 

@@ -38,7 +38,11 @@ def spec_with(section: Section, body: dict[str, Any]) -> dict[str, Any]:
         annotation = str(field.model_fields[section.path[length - 1]].annotation)
         is_list = "list" in annotation or "tuple" in annotation
         inner = {**least(field), section.path[length - 1]: [inner] if is_list else inner}
+        if section.path[length - 1] == "perturb":
+            inner["perturb"] = {"lr": inner["perturb"]}
     spec |= inner
+    if spec.get("early_stopping", {}).get("type") == "pbt":
+        spec["search"] = {"type": "random", "num_trials": 8}
     if spec.get("search", {}).get("type", "grid") != "grid":
         spec["parameters"] = {"lr": {"loguniform": {"min": 1e-4, "max": 0.1}}}
     return spec
