@@ -12,7 +12,9 @@ NAMES = (
     "packs",
     "interactions",
     "simulation",
+    "searchers",
     "grouped_stopping",
+    "population",
     "memory",
     "results",
 )

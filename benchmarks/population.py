@@ -13,7 +13,9 @@ import argparse
 import math
 import random
 import statistics
+import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,18 +118,18 @@ def compared(name: str, ours: list[float], theirs: list[float]) -> str:
     )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Compare over seeds and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--trials", type=int, default=TRIALS)
-    arguments = parser.parse_args()
+    options = parser.parse_args(arguments)
     begun = time.perf_counter()
     losses: dict[str, list[float]] = {name: [] for name in RULES}
     print("seed  " + "  ".join(f"{name:>13}" for name in RULES) + "  exploits  trial-steps of each")
-    for seed in range(arguments.seeds):
+    for seed in range(options.seeds):
         found = {
-            name: sweep_once(rule, seed, trials=arguments.trials) for name, rule in RULES.items()
+            name: sweep_once(rule, seed, trials=options.trials) for name, rule in RULES.items()
         }
         for name, outcome in found.items():
             losses[name].append(outcome.best)
@@ -145,4 +147,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -148,32 +148,32 @@ def judge(name: str, mine: Sequence[float], theirs: Sequence[float], minimum: fl
     return not worse
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Compare; the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--search", choices=sorted(SAMPLERS), default="tpe")
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=20)
-    arguments = parser.parse_args()
+    options = parser.parse_args(arguments)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     fine = True
     for problem in PROBLEMS:
         mine, theirs = [], []
-        for seed in range(arguments.seeds):
+        for seed in range(options.seeds):
             begun = time.perf_counter()
-            mine.append(ours(problem, arguments.search, trials=arguments.trials, seed=seed))
+            mine.append(ours(problem, options.search, trials=options.trials, seed=seed))
             middle = time.perf_counter()
-            theirs.append(optunas(problem, arguments.search, trials=arguments.trials, seed=seed))
+            theirs.append(optunas(problem, options.search, trials=options.trials, seed=seed))
             print(
                 f"{problem.name} seed {seed}: {mine[-1]:.5f} in {middle - begun:.1f} s (ours), "
                 f"{theirs[-1]:.5f} in {time.perf_counter() - middle:.1f} s (Optuna)",
                 file=sys.stderr,
                 flush=True,
             )
-        fine &= judge(f"{arguments.search} {problem.name}", mine, theirs, problem.minimum)
+        fine &= judge(f"{options.search} {problem.name}", mine, theirs, problem.minimum)
     return 0 if fine else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
