@@ -9,9 +9,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 Expression = ColumnElement[Any]
 
-_PLAIN = re.compile(r"[ !#-\[\]-~]+")
-"""Names that a path of SQLite can hold: it has no way to write a quote inside of one, and
-compares others with the text of the JSON, where they are escaped."""
+PLAIN = re.compile(r"[ !#-\[\]-~]+")
+"""Texts that JSON holds as they are. A path of SQLite can hold no other names: it has no way to
+write a quote inside of one, and compares others with the text of the JSON, where they are
+escaped."""
 
 
 def kind_and_value(
@@ -21,7 +22,7 @@ def kind_and_value(
     if not sqlite:
         steps = cast(literal(list(path), ARRAY(Text)), ARRAY(Text))
         return func.jsonb_typeof(func.jsonb_extract_path(column, *path)), column.op("#>>")(steps)
-    if all(_PLAIN.fullmatch(part) for part in path):
+    if all(PLAIN.fullmatch(part) for part in path):
         where = sqlite_path(path)
         return func.json_type(column, where), func.json_extract(column, where)
     return _looked_through(column, path)
@@ -31,7 +32,7 @@ def json_text(column: Expression, path: Sequence[str], *, sqlite: bool) -> Expre
     """What is at a path as JSON, which tells 1, '1', true and mappings apart; NULL: nothing."""
     if not sqlite:
         return cast(func.jsonb_extract_path(column, *path) if path else column, Text)
-    if all(_PLAIN.fullmatch(part) for part in path):
+    if all(PLAIN.fullmatch(part) for part in path):
         return column.op("->", return_type=Text())(literal(sqlite_path(path), Text))
     kind, value = _looked_through(column, path)
     return case(
@@ -43,7 +44,7 @@ def json_text(column: Expression, path: Sequence[str], *, sqlite: bool) -> Expre
 
 def json_texts(column: Expression, paths: Sequence[Sequence[str]]) -> Expression | None:
     """What is at several paths as one JSON list, for SQLite; None where a name cannot be held."""
-    if not all(_PLAIN.fullmatch(part) for path in paths for part in path):
+    if not all(PLAIN.fullmatch(part) for path in paths for part in path):
         return None
     return func.json_extract(column, *(literal(sqlite_path(path), Text) for path in paths))
 

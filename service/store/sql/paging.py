@@ -14,6 +14,8 @@ from service.store.sql import keyset
 from service.store.sql.convert import AnyRow
 from service.store.sql.filters import Compiler
 from service.store.sql.keyset import Key
+from service.store.sql.scans import off_its_index
+from service.store.tables import trials
 from sweep.errors import QueryError
 
 
@@ -38,7 +40,10 @@ class Listing:
         """Only the rows that match."""
         if self._query.filter is None:
             return selected
-        return selected.where(self.compiler.condition(self._query.filter))
+        condition = self.compiler.condition(self._query.filter)
+        if self.compiler.sqlite and self._keys[0].expression is not trials.c.best:
+            condition = off_its_index(condition)
+        return selected.where(condition)
 
     def ordered(self, selected: Select[Any]) -> Select[Any]:
         """The rows that match, in order."""

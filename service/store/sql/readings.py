@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from service.query.ast import Field
 from service.query.fields import SWEEPS, TRIALS, Entity
-from service.store.sql.json_values import kind_and_value
+from service.store.sql.json_values import PLAIN, kind_and_value
 from service.store.tables import UtcDateTime, reports, sweeps, trials
 
 Expression = ColumnElement[Any]
@@ -103,9 +103,11 @@ class Reader:
         )
 
     def _may_equal(self, path: tuple[str, ...], value: Expression, text: str) -> Expression:
-        """Without asking for the type too, and on PostgreSQL without taking the value out."""
+        """Without reading the document where its text tells, on PostgreSQL by an index."""
         if self.sqlite:
-            return value == text
+            if not PLAIN.fullmatch(text):
+                return value == text
+            return func.instr(trials.c.parameters, literal(f'"{text}"', Text())) > 0
         member: Any = text
         for part in reversed(path):
             member = {part: member}

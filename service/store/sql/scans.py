@@ -16,12 +16,19 @@ def in_order_of_rows(selected: Select[Any]) -> Select[Any]:
     in its order rows lie scattered over the file, which takes several times as long.
     PostgreSQL reads the same rows with or without.
     """
-    found: Any = replacement_traverse(selected, {}, _without_its_index)
+    found: Any = replacement_traverse(selected, {}, _off_its_index)
     in_order: Select[Any] = found.where(trials.c["index"] >= 0)
     return in_order
 
 
-def _without_its_index(element: Any, **_: Any) -> ColumnElement[Any] | None:
+def off_its_index(condition: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The same condition, for which SQLite does not take the index on `best`."""
+    found: Any = replacement_traverse(condition, {}, _off_its_index)
+    same: ColumnElement[Any] = found
+    return same
+
+
+def _off_its_index(element: Any, **_: Any) -> ColumnElement[Any] | None:
     if element is not trials.c.best:
         return None
     return UnaryExpression(trials.c.best, operator=custom_op("+"), type_=trials.c.best.type)
