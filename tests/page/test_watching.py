@@ -6,7 +6,7 @@ from collections.abc import Callable
 import httpx
 from playwright.sync_api import Locator, Page, expect
 
-from sweep.states import TrialState
+from sweep.states import SweepState, TrialState
 from tests.page.conftest import Post, Viewer
 from tests.page.feeding import Driver
 from tests.page.server import Server
@@ -172,8 +172,9 @@ def test_pause_resume_and_edit(viewer: Viewer, server: Server, post: Post) -> No
 
 
 def test_failed_trials_are_shown_with_their_traceback_and_tried_again(
-    viewer: Viewer, post: Post, drive: Drive
+    viewer: Viewer, server: Server, post: Post, drive: Drive
 ) -> None:
+    """The sweep has ended by then: once it goes on, the page follows it again."""
     sweep_id = post()
     driver = drive(sweep_id)
     driver.start(0)
@@ -181,8 +182,12 @@ def test_failed_trials_are_shown_with_their_traceback_and_tried_again(
     page = viewer.open(f"/sweeps/{sweep_id}?tab=failures")
     page.locator("summary", has_text="ValueError").click()
     expect(page.locator(".failure pre")).to_contain_text("<b>ValueError</b>")
-    page.get_by_role("button", name="Retry failed").click()
+    driver.finish(SweepState.FAILED)
+    expect(page.locator(".live")).to_have_attribute("data-status", "ended")
+    page.get_by_role("button", name="Retry").click()
     expect(page.locator(".failure")).to_have_count(0)
+    httpx.post(f"{server.url}/v1/sweeps/{sweep_id}/pause").raise_for_status()
+    expect(page.locator("h1 .pill")).to_have_text("paused")
 
 
 def test_what_people_write_shows_as_text(viewer: Viewer, post: Post, drive: Drive) -> None:

@@ -10,8 +10,10 @@ const HIDDEN_MS = 30_000;
  * Follow a stream of events.
  *
  * `on` maps events to functions of their data; `poll` is called once a stream is open, since
- * something may have changed before, and every few seconds while none can be had; `status` hears "live", "polling" or "ended". While the tab is hidden the
- * stream is let go, since a browser has few connections to one host.
+ * something may have changed before, and every few seconds while none can be had; `status` hears
+ * "live", "away", "polling" or "ended". While the tab is hidden the stream is let go, since a
+ * browser has few connections to one host. What is followed may begin anew after its end:
+ * `resume` follows it again, and does nothing before.
  */
 export function follow(path, { on, poll, status }) {
   let source = null;
@@ -59,6 +61,7 @@ export function follow(path, { on, poll, status }) {
   };
 
   const stop = (why) => {
+    if (over) return;
     over = true;
     close();
     clearTimeout(hiding);
@@ -76,7 +79,14 @@ export function follow(path, { on, poll, status }) {
     }
   };
 
+  const resume = () => {
+    if (!over) return;
+    over = false;
+    document.addEventListener("visibilitychange", seen);
+    open();
+  };
+
   document.addEventListener("visibilitychange", seen);
   open();
-  return { stop: () => stop("ended") };
+  return { stop: () => stop("ended"), resume };
 }

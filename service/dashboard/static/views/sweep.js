@@ -19,6 +19,8 @@ const TABS = {
   stopping: "Early stopping", resources: "Resources", failures: "Failures", history: "History", spec: "Spec",
 };
 
+const ENDED_MS = 15_000;
+
 /** Show a sweep. */
 export async function show(main, id) {
   let sweep = await get(`v1/sweeps/${encodeURIComponent(id)}`);
@@ -62,19 +64,23 @@ export async function show(main, id) {
     view.board.restart();
     panels.filtered(typed);
   };
+  let watching = null;
   const update = (told) => {
+    if (told.version < sweep.version) return;
     sweep = { ...sweep, ...told, spec: told.spec ?? sweep.spec };
     head.show(sweep, update, view);
+    if (!SWEEP_ENDED.has(sweep.state)) watching?.resume();
   };
   fill(main, head.element, el("div", { class: "filter-bar" }, box.element, chips, exportMenu(sweep, state)), book.list, book.panels);
   update(sweep);
   book.choose();
-  watch(sweep.id, { update, view, panels, status: head.status });
+  watching = watch(sweep.id, { update, view, panels, status: head.status });
 }
 
 function watch(id, { update, view, panels, status }) {
   const refresh = throttle(1_000, () => { view.board.refresh(); panels.refresh(); });
   const record = async () => update(await get(`v1/sweeps/${id}`));
+  watchEnded(view, record);
   const stream = follow(`v1/sweeps/${id}/events`, {
     on: { sweep: (told) => { update(told); refresh(); }, trials: refresh, end: refresh },
     poll: async () => {
@@ -86,6 +92,15 @@ function watch(id, { update, view, panels, status }) {
     },
     status,
   });
+  return stream;
+}
+
+/** Look now and then whether an ended sweep goes on: a retry, or trials that were added. */
+function watchEnded(view, record) {
+  const timer = setInterval(() => {
+    if (document.hidden || !SWEEP_ENDED.has(view.sweep().state)) return;
+    record().catch((error) => { if (error.status === 404) clearInterval(timer); });
+  }, ENDED_MS);
 }
 
 function metricsOf(sweep, trials) {
