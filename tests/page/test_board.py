@@ -63,8 +63,18 @@ def test_a_budget_is_a_bar_and_is_edited(
     expect(bars.first).to_have_attribute("aria-valuenow", "9")
     expect(bars.first).to_have_attribute("data-level", "near")
     expect(page.locator(".budget")).to_contain_text("1 of 2")
+    record_url = f"{server.url}/v1/sweeps/{sweep_id}"
+    elsewhere = {"trials": 10, "gpu_hours": 2, "trial_steps": 50_000}
+    httpx.patch(record_url, json={"budget": elsewhere}).raise_for_status()
+    expect(bars).to_have_count(3)
     page.get_by_role("button", name="Edit").click()
     form = page.get_by_role("dialog")
+    expect(form.get_by_label("Trial-steps")).to_have_value("50000")
+    httpx.patch(record_url, json={"budget": {**elsewhere, "gpu_hours": 3}}).raise_for_status()
+    form.get_by_label("GPU hours").press_sequentially("e")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#field-budget-gpu_hours-error")).to_contain_text("not a number")
+    form.get_by_label("GPU hours").fill("2")
     form.get_by_label("Trials", exact=True).fill("0")
     form.get_by_label("Hours", exact=True).fill("0.5")
     form.get_by_label("Weight").fill("5000")
@@ -77,10 +87,10 @@ def test_a_budget_is_a_bar_and_is_edited(
     form.get_by_label("Weight").fill("2")
     page.get_by_role("button", name="Save").click()
     expect(form).to_have_count(0)
-    expect(bars).to_have_count(3)
-    expect(bars.nth(1)).to_have_attribute("data-level", "full")
-    record = httpx.get(f"{server.url}/v1/sweeps/{sweep_id}").json()
-    wanted = {"trials": 12, "trial_steps": None, "hours": 0.5, "gpu_hours": 2}
+    expect(bars).to_have_count(4)
+    expect(bars.nth(2)).to_have_attribute("data-level", "full")
+    record = httpx.get(record_url).json()
+    wanted = {"trials": 12, "trial_steps": 50_000, "hours": 0.5, "gpu_hours": 3}
     assert (record["spec"]["budget"], record["weight"]) == (wanted, 2)
 
 

@@ -1,10 +1,12 @@
 // What may be done with a sweep in the state that it is in.
 
-import { address, change } from "./api.js";
+import { address, change, get } from "./api.js";
 import { BUDGET } from "./budget.js";
 import { ask, field } from "./dialog.js";
 import { el, icon } from "./dom.js";
 import { SWEEP_ENDED, toast } from "./ui.js";
+
+const BUDGET_FIELD = "budget.";
 
 async function act(sweep, name, said, onChange) {
   try {
@@ -43,32 +45,42 @@ function numberOf(data, name) {
   return text === "" ? null : Number(text);
 }
 
-/** What of a sweep a form changes, as the service takes it. */
-function changesOf(sweep, data) {
-  const before = { max_concurrent: sweep.spec.max_concurrent ?? null, priority: sweep.priority, weight: sweep.weight };
-  const after = Object.fromEntries(Object.keys(before).map((name) => [name, numberOf(data, name)]));
-  const wanted = Object.fromEntries(Object.entries(after).filter(([name, value]) => value !== before[name]));
-  const budget = Object.fromEntries(BUDGET.map(({ name }) => [name, numberOf(data, `budget.${name}`)]));
-  const same = BUDGET.every(({ name }) => budget[name] === (sweep.spec.budget?.[name] ?? null));
-  return same ? wanted : { ...wanted, budget };
+/** The fields of a form that were changed, with their numbers. */
+function changed(fields, data) {
+  const numbers = fields.map(([name, before]) => [name, before, numberOf(data, name)]);
+  return Object.fromEntries(numbers.filter(([, before, after]) => after !== before).map(([name, , after]) => [name, after]));
 }
 
-async function edit(sweep, onChange) {
-  const { spec } = sweep;
-  const limits = BUDGET.map(({ name, label }) => field(`budget.${name}`, label, spec.budget?.[name] ?? "", { placeholder: "no limit" }));
+/** Save what was changed in the form; of the budget, whose limits are written together, the others as they are by now. */
+async function save(sweep, { own, limits }, data) {
+  const wanted = changed(own, data);
+  const budget = Object.entries(changed(limits, data)).map(([name, limit]) => [name.slice(BUDGET_FIELD.length), limit]);
+  if (budget.length) {
+    const { spec } = await get(`v1/sweeps/${sweep.id}`);
+    wanted.budget = { ...spec.budget, ...Object.fromEntries(budget) };
+  }
+  return Object.keys(wanted).length ? change("PATCH", `v1/sweeps/${sweep.id}`, wanted) : null;
+}
+
+async function edit({ id }, onChange) {
+  const sweep = await get(`v1/sweeps/${id}`);
+  const { max_concurrent: places = null, budget } = sweep.spec;
+  const own = [["max_concurrent", places], ["priority", sweep.priority], ["weight", sweep.weight]];
+  const limits = BUDGET.map(({ name }) => [BUDGET_FIELD + name, budget?.[name] ?? null]);
   await ask({
     title: `Change ${sweep.name}`, confirm: "Save",
     fields: [
-      field("max_concurrent", "Trials at once", spec.max_concurrent ?? "", { placeholder: "no limit" }),
+      field("max_concurrent", "Trials at once", places ?? "", { placeholder: "no limit" }),
       field("priority", "Priority (higher goes first)", sweep.priority),
       field("weight", "Weight among sweeps of equal priority", sweep.weight),
       el("fieldset", { class: "stack" }, el("legend", {}, "Budget"),
-        el("p", { class: "soft small" }, "At a limit the sweep ends cleanly. Empty: no limit."), el("div", { class: "pair" }, limits)),
+        el("p", { class: "soft small" }, "At a limit the sweep ends cleanly. Empty: no limit."),
+        el("div", { class: "pair" }, limits.map(([name, limit], i) => field(name, BUDGET[i].label, limit ?? "", { placeholder: "no limit" })))),
     ],
     send: async (data) => {
-      const wanted = changesOf(sweep, data);
-      if (!Object.keys(wanted).length) return;
-      onChange(await change("PATCH", `v1/sweeps/${sweep.id}`, wanted));
+      const saved = await save(sweep, { own, limits }, data);
+      if (!saved) return;
+      onChange(saved);
       toast("Saved.");
     },
   });
@@ -87,11 +99,12 @@ export function actions(sweep, onChange) {
   } else if ((state === "running" || state === "queued") && wanted !== "cancel") {
     made.push(button("Pause", "pause", () => act(sweep, "pause", "The sweep pauses at its trials' next saved states.", onChange)));
   }
-  if (sweep.trials.failed > 0) {
-    made.push(button("Retry failed", "retry", () => act(sweep, "retry", "Failed trials are tried again.", onChange)));
+  const failed = sweep.trials.failed > 0;
+  if (failed || (state === "failed" && sweep.trials.cancelled > 0)) {
+    made.push(button(failed ? "Retry failed" : "Retry", "retry", () => act(sweep, "retry", failed ? "Failed trials are tried again." : "The trials that it never got to are tried.", onChange)));
   }
   if (!SWEEP_ENDED.has(state)) {
-    made.push(button("Edit", "edit", () => edit(sweep, onChange)));
+    made.push(button("Edit", "edit", () => edit(sweep, onChange).catch((error) => toast(error.message, "bad"))));
     if (wanted !== "cancel") made.push(button("Cancel", "stop", () => cancel(sweep, onChange), "danger"));
   } else {
     made.push(button("Delete", "bin", () => remove(sweep), "danger"));

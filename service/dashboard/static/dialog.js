@@ -30,6 +30,12 @@ function remark(form, error, above) {
   form.querySelector("[aria-invalid]")?.focus();
 }
 
+/** Inputs whose text is no number: their value reads as empty, which would say something else. */
+function unreadable(form) {
+  return [...form.querySelectorAll("input[name]")].filter((input) => input.validity.badInput)
+    .map((input) => ({ path: input.name, message: "This is not a number: write one, such as 12 or 0.5." }));
+}
+
 /**
  * Ask before something is done; resolves to the form's data, or null.
  *
@@ -53,9 +59,11 @@ export function ask({ title, text, confirm, danger = false, fields = [], send = 
       const data = new FormData(form);
       if (!send) {
         answer = data;
-        return;
+        return undefined;
       }
       event.preventDefault();
+      const problems = unreadable(form);
+      if (problems.length) return remark(form, { problems }, above);
       yes.disabled = true;
       try {
         await send(data);
@@ -65,6 +73,7 @@ export function ask({ title, text, confirm, danger = false, fields = [], send = 
         yes.disabled = false;
         remark(form, error, above);
       }
+      return undefined;
     };
     form.addEventListener("submit", submit);
     dialog.addEventListener("close", () => { dialog.remove(); resolve(answer); });

@@ -19,6 +19,7 @@ const TABS = {
   stopping: "Early stopping", resources: "Resources", failures: "Failures", history: "History", spec: "Spec",
 };
 
+const SPEC_MS = 5_000;
 const ENDED_MS = 15_000;
 
 /** Show a sweep. */
@@ -80,9 +81,10 @@ export async function show(main, id) {
 function watch(id, { update, view, panels, status }) {
   const refresh = throttle(1_000, () => { view.board.refresh(); panels.refresh(); });
   const record = async () => update(await get(`v1/sweeps/${id}`));
+  const spec = throttle(SPEC_MS, () => record().catch(() => {})); // events come without it
   watchEnded(view, record);
   const stream = follow(`v1/sweeps/${id}/events`, {
-    on: { sweep: (told) => { update(told); refresh(); }, trials: refresh, end: refresh },
+    on: { sweep: (told) => { update(told); spec(); refresh(); }, trials: refresh, end: refresh },
     poll: async () => {
       const before = JSON.stringify(view.sweep().trials);
       await record().catch(() => status("away"));
@@ -125,7 +127,7 @@ function header() {
   };
   const draw = (sweep, update, view) => {
     fill(title, el("span", {}, sweep.name), pill(sweep.state), live);
-    const key = JSON.stringify([sweep.state, sweep.wanted, sweep.trials.failed > 0, sweep.priority, sweep.weight, sweep.spec.max_concurrent, sweep.spec.budget]);
+    const key = JSON.stringify([sweep.state, sweep.wanted, sweep.trials.failed > 0, sweep.trials.cancelled > 0, sweep.priority, sweep.weight, sweep.spec.max_concurrent, sweep.spec.budget]);
     if (key !== drawn) fill(buttons, actions(sweep, update));
     drawn = key;
     fill(notes, ...notesOf(sweep));
