@@ -75,6 +75,7 @@ def test_a_filter_narrows_the_table_and_the_plots(viewer: Viewer, post: Post, dr
 
 
 def test_a_mark_on_an_axis_narrows_the_table(viewer: Viewer, post: Post, drive: Drive) -> None:
+    """It keeps meaning the same values when the axis grows with a better trial."""
     sweep_id = post()
     driver = drive(sweep_id)
     for trial in range(6):
@@ -87,6 +88,16 @@ def test_a_mark_on_an_axis_narrows_the_table(viewer: Viewer, post: Post, drive: 
     chip = page.locator(".chip")
     expect(chip).to_contain_text("best >= 0.3")
     expect(page.locator("table.board tbody tr")).to_have_count(3)
+    marked = chip.inner_text()
+    driver.start(6)
+    driver.report(6, {30: 2.6})
+    expect(page.locator("table.board tbody tr")).to_have_count(4)
+    expect(axes.locator("text", has_text="2.6")).to_have_count(1)
+    drag(page, axes, axes.locator("line.axis").first, to=0.6)
+    expect(chip).to_have_count(2)
+    expect(chip.last).to_have_text(marked)
+    chip.first.click()
+    expect(chip).to_have_count(1)
     chip.click()
     expect(page.locator("table.board tbody tr")).to_have_count(45)
 

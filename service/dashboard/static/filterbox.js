@@ -14,12 +14,12 @@ let boxes = 0;
 /** A constant as the query language writes it. */
 export function constant(value) {
   if (typeof value !== "string") return String(value);
-  return value.includes("'") ? `"${value}"` : `'${value}'`;
+  return `'${value.replaceAll("'", "''")}'`;
 }
 
 /** A field's name as the query language writes it: parts that are no plain words in quotes. */
 export function fieldName(path) {
-  return path.split(".").map((part) => (/^[A-Za-z_]\w*$/.test(part) ? part : `"${part}"`)).join(".");
+  return path.split(".").map((part) => (/^[A-Za-z_]\w*$/.test(part) ? part : `"${part.replaceAll('"', '""')}"`)).join(".");
 }
 
 /** Several conditions as one; nothing for none. */

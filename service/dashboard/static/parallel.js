@@ -1,9 +1,11 @@
 // Parallel coordinates: one line a trial, one axis a parameter. What is marked on an axis
-// becomes a condition of the filter, so the table and the figures follow.
+// becomes a condition of the filter, so the table and the figures follow. Marks are kept as values,
+// since an axis changes with the trials.
 
 import { get, isAbort, pageOf } from "./api.js";
+import { axisOf } from "./axes.js";
 import { el, fill, throttle } from "./dom.js";
-import { constant, fieldName } from "./filterbox.js";
+import { fieldName } from "./filterbox.js";
 import { number } from "./format.js";
 import { flatten, varying } from "./spec.js";
 import { hint, scrolling, trouble } from "./ui.js";
@@ -31,46 +33,6 @@ function colour(share, dark) {
   return `rgb(${mix.join(" ")})`;
 }
 
-/** An axis over the values that trials have in a field; null when they all have the same. */
-export function axisOf({ name, title, values, log }) {
-  const known = values.filter((value) => value !== null && value !== undefined);
-  const distinct = [...new Set(known)];
-  if (distinct.length < 2) return null;
-  if (known.every((value) => typeof value === "number")) return numeric({ name, title, known, log });
-  const names = distinct.map(String).sort();
-  const share = (value) => 1 - (names.indexOf(String(value)) + 0.5) / names.length;
-  const back = new Map(distinct.map((value) => [String(value), value]));
-  const condition = ([low, high]) => {
-    const inside = names.filter((one) => share(one) >= low && share(one) <= high).map((one) => back.get(one));
-    if (!inside.length || inside.length === names.length) return null;
-    return inside.length === 1 ? `${name} == ${constant(inside[0])}`
-      : inside.some((one) => typeof one === "boolean") ? null : `${name} in [${inside.map(constant).join(", ")}]`;
-  };
-  return { name, title, share, condition, ticks: names.map((one) => [share(one), one]) };
-}
-
-function numeric({ name, title, known, log }) {
-  let low = Infinity;
-  let high = -Infinity;
-  for (const value of known) {
-    low = Math.min(low, value);
-    high = Math.max(high, value);
-  }
-  const wide = low > 0 && (log || high / low > 50);
-  const to = wide ? Math.log10 : (value) => value;
-  const from = wide ? (value) => 10 ** value : (value) => value;
-  const share = (value) => (to(value) - to(low)) / (to(high) - to(low));
-  const value = (part) => Number(from(to(low) + part * (to(high) - to(low))).toPrecision(4));
-  const condition = ([bottom, top]) => {
-    const parts = [];
-    if (bottom > 0.001) parts.push(`${name} >= ${value(bottom)}`);
-    if (top < 0.999) parts.push(`${name} <= ${value(top)}`);
-    return parts.join(" and ") || null;
-  };
-  const ticks = [0, 0.5, 1].map((part) => [part, number(value(part))]);
-  return { name, title, share, condition, ticks };
-}
-
 function axesOf(sweep, trials) {
   const logs = new Map(varying(sweep.spec.parameters).map(({ path, kind }) => [path, kind.includes("log")]));
   const rows = trials.map((trial) => new Map(flatten(trial.parameters)));
@@ -90,6 +52,14 @@ function svg(tag, props, text) {
   for (const [name, value] of Object.entries(props)) made.setAttribute(name, value);
   if (text !== undefined) made.textContent = text;
   return made;
+}
+
+/** How good a trial is among those drawn, 0 to 1; the same for all where no metric tells. */
+function goodness(metric, j, max) {
+  if (!metric) return 0.5;
+  const value = metric.of(j);
+  const share = value === null || value === undefined ? 0 : metric.share(value);
+  return max ? share : 1 - share;
 }
 
 /** The plot of a sweep; `onMark` is told all conditions that are marked, by field. */
@@ -114,7 +84,7 @@ export function parallel({ sweep, state, onMark }) {
     const mark = marks.get(axis.name);
     const value = axis.of(j);
     if (!mark) return true;
-    return value !== null && value !== undefined && axis.share(value) >= mark[0] && axis.share(value) <= mark[1];
+    return value !== null && value !== undefined && mark.keeps(value);
   });
 
   const drawLines = inFrames(function* lines() {
@@ -124,9 +94,9 @@ export function parallel({ sweep, state, onMark }) {
     hidden.height = HEIGHT * scale;
     const pen = hidden.getContext("2d");
     pen.scale(scale, scale);
-    const metric = axes.at(-1);
+    const metric = axes.find(({ name }) => name === "best") ?? null;
     const max = sweep.spec.metric.mode === "max";
-    const order = trials.map((_, j) => j).sort((a, b) => (max ? 1 : -1) * ((metric.of(a) ?? -Infinity) - (metric.of(b) ?? -Infinity)));
+    const order = trials.map((_, j) => j).sort((a, b) => (metric ? (max ? 1 : -1) * ((metric.of(a) ?? -Infinity) - (metric.of(b) ?? -Infinity)) : 0));
     const night = dark();
     const drawn = trials;
     for (const kept of [false, true]) {
@@ -134,9 +104,7 @@ export function parallel({ sweep, state, onMark }) {
       pen.lineWidth = kept ? 1.6 : 1;
       for (const j of order) {
         if (passes(j) !== kept) continue;
-        const value = metric.of(j);
-        const share = value === null || value === undefined ? 0 : metric.share(value);
-        pen.strokeStyle = kept ? colour(max ? share : 1 - share, night) : night ? "rgb(255 255 255 / 7%)" : "rgb(20 30 50 / 7%)";
+        pen.strokeStyle = kept ? colour(goodness(metric, j, max), night) : night ? "rgb(255 255 255 / 7%)" : "rgb(20 30 50 / 7%)";
         line(pen, j);
         yield;
         if (trials !== drawn) return;
@@ -173,9 +141,8 @@ export function parallel({ sweep, state, onMark }) {
         svg("text", { x: x(i), y: 14, class: "title", "text-anchor": "middle" }, short(axis.title, 17)),
         ...axis.ticks.flatMap(([share, text]) => tick(x(i) + 8, y(share), short(text, 18))),
       ];
-      const mark = marks.get(axis.name);
-      if (mark) group.push(svg("rect", { x: x(i) - 7, width: 14, y: y(mark[1]), height: Math.max(2, y(mark[0]) - y(mark[1])), rx: 3, class: "mark" }));
-      return group;
+      const spans = marks.get(axis.name)?.spans(axis) ?? [];
+      return [...group, ...spans.map(([low, high]) => svg("rect", { x: x(i) - 7, width: 14, y: y(high), height: Math.max(2, y(low) - y(high)), rx: 3, class: "mark" }))];
     });
     layer.replaceChildren(...parts);
   };
@@ -185,7 +152,7 @@ export function parallel({ sweep, state, onMark }) {
     drawLines();
   };
   const tell = () => onMark(axes.map((axis) => [axis, marks.get(axis.name)]).filter(([, mark]) => mark)
-    .map(([axis, mark]) => ({ name: axis.name, title: axis.title, condition: axis.condition(mark) })).filter(({ condition }) => condition));
+    .map(([axis, mark]) => ({ name: axis.name, title: axis.title, condition: mark.condition })).filter(({ condition }) => condition));
   const near = (event) => {
     const place = event.clientX - layer.getBoundingClientRect().left;
     const i = axes.findIndex((_, k) => Math.abs(x(k) - place) <= REACH_PX);
@@ -205,7 +172,9 @@ export function parallel({ sweep, state, onMark }) {
     dragging = true;
     const move = (moved) => {
       const now = shareAt(moved);
-      if (Math.abs(now - start) > 0.02) marks.set(axis.name, [Math.min(start, now), Math.max(start, now)]);
+      const mark = Math.abs(now - start) > 0.02 ? axis.mark([Math.min(start, now), Math.max(start, now)]) : null;
+      if (mark) marks.set(axis.name, mark);
+      else marks.delete(axis.name);
       draw();
     };
     const end = () => {
