@@ -6,6 +6,9 @@ const POLL_MS = 2_500;
 const AGAIN_MS = 20_000;
 const HIDDEN_MS = 30_000;
 
+/** How the state of a stream is shown. */
+export const LIVE_WORDS = { live: "live", polling: "refreshing", away: "service away" };
+
 /**
  * Follow a stream of events.
  *
@@ -40,6 +43,7 @@ export function follow(path, { on, poll, status }) {
     };
     source.onerror = () => {
       if (source?.readyState === EventSource.CLOSED) fallBack();
+      else status("away"); // the browser tries again by itself
     };
     const events = { end: () => {}, ...on };
     for (const [name, call] of Object.entries(events)) source.addEventListener(name, hear(name, call));

@@ -9,7 +9,7 @@ import { el, fill, throttle } from "../dom.js";
 import { all, filterBox } from "../filterbox.js";
 import { count, duration, moment, number } from "../format.js";
 import { bestFirst } from "../leaderboard.js";
-import { follow } from "../live.js";
+import { LIVE_WORDS, follow } from "../live.js";
 import { panelsOf } from "../panels.js";
 import { fieldsOf } from "../spec.js";
 import { SWEEP_ENDED, TRIAL_STATES, bar, done, hint, menu, pill, tabs, took, total } from "../ui.js";
@@ -123,7 +123,7 @@ function header() {
   let drawn = "";
   const status = (now) => {
     live.dataset.status = now;
-    live.textContent = { live: "live", polling: "refreshing", away: "service away" }[now] ?? "";
+    live.textContent = LIVE_WORDS[now] ?? "";
   };
   const draw = (sweep, update, view) => {
     fill(title, el("span", {}, sweep.name), pill(sweep.state), live);

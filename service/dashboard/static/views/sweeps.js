@@ -4,7 +4,7 @@ import { address, get, pageOf } from "../api.js";
 import { el, fill, throttle } from "../dom.js";
 import { filterBox } from "../filterbox.js";
 import { ago, count, duration, moment, number } from "../format.js";
-import { follow } from "../live.js";
+import { LIVE_WORDS, follow } from "../live.js";
 import { SWEEP_ENDED, bar, done, hint, notice, pill, scrolling, took, total, trouble } from "../ui.js";
 
 const PAGE = 50;
@@ -56,7 +56,7 @@ export async function show(main) {
     box.element, content, pager);
   await load();
   const again = throttle(QUIET_MS, load);
-  follow("v1/events", { on: { sweep: again }, poll: again, status: (now) => { status.dataset.status = now; status.textContent = now === "live" ? "live" : ""; } });
+  follow("v1/events", { on: { sweep: again }, poll: again, status: (now) => { status.dataset.status = now; status.textContent = LIVE_WORDS[now] ?? ""; } });
 }
 
 function none(filter) {
