@@ -83,7 +83,7 @@ export function assignmentBoard({ sweep, state, onError }) {
       const number = group.labels.assignment;
       const open = opened.has(number);
       const made = rowOf(group, scale, open);
-      return open ? [made, detailOf(number, replicates.get(number) ?? [])] : [made];
+      return open ? [made, detailOf(number, replicates.get(number) ?? [], group.trials)] : [made];
     }));
     if (focused) body.querySelector(`tr[data-assignment="${focused}"] button`)?.focus();
     table.hidden = !rows.length;
@@ -100,11 +100,12 @@ export function assignmentBoard({ sweep, state, onError }) {
       el("td", { class: "number" }, group.count === group.trials ? number(group.count) : `${number(group.count)} of ${number(group.trials)}`), el("td", { class: "number" }, best),
       parameters.map(({ path }) => el("td", {}, value(at(group.parameters ?? {}, path)))));
   };
-  const detailOf = (name, trials) => {
+  const detailOf = (name, trials, all) => {
     const titles = ["Replicate", "Trial", "State", `Best ${metric.name}`, "at step", "Step", "Seed", "Time"];
     const rows = trials.map((t) => el("tr", {}, [number(t.replicate), el("a", { href: pageOf("trials", t.id) }, `#${t.index}`), pill(t.state), number(t.best?.value), number(t.best?.step), number(t.step), String(t.seed), duration(between(t.started_at, t.ended_at))]
       .map((cell, i) => el("td", { class: i === 2 ? null : "number" }, cell))));
-    return el("tr", { class: "detail", data: { of: name } }, el("td", { colspan: Object.keys(keys).length + parameters.length },
+    const some = all > trials.length ? el("p", { class: "soft small" }, `${number(trials.length)} of ${number(all)} are shown: ${number(MOST_TRIALS)} for all opened rows. Close others, or filter.`) : null;
+    return el("tr", { class: "detail", data: { of: name } }, el("td", { colspan: Object.keys(keys).length + parameters.length }, some,
       el("table", { "aria-label": `Replicates of assignment ${name}` }, el("thead", {}, el("tr", {}, titles.map((title, i) => el("th", { scope: "col", class: i === 2 ? null : "number" }, title)))), el("tbody", {}, rows))));
   };
   const toggle = (name) => {

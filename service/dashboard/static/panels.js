@@ -3,6 +3,7 @@
 import { get, pageOf } from "./api.js";
 import { el, fill, throttle } from "./dom.js";
 import { figure } from "./figures.js";
+import { fieldName } from "./filterbox.js";
 import { count, number } from "./format.js";
 import { history } from "./history.js";
 import { parallel } from "./parallel.js";
@@ -89,9 +90,9 @@ function importance(view) {
 
 function pareto(view) {
   const { id, spec: { metric } } = view.sweep();
-  const names = [["best", `best ${metric.name}`], ["step", "steps"], ...view.metrics.flatMap((name) => [[`metrics.${name}`, `last ${name}`], [`min.${name}`, `min ${name}`], [`max.${name}`, `max ${name}`]])];
+  const names = [["best", `best ${metric.name}`], ["step", "steps"], ...view.metrics.flatMap((name) => [[`metrics.${fieldName(name)}`, `last ${name}`], [`min.${fieldName(name)}`, `min ${name}`], [`max.${fieldName(name)}`, `max ${name}`]])];
   const other = view.metrics.find((name) => name !== metric.name);
-  const chosen = { x: other ? `metrics.${other}` : "step", y: "best", x_mode: "min", y_mode: metric.mode };
+  const chosen = { x: other ? `metrics.${fieldName(other)}` : "step", y: "best", x_mode: "min", y_mode: metric.mode };
   const drawing = figure({
     path: `v1/sweeps/${id}/figures/pareto`, title: "Trials that no other beats in both metrics",
     params: () => ({ ...chosen, filter: view.state.filter }), empty: "No trial of this filter has both metrics.",
@@ -156,8 +157,10 @@ function failures(view) {
   const load = async () => {
     try {
       const filter = "state in ['failed', 'diverged']";
-      const page = await get(`v1/sweeps/${view.sweep().id}/trials`, { filter: view.state.filter ? `(${view.state.filter}) and ${filter}` : filter, limit: FAILURES, sort: "index" });
-      fill(list, page.items.length ? groupsOf(page.items).map((group) => failure(group, opened)) : hint("No trial of this filter has failed or diverged.", "good"));
+      const page = await get(`v1/sweeps/${view.sweep().id}/trials`, { filter: view.state.filter ? `(${view.state.filter}) and ${filter}` : filter, limit: FAILURES, sort: "index", count: "true" });
+      const all = page.count ?? page.items.length;
+      const some = all > page.items.length ? el("p", { class: "soft small" }, `The first ${number(page.items.length)} of ${count(all, "trial")} that failed or diverged. Filter to see others.`) : null;
+      fill(list, page.items.length ? [some, ...groupsOf(page.items).map((group) => failure(group, opened))] : hint("No trial of this filter has failed or diverged.", "good"));
     } catch (error) {
       if (error.code !== "invalid-query") fill(list, trouble(error));
     }

@@ -3,7 +3,7 @@
 import { get, isAbort } from "./api.js";
 import { el, fill } from "./dom.js";
 import { figure } from "./figures.js";
-import { all, constant } from "./filterbox.js";
+import { all, constant, fieldName } from "./filterbox.js";
 import { number, value } from "./format.js";
 import { flatten, varying } from "./spec.js";
 import { choice, scrolling } from "./ui.js";
@@ -12,14 +12,14 @@ const AGGREGATES = [["max", "largest"], ["min", "smallest"], ["mean", "mean"], [
 const INNER = new Set(["group", "state", "node", "reason", "replicate", "assignment", "origin", "pack"]);
 
 function fieldsFor(view) {
-  const whole = varying(view.sweep().spec.parameters).map(({ path }) => `parameters.${path}`);
+  const whole = varying(view.sweep().spec.parameters).map(({ path }) => `parameters.${fieldName(path)}`);
   const told = view.box.fields.map((field) => field.name);
   const named = [...whole, ...told.filter((name) => name.startsWith("parameters.") || INNER.has(name))];
   return [...new Set(named)].map((name) => [name, name.replace(/^parameters\./, "")]);
 }
 
 function startOf(view, names) {
-  const grouped = (view.sweep().spec.early_stopping?.group_by ?? []).map((name) => `parameters.${name}`);
+  const grouped = (view.sweep().spec.early_stopping?.group_by ?? []).map((name) => `parameters.${fieldName(name)}`);
   const known = names.map(([name]) => name);
   const wanted = grouped.filter((name) => known.includes(name));
   const parameters = known.filter((name) => name.startsWith("parameters."));
@@ -32,7 +32,7 @@ export function pivot(view) {
   const names = fieldsFor(view);
   const { spec: { metric }, id } = view.sweep();
   const chosen = { ...startOf(view, names), metric: "best", aggregate: metric.mode, threshold: metric.target ?? 0.9 };
-  const metrics = [["best", `best ${metric.name}`], ...view.metrics.map((name) => [`metrics.${name}`, `last ${name}`])];
+  const metrics = [["best", `best ${metric.name}`], ...view.metrics.map((name) => [`metrics.${fieldName(name)}`, `last ${name}`])];
   const asked = () => ({ ...chosen, threshold: chosen.aggregate === "share" ? chosen.threshold : null, filter: view.state.filter });
   const drawing = figure({
     path: `v1/sweeps/${id}/figures/pivot`, title: "Heatmap of the pivot", params: asked,
@@ -70,7 +70,7 @@ export function pivot(view) {
 function conditions(name, label) {
   if (Array.isArray(label)) return [];
   if (label === null || typeof label !== "object") return [`${name} == ${constant(label)}`];
-  return flatten(label, `${name}.`).map(([path, part]) => `${path} == ${constant(part)}`);
+  return flatten(label).map(([path, part]) => `${name}.${fieldName(path)} == ${constant(part)}`);
 }
 
 function tableOf(told, chosen) {

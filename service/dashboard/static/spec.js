@@ -1,5 +1,7 @@
 // What a sweep's spec says of its parameters.
 
+import { fieldName } from "./filterbox.js";
+
 const KINDS = new Set([
   "grid", "choice", "uniform", "quniform", "loguniform", "qloguniform", "randint", "qrandint", "lograndint",
   "qlograndint", "normal", "qnormal", "lognormal", "qlognormal", "beta",
@@ -65,10 +67,10 @@ export function flatten(given, prefix = "") {
 /** By which field to sort a parameter: a mapping by its first scalar that varies. */
 export function sortField({ path, values }) {
   const first = values?.find(isMapping);
-  if (!first) return `parameters.${path}`;
+  if (!first) return `parameters.${fieldName(path)}`;
   const names = Object.keys(first);
   const told = names.find((name) => new Set(values.map((value) => value?.[name])).size > 1) ?? names[0];
-  return `parameters.${path}.${told}`;
+  return `parameters.${fieldName(path)}.${fieldName(told)}`;
 }
 
 /** Fields that filters may name, as far as a spec tells them. */
@@ -84,7 +86,7 @@ export function fieldsOf(spec, metrics) {
       }
     }
     return [...found].map(([name, scalars]) => ({
-      name: `parameters.${name}`,
+      name: `parameters.${fieldName(name)}`,
       type: typeof scalars[0] === "string" ? "text" : typeof scalars[0] === "boolean" ? "boolean" : "number",
       values: [...new Set(scalars.filter((scalar) => typeof scalar === "string"))],
     }));
@@ -93,6 +95,6 @@ export function fieldsOf(spec, metrics) {
     ...numbers.map((name) => ({ name, type: "number", values: [] })),
     ...texts.map((name) => ({ name, type: "text", values: name === "state" ? states : [] })),
     ...parameters,
-    ...["metrics", "min", "max"].flatMap((source) => metrics.map((name) => ({ name: `${source}.${name}`, type: "number", values: [] }))),
+    ...["metrics", "min", "max"].flatMap((source) => metrics.map((name) => ({ name: `${source}.${fieldName(name)}`, type: "number", values: [] }))),
   ];
 }

@@ -3,11 +3,13 @@
 import { address, get, pageOf } from "../api.js";
 import { el, fill } from "../dom.js";
 import { figure } from "../figures.js";
+import { fieldName } from "../filterbox.js";
 import { count, duration, number, value } from "../format.js";
 import { flatten, varying } from "../spec.js";
 import { choice, hint, notice, pill, scrolling, took, total, trouble } from "../ui.js";
 
 const SHOWN_PAIRS = 20;
+const OFFERED = 100;
 
 /** Show the comparison that the address names, or a list to choose from. */
 export async function show(main) {
@@ -27,8 +29,8 @@ export async function show(main) {
       fill(result, trouble(error));
     }
   };
-  const by = [["", "nothing"], ...common(sweeps).map((path) => [`parameters.${path}`, path])];
-  const metrics = [["best", "best"], ...[...new Set(sweeps.map((sweep) => sweep.spec.metric.name))].map((name) => [`metrics.${name}`, `last ${name}`])];
+  const by = [["", "nothing"], ...common(sweeps).map((path) => [`parameters.${fieldName(path)}`, path])];
+  const metrics = [["best", "best"], ...[...new Set(sweeps.map((sweep) => sweep.spec.metric.name))].map((name) => [`metrics.${fieldName(name)}`, `last ${name}`])];
   fill(main, el("h1", {}, `Compare ${count(sweeps.length, "sweep")}`), overview(sweeps),
     el("div", { class: "row controls" }, choice("compare-metric", "Metric", metrics, chosen.metric, (picked) => { chosen.metric = picked; load(); }),
       choice("compare-by", "Split by", by, chosen.by, (picked) => { chosen.by = picked; load(); })),
@@ -47,13 +49,14 @@ function common(sweeps) {
 }
 
 async function choose(main, ids) {
-  const { items } = await get("v1/sweeps", { limit: 100 });
+  const { items, count: all } = await get("v1/sweeps", { limit: OFFERED, count: "true" });
   if (items.length < 2) {
     fill(main, el("h1", {}, "Compare"), notice("Two sweeps are needed", "Run another one, then choose both here.", el("p", {}, el("a", { class: "button primary", href: address("submit") }, "Write a sweep"))));
     return;
   }
   const boxes = items.map((sweep) => el("label", { class: "check" }, el("input", { type: "checkbox", value: sweep.id, checked: ids.includes(sweep.id) }), el("span", {}, sweep.name), pill(sweep.state)));
-  const form = el("form", { class: "stack" }, el("fieldset", { class: "stack tight" }, el("legend", {}, "Choose two or more"), boxes), el("div", { class: "row" }, el("button", { type: "submit", class: "primary" }, "Compare")));
+  const some = all > items.length ? el("p", { class: "soft small" }, `The newest ${number(items.length)} of ${count(all, "sweep")}. Filter the list of sweeps to tick others there.`) : null;
+  const form = el("form", { class: "stack" }, el("fieldset", { class: "stack tight" }, el("legend", {}, "Choose two or more"), some, boxes), el("div", { class: "row" }, el("button", { type: "submit", class: "primary" }, "Compare")));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const picked = [...form.querySelectorAll("input:checked")].map((box) => box.value);
