@@ -69,8 +69,7 @@ function isUsual(columns, keys) {
 
 /** The columns that are shown: those that were chosen, or the usual ones. */
 export function shownOf(columns, chosen) {
-  const found = chosen ? columns.filter(({ key }) => key === FIXED || chosen.includes(key)) : [];
-  return found.length > 1 ? found : columns.filter(({ shown }) => shown);
+  return columns.filter(({ key, shown }) => (chosen ? key === FIXED || chosen.includes(key) : shown));
 }
 
 /** A choice as an address holds it. */

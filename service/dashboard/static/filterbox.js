@@ -72,7 +72,7 @@ function words(list, word, start) {
 
 /**
  * A filter box. `onChange` is called with the text once typing pauses; `fields` are those to
- * complete until the service has told its own. `setError` shows what the service says of it.
+ * complete until the service has told its own. `setError` shows what the service says of it, when it was sent with so many characters before.
  */
 export function filterBox({ label, placeholder, text, sweep, fields, onChange }) {
   boxes += 1;
@@ -130,13 +130,14 @@ export function filterBox({ label, placeholder, text, sweep, fields, onChange })
     changed();
     suggest();
   };
-  const setError = (problem) => {
+  const setError = (problem, before = 0) => {
     if (!problem) {
       input.removeAttribute("aria-invalid");
       return fill(error);
     }
     input.setAttribute("aria-invalid", "true");
-    const column = problem.column ? Math.min(problem.column, input.value.length + 1) - 1 : null;
+    const place = problem.column ? problem.column - 1 - before : null;
+    const column = place === null || place > input.value.length + before ? null : Math.min(place, input.value.length);
     const message = problem.message.replace(/ \(column \d+\)$/, "");
     if (column === null) return fill(error, el("p", {}, message));
     const shown = el("code", {}, input.value.slice(0, column),

@@ -14,6 +14,11 @@ export function bestFirst(sweep) {
   return sweep.spec.metric.mode === "max" ? "-best" : "best";
 }
 
+/** Whether an error is about the filter and not about the sort. */
+function ofFilter(error) {
+  return error.code === "invalid-query" && error.problems[0]?.path !== "sort";
+}
+
 /**
  * The leaderboard of a sweep. `state` holds `filter`, `sort` and `columns` and is shared with the
  * figures; `onChange` and `onError` hear of changes. Metrics that trials turn out to have are
@@ -116,7 +121,7 @@ export function leaderboard({ sweep, metrics, state, onChange, onError }) {
       show(page);
     } catch (error) {
       if (isAbort(error)) return;
-      if (error.code === "invalid-query" && state.filter) return onError(error);
+      if (ofFilter(error) && state.filter) return onError(error);
       fill(message, trouble(error));
     } finally {
       if (running === mine) element.removeAttribute("aria-busy");

@@ -86,6 +86,7 @@ export async function show(main) {
       location.href = pageOf("sweeps", sweep.id);
     } catch (error) {
       showProblems(placed(error));
+      post.disabled = error.status === 422;
       toast("The sweep was not started.", "bad");
     }
   });

@@ -47,7 +47,7 @@ export async function show(main, id) {
   }));
   const view = {
     sweep: () => sweep, metrics, state, box,
-    board: board({ sweep, metrics, state, onChange: keep, onError: box.setError }),
+    board: board({ sweep, metrics, state, onChange: keep, onError: (error) => box.setError(error, opening(state)) }),
     narrow(condition) { box.set(all([state.text, condition])); state.text = box.input.value; changed(true); },
     mark(marks) { state.marks = marks; changed(false); },
   };
@@ -76,6 +76,11 @@ export async function show(main, id) {
   update(sweep);
   book.choose();
   watching = watch(sweep.id, { update, view, panels, status: head.status });
+}
+
+/** How many characters the filter that is sent has before the box's text. */
+function opening({ text, marks }) {
+  return text && marks.length ? 1 : 0;
 }
 
 function watch(id, { update, view, panels, status }) {
