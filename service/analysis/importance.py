@@ -1,6 +1,6 @@
 """Which parameters a metric depends on: permutation importance over a random forest."""
 
-import math
+import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LEAST_TRIALS = 20
 MOST_TRIALS = 5_000
-"""More are thinned out evenly: the answer should take seconds."""
+"""Of more a random sample: the answer should take seconds."""
 
 _TREES = 100
 _REPEATS = 10
@@ -44,13 +44,23 @@ def importance(
     named = metric_named(store, sweep, metric)
     question = TrialQuestion(fields=(ALL_PARAMETERS, named.field), which=has_value(named, which))
     rows = [(row[0], row[1]) for row in store.read_trials(sweep.id, question)]
-    stride = math.ceil(len(rows) / MOST_TRIALS) or 1
     names = swept(sweep.spec)
     samples = [
         ({name: lookup(parameters, name) for name in names}, value)
-        for parameters, value in rows[::stride]
+        for parameters, value in sampled(rows, MOST_TRIALS)
     ]
     return judge(samples, named)
+
+
+def sampled(rows: Sequence[Sample], most: int) -> Sequence[Sample]:
+    """At most that many of them, in their order, by chance from a fixed seed.
+
+    Every n-th one would fall into step with a grid, where a parameter's value comes back every
+    n-th trial and would seem to be the same everywhere.
+    """
+    if len(rows) <= most:
+        return rows
+    return [rows[i] for i in sorted(random.Random(_SEED).sample(range(len(rows)), most))]
 
 
 def judge(samples: Sequence[Sample], metric: NamedMetric) -> Importance:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from service.analysis.comparison import compare, differences
-from service.analysis.importance import LEAST_TRIALS, importance
+from service.analysis.importance import LEAST_TRIALS, importance, sampled
 from service.analysis.pareto import ParetoQuestion, front, pareto
 from service.analysis.savings import savings
 from service.analysis.statistics import interval
@@ -94,6 +94,30 @@ def test_the_parameter_that_matters_is_found(filled: Filled) -> None:
     few = importance(filled.store, sweep, which=Which(parse_filter(f"index < {LEAST_TRIALS - 1}")))
     assert (few.items, few.trials) == ((), LEAST_TRIALS - 1)
     assert few.note == "19 trials have a value of the metric; 20 or more are needed"
+
+
+def test_a_sample_of_a_grid_keeps_the_parameter_that_changes_with_every_trial(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.analysis.importance.MOST_TRIALS", 100)
+    grid = [{"network": network, "task": task} for network in range(100) for task in "ab"]
+    filled.hold(
+        [
+            trial(i, parameters=p, best=float(p["task"] == "a"), best_step=1, reports=1)
+            for i, p in enumerate(grid)
+        ]
+    )
+    found = importance(filled.store, filled.store.get_sweep("s1"))
+    assert (found.trials, found.items[0].parameter) == (100, "task")
+
+
+def test_a_sample_keeps_the_order_and_has_each_trial_once() -> None:
+    rows = [({"lr": i}, float(i)) for i in range(50)]
+    values = [value for _, value in sampled(rows, 20)]
+    assert len(values) == 20
+    assert values == sorted(set(values))
+    assert values == [value for _, value in sampled(rows, 20)]
+    assert sampled(rows, 50) == rows
 
 
 def test_importance_says_why_it_has_none(filled: Filled) -> None:
