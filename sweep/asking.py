@@ -129,11 +129,18 @@ class AnalysisCalls(ABC):
         self,
         *sweep_ids: str,
         metric: str | None = None,
+        mode: Mode | None = None,
         by: str | None = None,
         filter: str | None = None,
     ) -> Comparison:
         """Sweeps side by side; assignments are matched with the first sweep's."""
-        asked = {"sweeps": ",".join(sweep_ids), "metric": metric, "by": by, "filter": filter}
+        asked = {
+            "sweeps": ",".join(sweep_ids),
+            "metric": metric,
+            "mode": mode,
+            "by": by,
+            "filter": filter,
+        }
         return Comparison.model_validate_json(self.get("/v1/compare", _given(asked)))
 
     def figure(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from service.analysis.labels import leaves, ordered
-from service.analysis.naming import NamedMetric, field_named, has_value, metric_named
+from service.analysis.naming import NamedMetric, field_named, has_value, metric_of_all
 from service.analysis.statistics import interval
 from service.query.ast import Field
 from service.store.analysis import (
@@ -23,6 +23,7 @@ from sweep.analysis import (
     Comparison,
     Matched,
     MatchedPair,
+    Mode,
     SpecDifference,
 )
 from sweep.errors import ParameterError
@@ -43,6 +44,7 @@ def compare(
     sweep_ids: Sequence[str],
     *,
     metric: str | None = None,
+    mode: Mode | None = None,
     by: str | None = None,
     which: Which = ALL_TRIALS,
 ) -> Comparison:
@@ -59,8 +61,7 @@ def compare(
             "sweeps",
         )
     found = [store.get_sweep(sweep_id) for sweep_id in sweep_ids]
-    asked = metric or found[0].spec.metric.name
-    named = [metric_named(store, sweep, asked) for sweep in found]
+    named = metric_of_all(store, found, metric, mode=mode)
     field = None if by is None else field_named(by, "by")
     shown = [
         _compared(store, sweep, metric=each, field=field, which=which)
@@ -123,7 +124,7 @@ def _compared(
     field: Field | None,
     which: Which,
 ) -> ComparedSweep:
-    mode = metric.need_mode("metric")
+    mode = metric.need_mode()
     whole = Grouping(by=(), value=metric.field, which=which)
     values = [v for _, found in store.group_values(sweep.id, whole) for v in found]
     best = next(iter(store.group_best(sweep.id, whole, mode)), None)

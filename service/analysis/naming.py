@@ -1,6 +1,7 @@
 """Fields and metrics by the names that a request gives them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from service.query.ast import Compare, Field, Source
 from service.query.fields import TRIALS
@@ -87,6 +88,33 @@ def metric_named(
     return NamedMetric(shown, name, found, mode or _mode(sweep, found.source, name))
 
 
+def metric_of_all(
+    store: Store, sweeps: Sequence[SweepRecord], text: str | None, *, mode: Mode | None = None
+) -> tuple[NamedMetric, ...]:
+    """The same metric of several sweeps, better the same way: the first's own when none is named.
+
+    The own metric of one sweep is read at its best in the others, too. The mode of a sweep
+    whose spec tells it is that of all.
+
+    Raises:
+        ParameterError: for what is no metric of all, or when the sweeps do not agree on it.
+    """
+    asked = text or sweeps[0].spec.metric.name
+    optimised = {(s.spec.metric.name, s.spec.metric.mode) for s in sweeps}
+    if asked == "best":
+        if len(optimised) > 1:
+            raise ParameterError(_no_common_best(sweeps), "metric")
+        asked = sweeps[0].spec.metric.name
+    modes = {own for name, own in optimised if name == asked}
+    if modes:
+        better = mode or _agreed(modes, f"best {asked}")
+        return tuple(_at_best(store, sweep, asked, better) for sweep in sweeps)
+    named = [metric_named(store, sweep, asked, mode=mode) for sweep in sweeps]
+    told = {each.mode for each in named if each.mode is not None}
+    better = _agreed(told, named[0].text) if told else named[0].need_mode()
+    return tuple(replace(each, mode=better) for each in named)
+
+
 def has_value(metric: NamedMetric, which: Which) -> Which:
     """Those of the trials that have a value of the metric."""
     return which.that(Compare(metric.field, "!=", None))
@@ -108,6 +136,31 @@ def _mode(sweep: SweepRecord, source: Source, name: str) -> Mode | None:
     return source if source in ("min", "max") else None
 
 
+def _at_best(store: Store, sweep: SweepRecord, name: str, mode: Mode) -> NamedMetric:
+    own = sweep.spec.metric
+    if (own.name, own.mode) == (name, mode):
+        return metric_named(store, sweep, "best")
+    found = Field(mode, (name,))
+    _check_reported(store, sweep, found, "metric")
+    return NamedMetric(f"{mode} {name}", name, found, mode)
+
+
+def _agreed(modes: set[Mode], shown: str) -> Mode:
+    if len(modes) > 1:
+        raise ParameterError(
+            f"some of the sweeps have it that a larger {shown} is better, others that a smaller "
+            "one is: say max or min",
+            "mode",
+        )
+    (mode,) = modes
+    return mode
+
+
+def _no_common_best(sweeps: Sequence[SweepRecord]) -> str:
+    own = "; ".join(f"{s.id}: {s.spec.metric.name} ({s.spec.metric.mode})" for s in sweeps)
+    return f"best is each sweep's own metric, and these are not the same ({own}): name a metric"
+
+
 def _check_reported(store: Store, sweep: SweepRecord, field: Field, parameter: str) -> None:
     """Refuse a metric that no trial has, once some trial has reported."""
     some = TrialQuestion(fields=(INDEX,), which=Which(Compare(field, "!=", None)), limit=1)
@@ -116,6 +169,6 @@ def _check_reported(store: Store, sweep: SweepRecord, field: Field, parameter: s
     names = store.metric_names(sweep.id)
     if names and field.path[0] not in names:
         raise ParameterError(
-            f"no trial of the sweep reports {field.path[0]!r}; there are {', '.join(names)}",
+            f"no trial of sweep {sweep.id} reports {field.path[0]!r}; there are {', '.join(names)}",
             parameter,
         )

@@ -165,10 +165,11 @@ def find_comparison(
         str, Query(max_length=1_000, description="Ids of two to eight sweeps, commas between.")
     ],
     metric: MetricText = None,
+    mode: ModeText = None,
     by: Annotated[str | None, Query(max_length=300, description="A field.")] = None,
 ) -> Comparison:
     """Sweeps side by side."""
-    return compare(context.store, sweeps.split(","), metric=metric, by=by, which=which)
+    return compare(context.store, sweeps.split(","), metric=metric, mode=mode, by=by, which=which)
 
 
 FoundPivot = Annotated[Pivot, Depends(find_pivot)]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from sweep.analysis import Aggregate, Cell, Comparison, Pivot, Replicates
+from sweep.analysis import Aggregate, Cell, Comparison, Mode, Pivot, Replicates
 from sweep.cli.context import Json, SweepId, client_of
 from sweep.cli.output import make_console, print_json, show, table
 
@@ -115,13 +115,17 @@ def compare(
     context: typer.Context,
     sweep_ids: Annotated[list[str], typer.Argument(help="Two to eight sweeps.")],
     metric: Metric = None,
+    mode: Annotated[
+        Mode | None,
+        typer.Option(help="Which way the metric is better, where no sweep's spec says."),
+    ] = None,
     by: Annotated[str | None, typer.Option(help="A field to compare by, too.")] = None,
     filter: Filter = None,
     json: Json = False,
 ) -> None:
     """Print sweeps side by side: results, differing spec fields, matched assignments."""
     with client_of(context) as client:
-        found = client.compare(*sweep_ids, metric=metric, by=by, filter=filter)
+        found = client.compare(*sweep_ids, metric=metric, mode=mode, by=by, filter=filter)
     print_json(found) if json else _print_comparison(found)
 
 

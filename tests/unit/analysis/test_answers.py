@@ -16,8 +16,9 @@ from service.analysis.savings import savings
 from service.analysis.statistics import interval
 from service.query.parse import parse_filter
 from service.store.analysis import Which
-from service.store.interface import SweepQuery
+from service.store.interface import Store, SweepQuery
 from sweep.errors import NotFound, ParameterError
+from sweep.rows import TrialRow
 from sweep.states import TrialState
 from sweep.wire import RungEntry
 from tests.unit.analysis.conftest import Filled, trial
@@ -203,6 +204,82 @@ def test_two_sweeps_are_compared_by_assignment(filled: Filled) -> None:
     assert [p.difference for p in other.pairs] == [pytest.approx(0.4), pytest.approx(0.2)]
     assert other.difference == interval([p.difference for p in other.pairs])
     assert {"name", "parameters.task.grid"} <= {d.path for d in found.spec}
+
+
+def reached(index: int, accuracy: float, loss: float, *, best: float) -> TrialRow:
+    """A trial that reported both metrics, with another least and greatest than last value."""
+    return trial(
+        index,
+        best=best,
+        best_step=1,
+        reports=2,
+        last={"accuracy": accuracy - 0.1, "loss": loss + 1},
+        minimum={"accuracy": accuracy - 0.1, "loss": loss},
+        maximum={"accuracy": accuracy, "loss": loss + 1},
+    )
+
+
+@pytest.fixture
+def differing(filled: Filled) -> Store:
+    """The sweep most, which maximises accuracy, and least, which minimises loss."""
+    known = {sweep.id for sweep in filled.store.list_sweeps(SweepQuery()).items}
+    for sweep_id, name, mode in (("most", "accuracy", "max"), ("least", "loss", "min")):
+        if sweep_id not in known:
+            metric = {"name": name, "mode": mode}
+            create(filled.store, sweep_id, name=sweep_id, metric=metric)
+    filled.hold([reached(0, 0.9, 3.0, best=0.9)], "most")
+    filled.hold([reached(0, 0.7, 2.0, best=2.0)], "least")
+    return filled.store
+
+
+@pytest.mark.parametrize(
+    ("ids", "metric", "shown", "mode", "best"),
+    [
+        (["most", "least"], None, "best accuracy", "max", [0.9, 0.7]),
+        (["least", "most"], None, "best loss", "min", [2.0, 3.0]),
+        (["most", "least"], "loss", "min loss", "min", [3.0, 2.0]),
+        (["most", "least"], "last.loss", "last loss", "min", [4.0, 3.0]),
+        (["least", "most"], "last.accuracy", "last accuracy", "max", [0.6, 0.8]),
+    ],
+)
+def test_sweeps_of_other_metrics_are_compared_by_one(
+    differing: Store, ids: list[str], metric: str | None, shown: str, mode: str, best: list[float]
+) -> None:
+    found = compare(differing, ids, metric=metric)
+    assert found.metric == shown
+    assert [sweep.mode for sweep in found.sweeps] == [mode, mode]
+    assert [sweep.best for sweep in found.sweeps] == pytest.approx(best)
+    (pair,) = found.matched[0].pairs
+    assert [pair.base, pair.other] == pytest.approx(best)
+
+
+def test_the_best_of_different_metrics_is_no_comparison(differing: Store) -> None:
+    says = r"metric: best is each .* \(most: accuracy \(max\); least: loss \(min\)\): name a metric"
+    with pytest.raises(ParameterError, match=says):
+        compare(differing, ["most", "least"], metric="best")
+
+
+def test_a_mode_is_asked_for_where_no_spec_tells_it(filled: Filled, differing: Store) -> None:
+    if "other" not in {sweep.id for sweep in differing.list_sweeps(SweepQuery()).items}:
+        create(differing, "other", metric={"name": "accuracy", "mode": "max"})
+    filled.hold([reached(0, 0.8, 1.0, best=0.8), reached(1, 0.7, 5.0, best=0.7)], "other")
+    with pytest.raises(ParameterError, match="mode: is a larger or a smaller last loss better"):
+        compare(differing, ["most", "other"], metric="loss")
+    found = compare(differing, ["most", "other"], metric="loss", mode="min")
+    assert [sweep.best for sweep in found.sweeps] == [4.0, 2.0]
+    with pytest.raises(ParameterError, match="metric: no trial of sweep most reports 'nope'"):
+        compare(differing, ["most", "other"], metric="nope", mode="min")
+
+
+def test_a_mode_is_asked_for_where_the_specs_disagree(filled: Filled, differing: Store) -> None:
+    if "worst" not in {sweep.id for sweep in differing.list_sweeps(SweepQuery()).items}:
+        create(differing, "worst", metric={"name": "accuracy", "mode": "min"})
+    filled.hold([reached(0, 0.5, 1.0, best=0.4)], "worst")
+    for metric in (None, "last.accuracy"):
+        with pytest.raises(ParameterError, match=r"mode: some of the sweeps .* say max or min"):
+            compare(differing, ["most", "worst"], metric=metric)
+    found = compare(differing, ["most", "worst"], mode="max")
+    assert [sweep.best for sweep in found.sweeps] == [0.9, 0.5]
 
 
 @pytest.mark.parametrize("ids", [["s1"], ["s1", "s1"], [f"s{i}" for i in range(9)]])

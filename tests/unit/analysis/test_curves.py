@@ -114,7 +114,7 @@ def test_a_budget_too_small_is_named(filled: Filled) -> None:
     with pytest.raises(ParameterError, match="too few for 50 trials"):
         asked(filled, points=100)
     filled.hold([trial(0, reports=1, last={"score": 1.0})])
-    with pytest.raises(ParameterError, match="no trial of the sweep reports 'nope'"):
+    with pytest.raises(ParameterError, match="no trial of sweep s1 reports 'nope'"):
         asked(filled, metric="nope")
 
 

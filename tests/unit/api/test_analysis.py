@@ -111,6 +111,11 @@ def test_two_sweeps_side_by_side(trained: TestClient) -> None:
     assert [sweep["best"] for sweep in found["sweeps"]] == [1.0, None]
     assert found["spec"] == [{"path": "name", "values": ["first", "second"]}]
     assert found["matched"][0]["assignments"] == 0
+    by_loss = {"sweeps": "id1,id2", "metric": "loss", "mode": "min"}
+    assert [s["best"] for s in get(trained, "/v1/compare", **by_loss)["sweeps"]] == [0.0, None]
+    assert get(trained, "/v1/compare/figure", **by_loss)["data"][0]["y"] == [0.0, None]
+    unsaid = trained.get("/v1/compare", params={"sweeps": "id1,id2", "metric": "loss"})
+    assert [problem["path"] for problem in unsaid.json()["problems"]] == ["query.mode"]
     figure = get(trained, "/v1/compare/figure", sweeps="id1,id2")
     assert figure["data"][0]["customdata"] == ["id1-3", None]
 

@@ -31,6 +31,20 @@ def test_a_pivot_without_results_is_a_table_of_dashes(
     assert out.count("–") == 6
 
 
+def test_a_comparison_says_which_way_a_metric_is_better(
+    client: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [client.submit({**SPEC, "name": name}).id for name in ("first", "second")]
+    code, _, err = run_main(capsys, monkeypatch, "compare", *ids, "--metric", "loss")
+    assert code == 2
+    assert "mode: is a larger or a smaller last loss better? Say max or min" in err
+    asked = ("compare", *ids, "--metric", "loss", "--mode", "min")
+    code, out, _ = run_main(capsys, monkeypatch, *asked)
+    assert code == 0
+    assert "last loss" in out
+    assert client.compare(*ids, metric="loss", mode="min").sweeps[0].mode == "min"
+
+
 def test_figures_come_through_the_client(client: Client) -> None:
     sweep = client.submit(SPEC)
     figure = client.figure(sweep.id, "savings", {"theme": "dark"})

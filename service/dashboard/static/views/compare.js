@@ -17,11 +17,12 @@ export async function show(main) {
   const ids = (asked.get("sweeps") ?? "").split(",").filter(Boolean);
   if (ids.length < 2) return choose(main, ids);
   const sweeps = await Promise.all(ids.map((id) => get(`v1/sweeps/${encodeURIComponent(id)}`)));
-  const chosen = { metric: asked.get("metric") ?? "best", by: asked.get("by") ?? "" };
+  const metrics = metricsOf(sweeps);
+  const chosen = { metric: metricAsked(asked.get("metric"), metrics), mode: asked.get("mode") ?? "", by: asked.get("by") ?? "" };
   const drawing = figure({ path: "v1/compare/figure", title: "The sweeps beside each other", params: () => query(ids, chosen), empty: "No trial has reported yet." });
   const result = el("div", { class: "stack" });
   const load = async () => {
-    history.replaceState(null, "", address(location.pathname, { ...query(ids, chosen), metric: chosen.metric === "best" ? "" : chosen.metric }));
+    history.replaceState(null, "", address(location.pathname, { ...query(ids, chosen), metric: chosen.metric === metrics[0][0] ? "" : chosen.metric }));
     drawing.load();
     try {
       fill(result, ...resultOf(await get("v1/compare", query(ids, chosen))));
@@ -30,17 +31,31 @@ export async function show(main) {
     }
   };
   const by = [["", "nothing"], ...common(sweeps).map((path) => [`parameters.${fieldName(path)}`, path])];
-  const metrics = [["best", "best"], ...[...new Set(sweeps.map((sweep) => sweep.spec.metric.name))].map((name) => [`metrics.${fieldName(name)}`, `last ${name}`])];
+  const modes = [["", "as the spec says"], ["min", "lower"], ["max", "higher"]];
   fill(main, el("h1", {}, `Compare ${count(sweeps.length, "sweep")}`), overview(sweeps),
     el("div", { class: "row controls" }, choice("compare-metric", "Metric", metrics, chosen.metric, (picked) => { chosen.metric = picked; load(); }),
+      choice("compare-mode", "Better is", modes, chosen.mode, (picked) => { chosen.mode = picked; load(); }),
       choice("compare-by", "Split by", by, chosen.by, (picked) => { chosen.by = picked; load(); })),
     drawing.element, result);
   return load();
 }
 
 /** What is asked of the API and kept in the address. */
-function query(ids, { metric, by }) {
-  return { sweeps: ids.join(","), metric, by };
+function query(ids, { metric, mode, by }) {
+  return { sweeps: ids.join(","), metric, mode, by };
+}
+
+/** The metric of the address, among those to choose from; the first for none and for "best". */
+function metricAsked(given, metrics) {
+  if (!given || given === "best") return metrics[0][0];
+  if (!metrics.some(([name]) => name === given)) metrics.push([given, given]);
+  return given;
+}
+
+/** What the sweeps optimise, each at its best and as it was last: the first sweep's is usual. */
+function metricsOf(sweeps) {
+  const names = [...new Set(sweeps.map((sweep) => sweep.spec.metric.name))];
+  return [...names.map((name) => [name, `best ${name}`]), ...names.map((name) => [`last.${fieldName(name)}`, `last ${name}`])];
 }
 
 function common(sweeps) {
