@@ -4,11 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from service.analysis.naming import NamedMetric, has_value, metric_named
+from service.query.ast import Field
 from service.store.analysis import ALL_TRIALS, INDEX, TrialQuestion, Which
 from service.store.interface import Store
 from sweep.analysis import Mode, ParetoFront, ParetoPoint
 from sweep.records import SweepRecord
 from sweep.rows import trial_id
+
+_STEP = "step"
 
 Point = tuple[int, float, float]
 """A trial's index and its two values."""
@@ -16,7 +19,7 @@ Point = tuple[int, float, float]
 
 @dataclass(frozen=True)
 class ParetoQuestion:
-    """Two metrics and which way each is better."""
+    """Two metrics, or one and `step`, and which way each is better."""
 
     x: str
     y: str | None = None
@@ -50,6 +53,15 @@ def _read(
     return [(row[0], row[1], row[2]) for row in store.read_trials(sweep.id, question)]
 
 
+def _named(
+    store: Store, sweep: SweepRecord, text: str | None, *, parameter: str, mode: Mode | None
+) -> NamedMetric:
+    """A metric, or the steps that a trial took: fewer are better unless said otherwise."""
+    if text == _STEP and sweep.spec.metric.name != _STEP:
+        return NamedMetric("steps", _STEP, Field("column", (_STEP,)), mode or "min")
+    return metric_named(store, sweep, text, parameter=parameter, mode=mode)
+
+
 def pareto(
     store: Store, sweep: SweepRecord, question: ParetoQuestion
 ) -> tuple[ParetoFront, list[Point]]:
@@ -58,8 +70,8 @@ def pareto(
     Raises:
         ParameterError: naming the parameter that does not fit.
     """
-    x = metric_named(store, sweep, question.x, parameter="x", mode=question.x_mode)
-    y = metric_named(store, sweep, question.y, parameter="y", mode=question.y_mode)
+    x = _named(store, sweep, question.x, parameter="x", mode=question.x_mode)
+    y = _named(store, sweep, question.y, parameter="y", mode=question.y_mode)
     x_mode, y_mode = x.need_mode("x_mode"), y.need_mode("y_mode")
     points = _read(store, sweep, (x, y), question.which)
     items = tuple(

@@ -42,6 +42,15 @@ MetricText = Annotated[
         "metric, at its best, when not given.",
     ),
 ]
+AxisText = Annotated[
+    str,
+    Query(
+        min_length=1,
+        max_length=300,
+        description="A metric's name, or best, last.NAME, min.NAME or max.NAME; or step, of which "
+        "fewer are better.",
+    ),
+]
 ModeText = Annotated[
     Mode | None,
     Query(description="Which way the metric is better, where the sweep's spec does not say."),
@@ -113,7 +122,7 @@ def find_pareto(
     user: User,
     sweep_id: str,
     which: Trials,
-    x: FieldText,
+    x: AxisText,
     y: MetricText = None,
     x_mode: ModeText = None,
     y_mode: ModeText = None,

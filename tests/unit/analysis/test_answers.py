@@ -77,6 +77,20 @@ def test_the_front_of_stored_trials(filled: Filled) -> None:
         pareto(filled.store, sweep, ParetoQuestion("last.loss"))
 
 
+def test_the_front_of_steps_and_the_metric(filled: Filled) -> None:
+    rows = [(0.9, 50), (0.8, 10), (0.7, 30), (None, 5)]
+    filled.hold(
+        [trial(i, best=b, best_step=b and 1, reports=1, step=s) for i, (b, s) in enumerate(rows)]
+    )
+    sweep = filled.store.get_sweep("s1")
+    found, points = pareto(filled.store, sweep, ParetoQuestion("step"))
+    assert (found.x, found.x_mode, found.y_mode) == ("steps", "min", "max")
+    assert [(item.index, item.x, item.y) for item in found.items] == [(1, 10, 0.8), (0, 50, 0.9)]
+    assert len(points) == 3
+    most, _ = pareto(filled.store, sweep, ParetoQuestion("step", x_mode="max"))
+    assert [item.index for item in most.items] == [0]
+
+
 def test_the_parameter_that_matters_is_found(filled: Filled) -> None:
     rng = random.Random(0)
     rows = []

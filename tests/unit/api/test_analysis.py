@@ -97,6 +97,10 @@ def test_groups(trained: TestClient) -> None:
 def test_the_other_questions(trained: TestClient) -> None:
     front = get(trained, f"{SWEEP}/pareto", x="min.loss")
     assert [item["trial"] for item in front["items"]] == ["id1-3"]
+    cheapest = get(trained, f"{SWEEP}/pareto", x="step", y="best")
+    assert [item["trial"] for item in cheapest["items"]] == ["id1-4", "id1-3"]
+    figure = get(trained, f"{SWEEP}/figures/pareto", x="step")
+    assert figure["layout"]["xaxis"]["title"]["text"] == "steps (lower is better)"
     assert "20 or more" in get(trained, f"{SWEEP}/importance")["note"]
     savings = get(trained, f"{SWEEP}/savings")
     assert (savings["trained"], savings["saved"], savings["rungs"][0]["stopped"]) == (9, 8, 1)
