@@ -5,7 +5,17 @@ from collections.abc import Callable
 from typing import Any
 
 from service.analysis.labels import distinct_shown
-from service.figures.style import SCALE, Look, axis, colour_bar, layout, nothing, number, plain
+from service.figures.style import (
+    SCALE,
+    Look,
+    axis,
+    colour_bar,
+    layout,
+    nothing,
+    number,
+    plain,
+    plain_distinct,
+)
 from sweep.analysis import Cell, Pivot
 
 _MOST_TEXTS = 1_500
@@ -22,8 +32,8 @@ def pivot_figure(found: Pivot, *, look: Look) -> dict[str, Any]:
     values = [cell.value for row in found.cells for cell in row if cell is not None]
     if not values:
         return nothing(look, title, "No trial that matches has a value of this metric yet.")
-    rows = [plain(text) for text in distinct_shown(found.rows)]
-    columns = [plain(text) for text in distinct_shown(found.columns)]
+    rows = plain_distinct(distinct_shown(found.rows))
+    columns = plain_distinct(distinct_shown(found.columns))
     trace = {
         "type": "heatmap",
         "z": [[None if cell is None else cell.value for cell in row] for row in found.cells],

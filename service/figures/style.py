@@ -1,9 +1,11 @@
 """What all figures share: colours, fonts, axes, texts."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import count
 from typing import Any, Literal
 
 Theme = Literal["light", "dark"]
@@ -65,6 +67,24 @@ def plain(text: object) -> str:
     found = str(text)
     cut = found if len(found) <= _MAX_TEXT else f"{found[: _MAX_TEXT - 1]}…"
     return escape(cut, quote=False).replace("%{", "%&#123;")  # else read as a template's field
+
+
+def plain_distinct(texts: Sequence[str]) -> list[str]:
+    """Texts as `plain` shows them, in their order; those that are the same then get a number.
+
+    Plotly takes two categories of the same name for one.
+    """
+    cut = [plain(text) for text in texts]
+    counts = Counter(cut)
+    taken = set(cut)
+    made = []
+    for text in cut:
+        if counts[text] > 1:
+            numbered = (f"{text} ({place})" for place in count(1))
+            text = next(one for one in numbered if one not in taken)
+            taken.add(text)
+        made.append(text)
+    return made
 
 
 def number(value: float) -> str:

@@ -13,6 +13,7 @@ from service.figures.style import (
     log_axis,
     nothing,
     plain,
+    plain_distinct,
     spread,
     thinned,
 )
@@ -33,7 +34,7 @@ def importance_figure(found: Importance, *, look: Look) -> dict[str, Any]:
         "type": "bar",
         "orientation": "h",
         "x": [item.importance for item in items],
-        "y": [plain(item.parameter) for item in items],
+        "y": plain_distinct([item.parameter for item in items]),
         "error_x": {
             "type": "data",
             "array": [item.std for item in items],

@@ -8,14 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.figures.comparison import comparison_figure
 from service.figures.curves import curves_figure
 from service.figures.parallel import parallel_figure
 from service.figures.pivot import pivot_figure
 from service.figures.running import duration_figure, resources_figure
-from service.figures.style import Look, amount, number, plain
+from service.figures.style import Look, amount, number, plain, plain_distinct
 from service.figures.summary import importance_figure, savings_figure
 from sweep.analysis import (
     Cell,
+    ComparedGroup,
+    ComparedSweep,
+    Comparison,
     Curve,
     Curves,
     Importance,
@@ -25,7 +29,7 @@ from sweep.analysis import (
     Savings,
     TrialSpan,
 )
-from sweep.states import TrialState
+from sweep.states import SweepState, TrialState
 from tests.unit.store.builders import START
 
 LOOK = Look()
@@ -82,6 +86,54 @@ def test_curves_coloured_by_a_parameter_share_its_colours() -> None:
     colours = [trace["line"]["color"] for trace in figure["data"][:4]]
     assert colours[0] == colours[2] != colours[1] == colours[3]
     assert [t["name"] for t in figure["data"] if t["x"] == [None]] == ["a", "b"]
+
+
+ALIKE = ["x" * 70 + "a", "x" * 70 + "b", "y", "y" + "z" * 80]
+
+
+def test_labels_that_start_alike_stay_apart() -> None:
+    cut = "x" * 59 + "…"
+    assert plain_distinct(ALIKE) == [f"{cut} (1)", f"{cut} (2)", "y", "y" + "z" * 58 + "…"]
+    assert plain_distinct(["y", "y (1)", "y"]) == ["y (2)", "y (1)", "y (3)"]
+
+
+def test_a_heatmap_of_long_labels_has_a_row_for_each() -> None:
+    cell = Cell(value=0.5, count=1)
+    found = Pivot(
+        row_field="parameters.path",
+        column_field="parameters.task",
+        metric="best score",
+        aggregate="max",
+        rows=tuple(ALIKE),
+        columns=("a",),
+        cells=((cell,),) * len(ALIKE),
+    )
+    heat, texts = pivot_figure(found, look=LOOK)["data"]
+    assert len(set(heat["y"])) == len(ALIKE)
+    assert texts["y"] == heat["y"]
+
+
+def test_bars_of_a_comparison_are_apart_where_labels_are_alike() -> None:
+    alike = [*ALIKE, 1, "1"]
+    groups = tuple(ComparedGroup(label=label, count=1, best=0.5) for label in alike)
+    sweeps = tuple(
+        ComparedSweep(
+            id=name,
+            name=name,
+            state=SweepState.COMPLETED,
+            mode="max",
+            trials=1,
+            count=1,
+            groups=groups,
+        )
+        for name in ("one", "two")
+    )
+    found = Comparison(
+        metric="best score", by="parameters.path", sweeps=sweeps, spec=(), matched=()
+    )
+    first, second = comparison_figure(found, look=LOOK)["data"]
+    assert len(set(first["x"])) == len(alike)
+    assert first["x"] == second["x"]
 
 
 @settings(max_examples=40, deadline=None)
