@@ -2,11 +2,10 @@
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from service.analysis.labels import ordered
-from service.analysis.naming import field_named, metric_named
+from service.analysis.naming import fields_named, metric_named
 from service.analysis.statistics import interval
 from service.query.ast import Field
 from service.store.analysis import (
@@ -44,10 +43,11 @@ def groups(
     Raises:
         ParameterError: naming the parameter that does not fit.
     """
-    names = tuple(name.strip() for name in by.split(","))
-    if len(names) > MAX_FIELDS:
-        raise ParameterError(f"names {len(names)} fields; at most {MAX_FIELDS} are taken", "by")
-    fields = tuple(field_named(name, "by") for name in names)
+    named_by = fields_named(by, "by")
+    if len(named_by) > MAX_FIELDS:
+        raise ParameterError(f"names {len(named_by)} fields; at most {MAX_FIELDS} are taken", "by")
+    names = tuple(one.name for one in named_by)
+    fields = tuple(one.field for one in named_by)
     named = metric_named(store, sweep, metric, mode=mode)
     better = named.need_mode()
     grouping = Grouping(by=fields, value=named.field, which=which, limit=MAX_GROUPS + 1)
@@ -58,9 +58,8 @@ def groups(
             "the filter",
             "by",
         )
-    all_of_them = replace(grouping, limit=MAX_GROUPS * 100)
     states: dict[str, dict[TrialState, int]] = {}
-    for labels, state, count in store.group_states(sweep.id, all_of_them):
+    for labels, state, count in store.group_states(sweep.id, grouping):
         states.setdefault(label_key(labels), {})[state] = count
     best = {
         label_key(labels): BestTrial(trial=trial_id(sweep.id, index), index=index, value=value)

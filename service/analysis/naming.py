@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from service.query.ast import Compare, Field, Source
+from service.query.ast import Compare, Field, Named, Source
 from service.query.fields import TRIALS
-from service.query.parse import parse_sort
+from service.query.parse import parse_fields, parse_sort
 from service.store.analysis import INDEX, TrialQuestion, Which
 from service.store.interface import Store
 from sweep.analysis import Mode
@@ -55,6 +55,19 @@ def field_named(text: str, parameter: str) -> Field:
     if TRIALS.type_of(found) == "time":
         raise ParameterError(f"{text} is a time: name a number, a text or a parameter", parameter)
     return found
+
+
+def fields_named(text: str, parameter: str) -> tuple[Named, ...]:
+    """The fields, with commas between, that a request's parameter names, each once.
+
+    Raises:
+        ParameterError: when there is no such field.
+    """
+    try:
+        found = parse_fields(text)
+    except QueryError as error:
+        raise ParameterError(error.message, parameter) from None
+    return tuple(Named(one.name, field_named(one.name, parameter)) for one in found)
 
 
 def metric_named(

@@ -281,6 +281,36 @@ def test_parameters_of_any_name_group_trials(filled: Filled, name: str) -> None:
     assert [tuple(group.labels.values()) for group in found.items] == [(1,), (2,)]
 
 
+def test_groups_are_by_any_fields_that_can_be_asked_for(filled: Filled) -> None:
+    filled.hold([trial(i, parameters={"a,b": i // 2}, reports=1) for i in range(4)])
+    for index in range(4):
+        filled.report(index, "loss", [(2, 0.25 + index % 2)])
+    by = "parameters.'a,b', at(loss, 2),  state"
+    found = groups(filled.store, filled.store.get_sweep("s1"), by=by)
+    assert found.by == ("parameters.'a,b'", "at(loss, 2)", "state")
+    assert [tuple(group.labels.values()) for group in found.items] == [
+        (0, 0.25, "completed"),
+        (0, 1.25, "completed"),
+        (1, 0.25, "completed"),
+        (1, 1.25, "completed"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("by", "says"),
+    [
+        ("at(loss", "by: cannot read the fields"),
+        ("state,", "by: cannot read the fields"),
+        ("parameters", "by: "),
+        ("state,created_at", "by: created_at is a time"),
+        ("index,state,node,group,assignment,replicate", "by: names 6 fields; at most 5"),
+    ],
+)
+def test_groups_by_what_is_no_field_are_refused(filled: Filled, by: str, says: str) -> None:
+    with pytest.raises(ParameterError, match=says):
+        groups(filled.store, filled.store.get_sweep("s1"), by=by)
+
+
 def test_a_metric_at_a_step_can_be_pivoted(filled: Filled) -> None:
     filled.hold([trial(i, best=0.5, best_step=1, reports=2, last={"loss": 9.0}) for i in range(2)])
     for index in range(2):

@@ -137,7 +137,7 @@ def test_two_sweeps_side_by_side(trained: TestClient) -> None:
         ("pivot", {**PIVOT, "threshold": "nan"}, "query.threshold", "finite"),
         ("pivot", {**PIVOT, "threshold": "1"}, "query.threshold", "share alone"),
         ("groups", {"by": "nope"}, "query.by", "nope"),
-        ("groups", {"by": "a,b,c,d,e,f"}, "query.by", "at most 5"),
+        ("groups", {"by": "index,state,node,group,pack,seed"}, "query.by", "at most 5"),
         ("groups", {"by": "state", "metric": "loss"}, "query.mode", "max or min"),
         ("pareto", {"x": "last.loss"}, "query.x_mode", "max or min"),
         ("curves", {"points": "50"}, "query.points", "too few"),
