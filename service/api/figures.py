@@ -90,21 +90,24 @@ def colouring_parameter(
     colour_by: Annotated[
         str | None, Query(max_length=300, description="A parameter that colours the curves.")
     ] = None,
-) -> str | None:
-    """The parameter that colours curves.
+) -> tuple[str, ...] | None:
+    """The path of the parameter that colours curves.
 
     Raises:
         ParameterError: when it is none.
     """
-    if colour_by is not None and field_named(colour_by, "colour_by").source != "parameter":
+    if colour_by is None:
+        return None
+    field = field_named(colour_by, "colour_by")
+    if field.source != "parameter":
         raise ParameterError(f"{colour_by!r} is no parameter: such as parameters.task", "colour_by")
-    return colour_by
+    return field.path
 
 
 @_figure("/sweeps/{sweep_id}/figures/curves", "curves_figure")
 def get_curves_figure(
     shown: As,
-    colour_by: Annotated[str | None, Depends(colouring_parameter)],
+    colour_by: Annotated[tuple[str, ...] | None, Depends(colouring_parameter)],
     found: FoundCurves,
     log: LogText = "none",
 ) -> Response:

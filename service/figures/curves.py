@@ -1,10 +1,11 @@
 """Learning curves: rungs, trials that were stopped, the best one."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from service.analysis.labels import leaves, shown
+from service.figures.scale import NumberScale
 from service.figures.style import (
     SERIES,
     WITH_LEGEND,
@@ -18,9 +19,10 @@ from service.figures.style import (
     plain,
 )
 from sweep.analysis import Curve, Curves
-from sweep.space import lookup
 from sweep.states import TrialState
 
+Path = tuple[str, ...]
+"""A parameter's name, nested."""
 Log = Literal["none", "x", "y", "xy"]
 
 _FEW = 8
@@ -29,7 +31,7 @@ _ENDS = ((TrialState.STOPPED, "stopped early", "x"), (TrialState.DIVERGED, "dive
 
 
 def curves_figure(
-    found: Curves, *, look: Look, log: Log = "none", colour_by: str | None = None
+    found: Curves, *, look: Look, log: Log = "none", colour_by: Path | None = None
 ) -> dict[str, Any]:
     """A line for each trial; `colour_by` names a parameter that colours them."""
     title = f"{found.metric} while training"
@@ -38,12 +40,16 @@ def curves_figure(
     ordered = sorted(found.items, key=lambda curve: curve.best)
     colours = _colours(ordered, look, colour_by)
     traces = [_line(curve, colours, look, colour_by) for curve in ordered]
-    traces += _legend(colours, look, colour_by)
+    scale = _scale(ordered, colour_by)
+    if colour_by is not None and scale is not None:
+        traces.append(scale.bar(look, ".".join(colour_by)))
+    else:
+        traces += _legend(colours, look, colour_by)
     traces += _ends(ordered, look)
     count = len(found.items)
     subtitle = f"{count} trial{'s' if count > 1 else ''}, {found.points:,} points shown"
     if colour_by is not None:
-        subtitle += f", coloured by {plain(colour_by.removeprefix('parameters.'))}"
+        subtitle += f", coloured by {plain('.'.join(colour_by))}"
     steps = [step for curve in ordered for step in (curve.steps[0], curve.steps[-1])]
     values = [value for curve in ordered for value in curve.values]
     across = {**(log_axis(steps) if log in ("x", "xy") else {}), "tickformat": ","}
@@ -58,21 +64,41 @@ def curves_figure(
     return {"data": traces, "layout": layout(look, title, subtitle=subtitle, changes=changes)}
 
 
-def _key(curve: Curve, colour_by: str | None) -> str:
+def _key(curve: Curve, colour_by: Path | None) -> str:
     if colour_by is None:
         return curve.trial
-    return shown(lookup(curve.parameters, colour_by.removeprefix("parameters.")))
+    return shown(_value(curve, colour_by))
 
 
-def _colours(ordered: Sequence[Curve], look: Look, colour_by: str | None) -> dict[str, str]:
+def _value(curve: Curve, path: Path) -> Any:
+    value: Any = curve.parameters
+    for part in path:
+        if not isinstance(value, Mapping) or part not in value:
+            return None
+        value = value[part]
+    return value
+
+
+def _scale(curves: Sequence[Curve], colour_by: Path | None) -> NumberScale | None:
+    """For a parameter with more numbers than there are colours to name them by."""
+    if colour_by is None:
+        return None
+    return NumberScale.over((_value(c, colour_by) for c in curves), least=len(SERIES) + 1)
+
+
+def _colours(ordered: Sequence[Curve], look: Look, colour_by: Path | None) -> dict[str, str]:
     """A colour for each trial or value; one for all when they are too many to tell apart."""
     keys = list(dict.fromkeys(_key(c, colour_by) for c in sorted(ordered, key=lambda c: c.index)))
+    scale = _scale(ordered, colour_by)
+    if colour_by is not None and scale is not None:
+        values = {_key(curve, colour_by): _value(curve, colour_by) for curve in ordered}
+        return {k: look.soft if v is None else scale.colour(v) for k, v in values.items()}
     if colour_by is None and len(keys) > _FEW:
         return dict.fromkeys(keys, look.series[0])
     return {key: look.series[min(i, len(SERIES) - 1)] for i, key in enumerate(keys)}
 
 
-def _line(curve: Curve, colours: dict[str, str], look: Look, colour_by: str | None) -> Trace:
+def _line(curve: Curve, colours: dict[str, str], look: Look, colour_by: Path | None) -> Trace:
     many = len(colours) > _FEW or colour_by is not None
     colour = colours[_key(curve, colour_by)]
     emphasised = curve.best and (many or len(colours) > 1)
@@ -100,7 +126,7 @@ def _about(curve: Curve) -> str:
     return "<br>".join([head, *lines[:8]])
 
 
-def _legend(colours: dict[str, str], look: Look, colour_by: str | None) -> list[Trace]:
+def _legend(colours: dict[str, str], look: Look, colour_by: Path | None) -> list[Trace]:
     """An entry for each value that colours stand for; lines of trials have none then."""
     if colour_by is None:
         return []

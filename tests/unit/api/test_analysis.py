@@ -213,6 +213,11 @@ def test_traces_tell_the_trials_that_they_show(trained: TestClient) -> None:
     assert [trace["customdata"] for trace in one["data"]] == [["id1-3", "id1-3"]]
 
 
+def test_curves_are_coloured_by_a_name_in_quotes(trained: TestClient) -> None:
+    figure = get(trained, f"{SWEEP}/figures/curves", colour_by="parameters.'kind'")
+    assert [t["name"] for t in figure["data"] if t["x"] == [None]] == ["a", "b"]
+
+
 def test_a_sweep_without_results_has_figures_that_say_so(client: TestClient) -> None:
     import plotly.graph_objects as go
 

@@ -82,10 +82,30 @@ def test_rungs_are_lines_with_their_step_at_the_place_that_the_axis_has(
 
 def test_curves_coloured_by_a_parameter_share_its_colours() -> None:
     items = [curve(i, parameters={"task": "ab"[i % 2]}) for i in range(4)]
-    figure = drawn_curves(*items, colour_by="parameters.task")
+    figure = drawn_curves(*items, colour_by=("task",))
     colours = [trace["line"]["color"] for trace in figure["data"][:4]]
     assert colours[0] == colours[2] != colours[1] == colours[3]
     assert [t["name"] for t in figure["data"] if t["x"] == [None]] == ["a", "b"]
+
+
+def test_curves_are_coloured_by_a_parameter_of_any_name() -> None:
+    items = [curve(i, parameters={"odd name": {"a.b": "ab"[i % 2]}}) for i in range(4)]
+    figure = drawn_curves(*items, colour_by=("odd name", "a.b"))
+    assert [t["name"] for t in figure["data"] if t["x"] == [None]] == ["a", "b"]
+
+
+def test_curves_coloured_by_many_numbers_are_on_a_scale() -> None:
+    rates = [10.0 ** (-i / 4) for i in range(17)]
+    items = [curve(i, parameters={"lr": lr}) for i, lr in enumerate(rates)]
+    figure = drawn_curves(*items, curve(17), colour_by=("lr",))
+    go.Figure(figure)
+    colours = [trace["line"]["color"] for trace in figure["data"][:18]]
+    assert len(set(colours)) == 18
+    assert (colours[0], colours[16]) == ("rgb(253, 231, 37)", "rgb(68, 1, 84)")
+    assert colours[17] == LOOK.soft
+    (bar,) = [trace for trace in figure["data"] if trace["x"] == [None]]
+    assert bar["marker"]["colorbar"]["ticktext"][0] == "1e-4"
+    assert not any(trace["name"] == "others" for trace in figure["data"] if "name" in trace)
 
 
 ALIKE = ["x" * 70 + "a", "x" * 70 + "b", "y", "y" + "z" * 80]
