@@ -84,7 +84,7 @@ class SweepCore:
             if task.index not in self._book.tasks:
                 self._rule.enter(task)
                 self._enter(task)
-            elif task.index in self._book.ends and task.state is TrialState.PENDING:
+            elif self._may_be_readmitted(task):
                 self._moves.readmit(task)
             else:
                 continue
@@ -405,6 +405,13 @@ class SweepCore:
         self._moves.enter(task)
         if task.state not in FINAL_TRIAL_STATES and not self._affordable(task):
             self._shelve(task)
+
+    def _may_be_readmitted(self, task: TrialTask) -> bool:
+        """Whether a trial that is delivered had ended, and is to be tried again."""
+        book, index = self._book, task.index
+        if index not in book.ends or index in book.shelved:
+            return False
+        return task.state is TrialState.PENDING
 
     def _shelve(self, task: TrialTask) -> Sequence[Decision]:
         """Set a trial aside that the budget has no room for; what that decides for others."""

@@ -217,3 +217,16 @@ def test_a_trial_handed_out_when_all_seemed_done_leaves_the_sweep_open() -> None
     start_all(core)
     core.finish(at(1))
     assert core.take_messages()[-1].state is SweepState.PAUSED
+
+
+def test_a_trial_past_the_budget_that_is_delivered_twice_is_not_waited_for() -> None:
+    for replicates in (1, 2):
+        spec = make_spec(budget={"trials": 2}, replicates=replicates, early_stopping=HALVING)
+        tasks = make_tasks(spec)
+        core = make_core(spec, tasks[:2])
+        core.add(tasks[2:])
+        core.add(tasks[2:])
+        for task, attempt in start_all(core):
+            on_update(core, task.index, attempt, update(row(1, 0.5)))
+            on_update(core, task.index, attempt, update(finished=True))
+        assert core.done
