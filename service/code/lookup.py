@@ -65,18 +65,24 @@ def _parse(archive: zipfile.ZipFile, path: str) -> ast.Module:
 
 def _names(statements: Iterable[ast.stmt]) -> Iterator[str]:
     """What statements define where they stand; `*` when that cannot be known."""
-    for statement in statements:
-        match statement:
-            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-                yield name
-            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-                yield from ((alias.asname or alias.name).split(".")[0] for alias in aliases)
-            case ast.Assign(targets=targets):
-                yield from _targets(targets)
-            case ast.AnnAssign(target=ast.Name(id=name), value=value) if value is not None:
-                yield name
-            case ast.If() | ast.Try() | ast.With() | ast.For() | ast.While():
-                yield from _names(_inner(statement))
+    waiting = list(statements)
+    while waiting:  # no recursion: a chain of `elif` is as deep as it is long
+        statement = waiting.pop()
+        yield from _defined(statement)
+        waiting.extend(_inner(statement))
+
+
+def _defined(statement: ast.stmt) -> Iterator[str]:
+    """What a statement defines itself, without the statements in it."""
+    match statement:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+            yield from ((alias.asname or alias.name).split(".")[0] for alias in aliases)
+        case ast.Assign(targets=targets):
+            yield from _targets(targets)
+        case ast.AnnAssign(target=ast.Name(id=name), value=value) if value is not None:
+            yield name
 
 
 def _targets(targets: Iterable[ast.expr]) -> Iterator[str]:
@@ -88,6 +94,9 @@ def _targets(targets: Iterable[ast.expr]) -> Iterator[str]:
 
 
 def _inner(statement: ast.stmt) -> Iterator[ast.stmt]:
+    """The statements of a statement's blocks; those of a function or class stand elsewhere."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return
     for block in ("body", "orelse", "finalbody"):
         yield from getattr(statement, block, ())
     for handler in getattr(statement, "handlers", ()):

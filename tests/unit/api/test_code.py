@@ -221,6 +221,7 @@ def test_a_trainable_must_be_in_the_archive(
         ("from elsewhere import *", None),
         ("try:\n    import fast\nexcept ImportError:\n    def fn(): ...", None),
         ("if True:\n    pass\nelse:\n    fn = 1", None),
+        ("if a:\n    pass\n" + "elif a:\n    pass\n" * 1_100 + "else:\n    fn = 1", None),
     ],
 )
 def test_functions_are_found_without_running_anything(
