@@ -1,7 +1,7 @@
 """Archives of code in SQL, in pieces."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Update, delete, exists, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -14,6 +14,8 @@ from sweep.records import CodeRecord
 from sweep.spec import SweepSpec
 
 _ACTOR = "service"
+_USED_WITHIN = timedelta(minutes=5)
+"""How old the time of an archive's last use may be; far less than what unused ones are kept."""
 
 
 def add(connection: Connection, new: NewCode, chunks: Iterable[bytes]) -> bool:
@@ -52,7 +54,8 @@ def use(connection: Connection, digest: str, *, now: datetime) -> CodeRecord:
 def tie(connection: Connection, sweep_pk: int, spec: SweepSpec, *, now: datetime) -> None:
     """Tie a new sweep to the archive that its spec names, if it names one.
 
-    The archive's row is locked by that, so that it is not removed meanwhile.
+    An archive that was not used for some minutes is locked by that, so that it is not removed
+    meanwhile. Nobody else can use it until the transaction ends: do this last.
 
     Raises:
         SpecError: when there is no such archive.
@@ -99,7 +102,9 @@ def remove_unused(connection: Connection, *, used_before: datetime, now: datetim
 
 
 def _touch(digest: str, now: datetime) -> Update:
-    return update(code).where(code.c.digest == digest).values(used_at=now)
+    """Note a use, unless one was noted just before: a row that is left alone locks nobody out."""
+    stale = code.c.used_at < now - _USED_WITHIN
+    return update(code).where(code.c.digest == digest, stale).values(used_at=now)
 
 
 def _record(row: convert.AnyRow) -> CodeRecord:

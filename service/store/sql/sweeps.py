@@ -61,13 +61,13 @@ def create(connection: Connection, sweep: NewSweep, planned: Iterable[PlannedTri
         )
         .returning(sweeps.c.pk)
     ).scalar_one()
-    code.tie(connection, key, spec, now=sweep.created_at)
     count = 0
     rows = (planned_row(trial, spec, sweep.created_at) for trial in planned)
     while chunk := list(islice(rows, _INSERT_CHUNK)):
         values = [{"sweep_pk": key, **convert.trial_values(row)} for row in chunk]
         connection.execute(insert(trials), values)
         count += len(chunk)
+    code.tie(connection, key, spec, now=sweep.created_at)  # late: it may lock the archive's row
     connection.execute(update(sweeps).where(sweeps.c.pk == key).values(num_trials=count))
     audit.record(
         connection,

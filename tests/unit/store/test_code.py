@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import pytest
+from sqlalchemy import Engine, event
 
 from service.store.code import NewCode
 from service.store.interface import Store
@@ -54,10 +55,33 @@ def test_what_no_sweep_names_goes_when_it_was_not_used(store: Store) -> None:
     assert store.code_chunk(other, 0) is None
     store.cancel_sweep("s1", actor="ann", now=at(9))
     store.delete_sweep("s1", actor="ann", now=at(9))
-    add(store, now=at(9))
-    assert store.remove_unused_code(used_before=at(9), now=at(20)) == 0
-    assert store.remove_unused_code(used_before=at(10), now=at(20)) == 1
+    add(store, now=at(900))
+    assert store.remove_unused_code(used_before=at(900), now=at(2000)) == 0
+    assert store.remove_unused_code(used_before=at(901), now=at(2000)) == 1
     assert store.code_chunk(DIGEST, 0) is None
+
+
+def test_a_use_is_noted_unless_one_was_just_before(store: Store) -> None:
+    add(store)
+    store.use_code(DIGEST, now=at(400))
+    assert store.remove_unused_code(used_before=at(400), now=at(9000)) == 0
+    store.use_code(DIGEST, now=at(500))
+    assert store.remove_unused_code(used_before=at(401), now=at(9000)) == 1
+
+
+def test_an_archive_is_locked_after_the_trials_are_there(store: Store) -> None:
+    written: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        written.append(" ".join(statement.split()[:3]))
+
+    add(store)
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        create(store, trainable="m:f", code=ADDRESS, created_at=at(3600))
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert written.index("INSERT INTO trials") < written.index("UPDATE code SET")
 
 
 def test_tokens_keep_their_roles(store: Store) -> None:
