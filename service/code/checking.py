@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from service.code.directory import check_extra_fields
 from sweep.errors import BadCode
 from sweep.records import CodeLimits
 
@@ -59,6 +60,7 @@ def check(file: IO[bytes], size: int, limits: CodeLimits) -> CheckedCode:
     if size > limits.archive_bytes:
         raise BadCode(f"it has {size:,} bytes, and at most {limits.archive_bytes:,} are taken")
     _check_signatures(file, limits)
+    check_extra_fields(file)
     with opened(file) as archive:
         entries = archive.infolist()
         _check_counts(entries, size, limits)
@@ -200,11 +202,12 @@ def _check_kind(entry: zipfile.ZipInfo) -> None:
 
 def _links(extra: bytes) -> bool:
     """Whether an entry's extra fields name what it is a (hard) link to."""
-    while len(extra) >= 4:
-        kind, length = struct.unpack("<HH", extra[:4])
+    at = 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<HH", extra, at)
         if kind == _ASI_UNIX or (kind == _PKWARE_UNIX and length > _PKWARE_FIXED):
             return True
-        extra = extra[4 + length :]
+        at += 4 + length
     return False
 
 

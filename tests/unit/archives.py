@@ -90,6 +90,7 @@ ATTACKS: Mapping[str, tuple[bytes, str]] = {
         one("x", extra=struct.pack("<HH", 0x000D, len(_HARD_LINK)) + _HARD_LINK),
         "link to another file",
     ),
+    "long extra fields": (one("x", extra=struct.pack("<HH", 9, 0) * 300), "1,200 bytes of extra"),
     "hard link in a tar": (tar_with_a_hard_link(), "no zip file"),
     "block device": (one("sda", stat.S_IFBLK | 0o600), "device"),
     "character device": (one("null", stat.S_IFCHR | 0o600), "device"),

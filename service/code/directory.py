@@ -1,0 +1,72 @@
+"""A look at a zip file's directory before `zipfile` reads it.
+
+`zipfile` walks an entry's extra fields by copying what is left of them, so that long ones of
+many short fields take it minutes. Archives of code need almost none.
+"""
+
+import struct
+from typing import IO
+
+from sweep.errors import BadCode
+
+_MAX_EXTRA = 1_024
+_MAX_COMMENT = 1 << 16
+_END = struct.Struct("<4s4H2LH")
+_END_MARK = b"PK\x05\x06"
+_END_64 = struct.Struct("<4sQ2H2L4Q")
+_END_64_MARK = b"PK\x06\x06"
+_LOCATOR_MARK = b"PK\x06\x07"
+_LOCATOR_BYTES = 20
+_TAIL = _MAX_COMMENT + _END.size
+"""Bytes from the file's end in which `zipfile` looks for the directory's."""
+_ENTRY = struct.Struct("<4s24x3H12x")
+_ENTRY_MARK = b"PK\x01\x02"
+
+
+def check_extra_fields(file: IO[bytes]) -> None:
+    """Refuse entries with long extra fields; leave whatever else is wrong to `zipfile`.
+
+    Raises:
+        BadCode: naming the entry.
+    """
+    directory, at = _directory(file), 0
+    while at + _ENTRY.size <= len(directory):
+        mark, name, extra, comment = _ENTRY.unpack_from(directory, at)
+        if mark != _ENTRY_MARK:
+            return
+        if extra > _MAX_EXTRA:
+            start = at + _ENTRY.size
+            raise BadCode(
+                f"has {extra:,} bytes of extra fields, and at most {_MAX_EXTRA:,} are taken",
+                entry=directory[start : start + name].decode(errors="replace"),
+            )
+        at += _ENTRY.size + name + extra + comment
+
+
+def _directory(file: IO[bytes]) -> bytes:
+    """The bytes of the directory, found as `zipfile` finds it; none where there is no end."""
+    size = file.seek(0, 2)
+    tail_at = file.seek(max(size - _TAIL, 0))
+    tail = file.read()
+    end = _end(tail)
+    if end < 0:
+        return b""
+    length, end_64 = _END.unpack_from(tail, end)[5], end - _LOCATOR_BYTES - _END_64.size
+    if end_64 >= 0 and tail.startswith(_LOCATOR_MARK, end - _LOCATOR_BYTES):  # very many entries
+        mark, *_, length_64, _ = _END_64.unpack_from(tail, end_64)
+        if mark == _END_64_MARK:
+            length, end = length_64, end_64
+    start = tail_at + end - length
+    if start < 0:
+        return b""
+    file.seek(start)
+    return file.read(length)
+
+
+def _end(tail: bytes) -> int:
+    """Where the record that ends the directory begins; -1 when there is none."""
+    last = len(tail) - _END.size
+    if last >= 0 and tail.startswith(_END_MARK, last) and tail.endswith(b"\x00\x00"):
+        return last
+    found = tail.rfind(_END_MARK)
+    return found if 0 <= found <= last else -1
