@@ -7,6 +7,7 @@ entry is read to its end and counted, since a header may say anything.
 import re
 import stat
 import struct
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -35,6 +36,8 @@ _PKWARE_FIXED = 12
 _DRIVE = re.compile(r"[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _OURS = frozenset({"sweep", "workers", "ray"})
+_IMPORTED = frozenset({"py", "pyc", "so", "pyd"})
+"""Last parts of the names of files that Python imports: source, bytecode, machine code."""
 
 
 @dataclass(frozen=True)
@@ -128,23 +131,34 @@ def _check_ratio(total: int, size: int) -> None:
 
 
 def _check_names(entries: Sequence[zipfile.ZipInfo]) -> None:
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     files: set[str] = set()
     for entry in entries:
         name = entry.orig_filename
         _check_name(name)
-        path = name.rstrip("/")
+        path = _same(name.rstrip("/"))
         if path in seen:
-            raise BadCode("stands twice in the archive", entry=name)
-        seen.add(path)
+            raise BadCode(_twice(name, seen[path]), entry=name)
+        seen[path] = name
         if not entry.is_dir():
             files.add(path)
     if not files:
         raise BadCode("it holds no file")
-    for path in seen:
+    for path, name in seen.items():
         for parent in _parents(path):
             if parent in files:
-                raise BadCode(f"lies in {parent!r}, which is a file", entry=path)
+                raise BadCode(f"lies in {seen[parent]!r}, which is a file", entry=name)
+
+
+def _same(path: str) -> str:
+    """What paths have in common that are one file on some machines."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
+def _twice(name: str, other: str) -> str:
+    if name.rstrip("/") == other.rstrip("/"):
+        return "stands twice in the archive"
+    return f"is the same file as {other!r} where case or the form of letters does not count"
 
 
 def _parents(path: str) -> Iterator[str]:
@@ -170,10 +184,21 @@ def _check_name(name: str) -> None:
         wrong = "has a control character in its path"
     elif len(name) > _MAX_NAME or any(len(part.encode()) > _MAX_PART for part in parts):
         wrong = f"has a path of more than {_MAX_NAME} characters, or {_MAX_PART} bytes a part"
-    elif name in {f"{own}{end}" for own in _OURS for end in (".py", "/__init__.py")}:
+    elif _hides_ours(parts):
         wrong = "hides a package that trials need: give it another name"
     if wrong is not None:
         raise BadCode(wrong, entry=name)
+
+
+def _hides_ours(parts: Sequence[str]) -> bool:
+    """Whether a path is a module or a package with a name of ours, in whatever form."""
+    *folders, file = parts
+    stem, _, ending = file.partition(".")
+    if ending.rpartition(".")[2] not in _IMPORTED:
+        return False
+    if not folders:
+        return stem in _OURS
+    return len(folders) == 1 and stem == "__init__" and folders[0] in _OURS
 
 
 def _check_kind(entry: zipfile.ZipInfo) -> None:

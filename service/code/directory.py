@@ -17,8 +17,8 @@ _END_64 = struct.Struct("<4sQ2H2L4Q")
 _END_64_MARK = b"PK\x06\x06"
 _LOCATOR_MARK = b"PK\x06\x07"
 _LOCATOR_BYTES = 20
-_TAIL = _MAX_COMMENT + _END.size
-"""Bytes from the file's end in which `zipfile` looks for the directory's."""
+_TAIL = _MAX_COMMENT + _END.size + _LOCATOR_BYTES + _END_64.size
+"""Bytes from the file's end in which `zipfile` looks for the records of the directory's end."""
 _ENTRY = struct.Struct("<4s24x3H12x")
 _ENTRY_MARK = b"PK\x01\x02"
 

@@ -110,5 +110,13 @@ ATTACKS: Mapping[str, tuple[bytes, str]] = {
     "empty": (b"", "no zip file"),
     "no file": (archive((entry("a/", stat.S_IFDIR | 0o755), b"")), "no file"),
     "hides ours": (one("workers/__init__.py"), "hides a package"),
+    "hides ours in C": (one("sweep.cpython-311-x86_64-linux-gnu.so"), "hides a package"),
+    "hides ours in bytecode": (one("ray/__init__.pyc"), "hides a package"),
+    "twice but for case": (one("Train.py"), "is the same file as 'train.py'"),
+    "twice but for the form": (
+        archive((entry("\u00e9.py"), b""), (entry("e\u0301.py"), b"")),
+        "is the same file as",
+    ),
+    "folder and file but for case": (one("TRAIN.py/x"), "lies in 'train.py'"),
 }
 """What each is called, its bytes, and what the refusal says."""

@@ -125,6 +125,11 @@ def test_a_refusal_names_the_entry(shared: Shared) -> None:
     assert problem["problems"] == [{"path": "entry.x", "message": "is a symbolic link"}]
 
 
+def test_files_beside_the_code_may_have_names_of_ours(kept: TestClient) -> None:
+    content = files({**FILES, "sweep.yaml": "", "ray/data.so": "", "pkg/sweep.py": ""})
+    assert put(kept, content).status_code == 201
+
+
 def test_a_wrong_or_cut_off_body_is_refused(shared: Shared) -> None:
     small = shared.client
     for body in (GOOD[:-7], GOOD + b"x"):
