@@ -179,7 +179,13 @@ def _rule(line: str) -> _Rule:
     folders_only, line = line.endswith("/"), line.rstrip("/")
     anchored = "/" in line
     pattern = _translate(line.lstrip("/"))
-    return _Rule(re.compile(pattern if anchored else f"(?:.*/)?{pattern}"), folders_only, keeps)
+    try:
+        made = re.compile(pattern if anchored else f"(?:.*/)?{pattern}")
+    except re.error as error:
+        raise BadCode(
+            f"{IGNORE_FILE} has a pattern that cannot be read: {line!r}: {error}"
+        ) from None
+    return _Rule(made, folders_only, keeps)
 
 
 _PARTS = re.compile(r"(\*\*/)|(/\*\*$)|(\*+)|(\?)|(\[!?\]?[^\]]*\])|(.)", re.DOTALL)

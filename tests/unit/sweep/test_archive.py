@@ -70,6 +70,13 @@ def test_sweepignore_reads_as_gitignore_does(tmp_path: Path, rules: str, left: l
     assert names(tmp_path) == [".sweepignore", *left]
 
 
+def test_a_pattern_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    make(tmp_path, "train.py")
+    (tmp_path / ".sweepignore").write_text("*.csv\n[z-a]*.bin\n")
+    with pytest.raises(BadCode, match=r"'\[z-a\]\*\.bin'.*bad character range z-a"):
+        packed(tmp_path)
+
+
 def test_links_are_an_error_unless_ignored(tmp_path: Path) -> None:
     make(tmp_path, "train.py")
     (tmp_path / "data").symlink_to("/etc")
