@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from sweep.code_names import check_name
 from sweep.errors import BadCode
 from sweep.records import CodeLimits
 
@@ -133,7 +134,7 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     """Every file that is not ignored, by its path in the folder, in order.
 
     Raises:
-        BadCode: for a link, or what is neither file nor folder.
+        BadCode: for a link, what is neither file nor folder, or a name that is not taken.
     """
     rules = [_rule(line) for line in _ALWAYS_IGNORED]
     rules += _read_rules(folder / IGNORE_FILE)
@@ -145,6 +146,7 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
         for name in names:
             path = str(at / name)
             if not _ignored(rules, path, is_folder=False) and not _is_link(folder, path):
+                check_name(path)
                 found.append((path, Path(parent, name)))
     yield from sorted(found)
 

@@ -4,7 +4,6 @@ What the archive says of itself is checked first: names, kinds, sizes, places. T
 entry is read to its end and counted, since a header may say anything.
 """
 
-import re
 import stat
 import struct
 import unicodedata
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from service.code.directory import check_extra_fields
+from sweep.code_names import check_name
 from sweep.errors import BadCode
 from sweep.records import CodeLimits
 
@@ -26,18 +26,11 @@ _RATIO_FROM = 4 << 20
 _CHUNK = 256 * 1024
 _ENTRY = b"PK\x01\x02"
 """What every entry of a zip file's directory begins with."""
-_MAX_NAME = 500
-_MAX_PART = 255
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _PKWARE_UNIX = 0x000D
 _ASI_UNIX = 0x756E
 _PKWARE_FIXED = 12
-_DRIVE = re.compile(r"[A-Za-z]:")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-_OURS = frozenset({"sweep", "workers", "ray"})
-_IMPORTED = frozenset({"py", "pyc", "so", "pyd"})
-"""Last parts of the names of files that Python imports: source, bytecode, machine code."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +128,7 @@ def _check_names(entries: Sequence[zipfile.ZipInfo]) -> None:
     files: set[str] = set()
     for entry in entries:
         name = entry.orig_filename
-        _check_name(name)
+        check_name(name)
         path = _same(name.rstrip("/"))
         if path in seen:
             raise BadCode(_twice(name, seen[path]), entry=name)
@@ -165,40 +158,6 @@ def _parents(path: str) -> Iterator[str]:
     parts = path.split("/")
     for depth in range(1, len(parts)):
         yield "/".join(parts[:depth])
-
-
-def _check_name(name: str) -> None:
-    wrong = None
-    parts = name.removesuffix("/").split("/")
-    if name.startswith("/"):
-        wrong = "has an absolute path"
-    elif _DRIVE.match(name):
-        wrong = "has the letter of a drive"
-    elif "\\" in name:
-        wrong = "has a backslash in its path"
-    elif ".." in parts:
-        wrong = "leads to a parent folder"
-    elif "" in parts or "." in parts:
-        wrong = "has an empty part in its path"
-    elif _CONTROL.search(name):
-        wrong = "has a control character in its path"
-    elif len(name) > _MAX_NAME or any(len(part.encode()) > _MAX_PART for part in parts):
-        wrong = f"has a path of more than {_MAX_NAME} characters, or {_MAX_PART} bytes a part"
-    elif _hides_ours(parts):
-        wrong = "hides a package that trials need: give it another name"
-    if wrong is not None:
-        raise BadCode(wrong, entry=name)
-
-
-def _hides_ours(parts: Sequence[str]) -> bool:
-    """Whether a path is a module or a package with a name of ours, in whatever form."""
-    *folders, file = parts
-    stem, _, ending = file.partition(".")
-    if ending.rpartition(".")[2] not in _IMPORTED:
-        return False
-    if not folders:
-        return stem in _OURS
-    return len(folders) == 1 and stem == "__init__" and folders[0] in _OURS
 
 
 def _check_kind(entry: zipfile.ZipInfo) -> None:

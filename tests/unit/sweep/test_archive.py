@@ -77,6 +77,20 @@ def test_a_pattern_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         packed(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "message"), [(b"caf\xe9.csv", "not UTF-8"), (b"a\\b.csv", "backslash")]
+)
+def test_names_that_the_service_refuses_are_refused_here(
+    tmp_path: Path, name: bytes, message: str
+) -> None:
+    make(tmp_path, "train.py")
+    Path(tmp_path, os.fsdecode(name)).touch()
+    with pytest.raises(BadCode, match=message):
+        packed(tmp_path)
+    (tmp_path / ".sweepignore").write_text("*.csv\n")
+    assert names(tmp_path) == [".sweepignore", "train.py"]
+
+
 def test_links_are_an_error_unless_ignored(tmp_path: Path) -> None:
     make(tmp_path, "train.py")
     (tmp_path / "data").symlink_to("/etc")
