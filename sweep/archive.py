@@ -139,7 +139,7 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     rules = [_rule(line) for line in _ALWAYS_IGNORED]
     rules += _read_rules(folder / IGNORE_FILE)
     found: list[tuple[str, Path]] = []
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_unreadable):
         at = PurePosixPath(*Path(parent).relative_to(folder).parts)
         kept = [n for n in folders if not _ignored(rules, str(at / n), is_folder=True)]
         folders[:] = [n for n in kept if not _is_link(folder, str(at / n))]
@@ -149,6 +149,12 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
                 check_name(path)
                 found.append((path, Path(parent, name)))
     yield from sorted(found)
+
+
+def _unreadable(error: OSError) -> None:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return  # the folder itself, which is told of by itself
+    raise BadCode(f"the folder {str(error.filename)!r} cannot be read: {error.strerror}") from None
 
 
 def _is_link(folder: Path, name: str) -> bool:

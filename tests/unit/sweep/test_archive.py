@@ -1,5 +1,6 @@
 """Packing a folder: the same files make the same bytes, and what is left out."""
 
+import errno
 import io
 import os
 import zipfile
@@ -89,6 +90,23 @@ def test_names_that_the_service_refuses_are_refused_here(
         packed(tmp_path)
     (tmp_path / ".sweepignore").write_text("*.csv\n")
     assert names(tmp_path) == [".sweepignore", "train.py"]
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path, "train.py", "data/a.csv")
+    listed = os.scandir
+
+    def refusing(path: str) -> object:
+        """As for a user without rights, whom root is not."""
+        if str(path).endswith("data"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(BadCode, match=r"data' cannot be read: Permission denied"):
+        packed(tmp_path)
 
 
 def test_links_are_an_error_unless_ignored(tmp_path: Path) -> None:
