@@ -2,10 +2,10 @@
 
 import ast
 import zipfile
-from collections.abc import Iterable, Iterator
 from typing import IO
 
 from service.code.checking import opened
+from service.code.definitions import defines
 from sweep.errors import FieldProblem, SpecError
 from sweep.trainables import is_script
 
@@ -24,8 +24,8 @@ def check_trainable(file: IO[bytes], trainable: str) -> None:
             return
         module, _, function = trainable.partition(":")
         path = _module(archive, module)
-        names = frozenset(_names(_parse(archive, path).body))
-    if function not in names and "*" not in names:
+        found = defines(_parse(archive, path), function)
+    if not found:
         raise _problem(f"{path} in the sweep's code defines no {function!r} at its top level")
 
 
@@ -61,46 +61,6 @@ def _parse(archive: zipfile.ZipFile, path: str) -> ast.Module:
         raise _problem(f"{path} in the sweep's code cannot be read as Python: {error}") from None
     except (RecursionError, MemoryError):
         raise _problem(f"{path} in the sweep's code is nested too deeply") from None
-
-
-def _names(statements: Iterable[ast.stmt]) -> Iterator[str]:
-    """What statements define where they stand; `*` when that cannot be known."""
-    waiting = list(statements)
-    while waiting:  # no recursion: a chain of `elif` is as deep as it is long
-        statement = waiting.pop()
-        yield from _defined(statement)
-        waiting.extend(_inner(statement))
-
-
-def _defined(statement: ast.stmt) -> Iterator[str]:
-    """What a statement defines itself, without the statements in it."""
-    match statement:
-        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-            yield name
-        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-            yield from ((alias.asname or alias.name).split(".")[0] for alias in aliases)
-        case ast.Assign(targets=targets):
-            yield from _targets(targets)
-        case ast.AnnAssign(target=ast.Name(id=name), value=value) if value is not None:
-            yield name
-
-
-def _targets(targets: Iterable[ast.expr]) -> Iterator[str]:
-    for target in targets:
-        if isinstance(target, ast.Name):
-            yield target.id
-        elif isinstance(target, ast.Tuple | ast.List):
-            yield from _targets(target.elts)
-
-
-def _inner(statement: ast.stmt) -> Iterator[ast.stmt]:
-    """The statements of a statement's blocks; those of a function or class stand elsewhere."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return
-    for block in ("body", "orelse", "finalbody"):
-        yield from getattr(statement, block, ())
-    for handler in getattr(statement, "handlers", ()):
-        yield from handler.body
 
 
 def _problem(message: str) -> SpecError:
