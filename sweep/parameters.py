@@ -58,6 +58,7 @@ __all__ = [
     "dump_node",
     "field_problems",
     "kinds_in",
+    "kinds_named",
     "leaves_in",
     "parse_node",
     "parse_nodes",
@@ -99,11 +100,15 @@ def parse_node(raw: object, path: str) -> Node:
     if isinstance(raw, Mapping):
         if "when" in raw:
             return _parse_when(raw, path)
-        named = [key for key in raw if key in KINDS and not _is_plain_beta(key, raw[key])]
-        if named:
+        if named := kinds_named(raw):
             return _parse_kind(named, raw, path)
         return parse_nodes(raw, path)
     return raw  # type: ignore[return-value]  # `check_plain` has seen it
+
+
+def kinds_named(raw: Mapping[Any, object]) -> list[str]:
+    """The keys of a mapping that name kinds, so that it is no mapping of parameters."""
+    return [key for key in raw if key in KINDS and not _is_plain_beta(key, raw[key])]
 
 
 def parse_nodes(raw: Mapping[Any, object], path: str) -> dict[str, Node]:

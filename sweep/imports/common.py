@@ -8,7 +8,7 @@ from typing import Any, Literal
 from sweep.errors import FieldProblem, SpecError
 from sweep.imports.reading import Notes, SourceError, bad
 from sweep.imports.writing import to_yaml
-from sweep.parameters import parse_node
+from sweep.parameters import kinds_named, parse_node
 from sweep.spec import parse_spec
 
 DEFAULT_TRIALS = 100
@@ -86,6 +86,44 @@ def constant(value: Any) -> Any:
     except SpecError:
         same = False
     return dict(value) if same else {"grid": [dict(value)]}
+
+
+def nested(found: dict[str, Any], path: str) -> dict[str, Any]:
+    """Nested parameters, which stay parameters where their names say something else here.
+
+    `{normal: {mean: 0.5}}` would be a draw, and `{when: x, value: 1}` a condition.
+
+    Raises:
+        SpecError: when there is such a name, and not all of them are constants.
+    """
+    names = [*kinds_named(found), *(name for name in found if name == "when")]
+    if not names:
+        return found
+    try:
+        return {"grid": [{name: _plain(node) for name, node in found.items()}]}
+    except _VariesError:
+        listed = ", ".join(map(repr, names))
+        raise bad(
+            path,
+            f"has parameters called {listed}, which a spec reads as a kind or a condition: "
+            "rename them, or give all beside them one value",
+        ) from None
+
+
+class _VariesError(Exception):
+    """A parameter is no constant."""
+
+
+def _plain(node: Any) -> Any:
+    """The only value that a parameter takes."""
+    if not isinstance(node, Mapping):
+        return node
+    match node:
+        case {"grid": [only]}:
+            return only
+    if kinds_named(node):
+        raise _VariesError
+    return {key: _plain(value) for key, value in node.items()}
 
 
 def metric_of(name: str | None, mode: str, path: str, options: Options, notes: Notes) -> Any:

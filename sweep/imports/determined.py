@@ -17,6 +17,7 @@ from sweep.imports.common import (
     constant,
     finish,
     metric_of,
+    nested,
     trainable_of,
     trials_of,
     until,
@@ -111,7 +112,8 @@ def _nested(section: Section, searcher: str, names: Names, within: str) -> dict[
             found[name] = _leaf(one, searcher)
             one.rest()
         else:
-            found[name] = _nested(one, searcher, names, f"{within}.{name}")
+            deeper = _nested(one, searcher, names, f"{within}.{name}")
+            found[name] = nested(deeper, one.path)
     return found
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweep.imports import quantised
-from sweep.imports.common import Names, constant
+from sweep.imports.common import Names, constant, nested
 from sweep.imports.quantised import Place
 from sweep.imports.reading import Notes, Section, bad
 
@@ -47,7 +47,7 @@ def _nested(section: Section, method: str, names: Names, within: str) -> Nested:
         name = names.clean(key, one.path, within=within)
         deeper = one.section("parameters")
         if deeper is not None:
-            found[name] = _nested(deeper, method, names, f"{within}.{name}")
+            found[name] = nested(_nested(deeper, method, names, f"{within}.{name}"), one.path)
         else:
             found[name] = _parameter(one, method)
         one.rest()

@@ -186,6 +186,14 @@ def test_zero_at_once_means_as_many_as_fit() -> None:
     assert "max_concurrent" not in read(raw, KNOWN).document
 
 
+def test_constants_that_are_called_like_kinds_stay_constants() -> None:
+    normal = {"normal": {"mean": 0.5, "std": 0.2}}
+    given = {"transform": normal, "opt": {"choice": [1, 2, 3]}, "lr": 0.1}
+    imported = read({**MINIMAL, "hyperparameters": given}, KNOWN)
+    trial = next(t.parameters for t in Space(parse_spec(again(imported))).trials())
+    assert trial == given
+
+
 @pytest.mark.parametrize(
     ("raw", "path", "found"),
     [

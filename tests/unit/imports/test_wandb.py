@@ -247,6 +247,17 @@ def test_constants_of_every_form() -> None:
     assert one({"distribution": "normal", "mu": 2, "sigma": 0}) == 2
 
 
+def test_nested_constants_that_are_called_like_kinds_stay_constants() -> None:
+    constants = {"normal": {"parameters": {"mean": {"value": 0.5}, "std": {"value": 0.2}}}}
+    expected = {"normal": {"mean": 0.5, "std": 0.2}}
+    assert one({"parameters": constants}) == {"grid": [expected]}
+    both = {"value": {"value": 1}, "when": {"value": "x == 1"}}
+    assert one({"parameters": both}) == {"grid": [{"value": 1, "when": "x == 1"}]}
+    assert one({"parameters": {"beta": {"value": 1}}}) == {"beta": 1}
+    with pytest.raises(SpecError, match="has parameters called 'uniform'"):
+        one({"parameters": {"uniform": {"min": 0, "max": 1}}})
+
+
 @pytest.mark.parametrize(
     ("raw", "path", "found"),
     [
