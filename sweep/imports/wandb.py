@@ -96,7 +96,7 @@ def _early_terminate(source: Section, options: Options, notes: Notes) -> Any:
     eta = section.number("eta", 3)
     if eta <= 1:
         raise bad(section.at("eta"), f"is {eta!r}: it must be above 1")
-    if "strict" in section and not section.flag("strict", default=False):
+    if not section.flag("strict", default=False):
         notes.warn(section.at("strict"), "trials are always stopped strictly here")
     rule = _backwards(section, eta, options) if "s" in section else _forwards(section, eta, options)
     notes.note(

@@ -18,6 +18,7 @@ MINIMAL = {
     "metric": {"name": "loss"},
     "parameters": {"x": {"values": [1, 2]}},
 }
+STRICTLY = ("early_terminate.strict", "trials are always stopped strictly here")
 
 
 def warned(raw: Any, options: Options = KNOWN) -> list[tuple[str, str]]:
@@ -97,7 +98,8 @@ def test_what_has_an_equal_has_no_warning(name: str) -> None:
                 (
                     "parameters.width",
                     "the first and the last value are as likely here as the others",
-                )
+                ),
+                STRICTLY,
             ],
         ),
         (
@@ -109,7 +111,7 @@ def test_what_has_an_equal_has_no_warning(name: str) -> None:
                     "the search has no end there and needs a number here: 100 is a guess; "
                     "say it with --num-trials",
                 ),
-                ("early_terminate.strict", "trials are always stopped strictly here"),
+                STRICTLY,
                 (
                     "early_terminate.min_iter",
                     "the length of a run is not in the file, and max_t needs it: 243 is a guess; "
@@ -186,7 +188,7 @@ def test_a_grid_without_end_becomes_a_random_search() -> None:
 )
 def test_brackets(rule: dict[str, Any], expected: tuple[int, int, float]) -> None:
     options = Options(trainable="noop", max_t=81 if "max_iter" not in rule else None)
-    raw = {**MINIMAL, "early_terminate": {"type": "hyperband", **rule}}
+    raw = {**MINIMAL, "early_terminate": {"type": "hyperband", "strict": True, **rule}}
     imported = read(raw, options)
     first, max_t, factor = expected
     assert imported.document["early_stopping"] == {
@@ -201,7 +203,7 @@ def test_brackets(rule: dict[str, Any], expected: tuple[int, int, float]) -> Non
 
 
 def test_brackets_that_rounding_moves_are_listed() -> None:
-    rule = {"type": "hyperband", "max_iter": 20, "s": 2}
+    rule = {"type": "hyperband", "max_iter": 20, "s": 2, "strict": True}
     assert warned({**MINIMAL, "early_terminate": rule}) == [
         ("early_terminate", "rungs stand at 3, 9 here and at 2, 6 there")
     ]
