@@ -118,6 +118,7 @@ def _backwards(section: Section, eta: float, options: Options) -> Any:
     if not brackets:
         raise bad(section.path, f"has no bracket: max_iter {top} is below eta {eta!r}")
     theirs = tuple(dict.fromkeys(brackets))
+    _mention_end(section, options)
     rungs = Rungs(theirs, options.max_t or top, eta, section.path, section.notes)
     return asha(rungs, first=top / eta ** len(brackets))
 
@@ -127,6 +128,7 @@ def _forwards(section: Section, eta: float, options: Options) -> Any:
     if "min_iter" not in section:
         raise bad(section.path, "needs min_iter, or max_iter and s")
     first = section.count("min_iter", least=1)
+    _mention_end(section, options)
     max_t = options.max_t or _guessed_end(section, first, eta)
     brackets: list[int] = []
     while (bracket := int(first * eta ** len(brackets))) < max_t:
@@ -134,6 +136,15 @@ def _forwards(section: Section, eta: float, options: Options) -> Any:
         _check_number(brackets, section)
     theirs = tuple(dict.fromkeys(brackets))
     return asha(Rungs(theirs, max_t, eta, section.path, section.notes), first=first)
+
+
+def _mention_end(section: Section, options: Options) -> None:
+    if section.take("max_iter") is not None and options.max_t is None:
+        section.notes.warn(
+            section.at("max_iter"),
+            "every trial is completed at that step here; there it sets brackets alone, and runs "
+            "go on to their own end: say it with --max-t",
+        )
 
 
 def _check_number(brackets: list[int], section: Section) -> None:

@@ -40,7 +40,8 @@ def ours(section: str) -> Mapping[str, Any]:
 def test_their_file_is_imported_as_our_spec(section: str, read: Read) -> None:
     imported = read(load_yaml(block(section, section.replace("&", "and").lower())), KNOWN)
     assert parse_spec(imported.document) == parse_spec(ours(section))
-    assert [w.path for w in imported.warnings] == []
+    ends = ["early_terminate.max_iter"] if section == "W&B" else []
+    assert [w.path for w in imported.warnings] == ends
 
 
 def test_their_study_is_imported_as_our_space() -> None:

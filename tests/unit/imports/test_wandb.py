@@ -100,6 +100,11 @@ def test_what_has_an_equal_has_no_warning(name: str) -> None:
                     "the first and the last value are as likely here as the others",
                 ),
                 STRICTLY,
+                (
+                    "early_terminate.max_iter",
+                    "every trial is completed at that step here; there it sets brackets alone, "
+                    "and runs go on to their own end: say it with --max-t",
+                ),
             ],
         ),
         (
@@ -187,7 +192,7 @@ def test_a_grid_without_end_becomes_a_random_search() -> None:
     ],
 )
 def test_brackets(rule: dict[str, Any], expected: tuple[int, int, float]) -> None:
-    options = Options(trainable="noop", max_t=81 if "max_iter" not in rule else None)
+    options = Options(trainable="noop", max_t=rule.get("max_iter", 81))
     raw = {**MINIMAL, "early_terminate": {"type": "hyperband", "strict": True, **rule}}
     imported = read(raw, options)
     first, max_t, factor = expected
@@ -204,7 +209,8 @@ def test_brackets(rule: dict[str, Any], expected: tuple[int, int, float]) -> Non
 
 def test_brackets_that_rounding_moves_are_listed() -> None:
     rule = {"type": "hyperband", "max_iter": 20, "s": 2, "strict": True}
-    assert warned({**MINIMAL, "early_terminate": rule}) == [
+    options = Options(trainable="noop", max_t=20)
+    assert warned({**MINIMAL, "early_terminate": rule}, options) == [
         ("early_terminate", "rungs stand at 3, 9 here and at 2, 6 there")
     ]
 
