@@ -1,6 +1,6 @@
 // Every sweep, newest first, with its progress.
 
-import { address, get, pageOf } from "../api.js";
+import { address, get, isAbort, pageOf } from "../api.js";
 import { el, fill, throttle } from "../dom.js";
 import { filterBox } from "../filterbox.js";
 import { ago, count, duration, moment, number } from "../format.js";
@@ -38,15 +38,23 @@ export async function show(main) {
     compare.textContent = `Compare ${chosen.size}`;
     compare.href = address("compare", { sweeps: [...chosen].join(",") });
   };
+  let running = null;
   const load = async () => {
+    running?.abort();
+    const mine = new AbortController();
+    running = mine;
     try {
-      const page = await get("v1/sweeps", { filter: state.filter, limit: PAGE, cursor: state.cursor, count: "true" });
+      const page = await get("v1/sweeps", { filter: state.filter, limit: PAGE, cursor: state.cursor, count: "true" }, mine.signal);
+      if (mine.signal.aborted) return;
       box.setError(null);
+      const focused = placeOfFocus(content, pager);
       fill(content, page.items.length ? table(page.items, chosen, choose) : none(state.filter));
       const back = el("button", { type: "button", disabled: !state.before.length, on: { click: () => { state.cursor = state.before.pop() ?? null; load(); } } }, "Newer");
       const on = el("button", { type: "button", disabled: !page.next_cursor, on: { click: () => { state.before.push(state.cursor); state.cursor = page.next_cursor; load(); } } }, "Older");
       fill(pager, state.before.length || page.next_cursor ? [back, on] : []);
+      if (focused) document.querySelector(focused)?.focus();
     } catch (error) {
+      if (isAbort(error)) return;
       if (error.code === "invalid-query") box.setError(error);
       else fill(content, trouble(error));
     }
@@ -57,6 +65,15 @@ export async function show(main) {
   await load();
   const again = throttle(QUIET_MS, load);
   follow("v1/events", { on: { sweep: again }, poll: again, status: (now) => { status.dataset.status = now; status.textContent = LIVE_WORDS[now] ?? ""; } });
+}
+
+/** Where the focus is in what is about to be drawn anew, as a selector; null when it is elsewhere. */
+function placeOfFocus(content, pager) {
+  const now = document.activeElement;
+  if (pager.contains(now)) return `.pager button:nth-child(${[...pager.children].indexOf(now) + 1})`;
+  if (!content.contains(now)) return null;
+  const row = now.closest("tr[data-sweep]");
+  return row ? `tr[data-sweep="${row.dataset.sweep}"] ${now.localName}` : "main .scroll";
 }
 
 function none(filter) {
