@@ -72,7 +72,8 @@ function words(list, word, start) {
 
 /**
  * A filter box. `onChange` is called with the text once typing pauses; `fields` are those to
- * complete until the service has told its own. `setError` shows what the service says of it, when it was sent with so many characters before.
+ * complete until the service has told its own. `setError` shows what the service says of it;
+ * columns count from behind so many characters that were sent before it.
  */
 export function filterBox({ label, placeholder, text, sweep, fields, onChange }) {
   boxes += 1;

@@ -53,6 +53,7 @@ export function logView(id, ended) {
   };
   const load = () => {
     round += 1;
+    delete follow.dataset.late;
     cursor = null;
     work = null;
     fill(text);

@@ -94,6 +94,13 @@ export function choice(id, label, options, chosen, onChange) {
   return el("div", { class: "control" }, el("label", { for: id }, label), select);
 }
 
+/** Add to a labelled select what it does not offer yet; what is chosen stays. */
+export function offer(control, options) {
+  const select = control.querySelector("select");
+  const known = new Set([...select.options].map((option) => option.value));
+  select.append(...options.filter(([value]) => !known.has(value)).map(([value, text]) => el("option", { value }, text)));
+}
+
 /** Tabs; `show` is called with a tab's name and its panel when it is chosen. */
 export function tabs(label, names, chosen, show) {
   const list = el("div", { class: "tabs", role: "tablist", "aria-label": label });

@@ -7,9 +7,10 @@ import { between, duration, moment, number, value } from "../format.js";
 import { history } from "../history.js";
 import { logView } from "../logs.js";
 import { flatten } from "../spec.js";
-import { TRIAL_ENDED, choice, hint, pill } from "../ui.js";
+import { TRIAL_ENDED, choice, hint, offer, pill } from "../ui.js";
 
 const AGAIN_MS = 3_000;
+const ENDED_MS = 30_000;
 
 /** Show a trial. */
 export async function show(main, id) {
@@ -25,13 +26,14 @@ export async function show(main, id) {
     path: `v1/trials/${trial.id}/figures/curves`, title: "What the trial reported, by step", params: () => chosen,
     empty: "It has not reported yet.",
   });
-  const names = [...new Set([chosen.metric, ...Object.keys(trial.metrics ?? {})])].map((name) => [name, name]);
-  const metric = choice("trial-metric", "Metric", names, chosen.metric, (picked) => { chosen.metric = picked; curves.load(); });
+  const names = () => [...new Set([chosen.metric, ...Object.keys(trial.metrics ?? {})])].map((name) => [name, name]);
+  const metric = choice("trial-metric", "Metric", names(), chosen.metric, (picked) => { chosen.metric = picked; curves.load(); });
   const logs = logView(trial.id, () => TRIAL_ENDED.has(trial.state));
   const past = history({ sweep: sweep.id, trial: trial.id });
   const draw = () => {
     fill(title, el("span", {}, `Trial #${trial.index}`), pill(trial.state));
     fill(facts, factsOf(trial, sweep));
+    offer(metric, names());
     fill(error, trial.error ? failure(trial) : null);
     fill(values, section("Parameters", flatten(trial.parameters)), section("Metrics", metricsOf(trial)), section("Training", training(trial)));
   };
@@ -47,14 +49,17 @@ export async function show(main, id) {
   const again = async () => {
     if (document.hidden) return;
     const before = JSON.stringify(trial);
+    const ended = TRIAL_ENDED.has(trial.state);
     trial = await get(`v1/trials/${trial.id}`).catch(() => trial);
     if (JSON.stringify(trial) !== before) {
       draw();
       curves.refresh();
       past.refresh();
+      if (ended) logs.load();
     }
   };
-  if (sweep.state !== "completed" && sweep.state !== "cancelled") setInterval(again, AGAIN_MS);
+  const later = () => setTimeout(async () => { await again(); later(); }, TRIAL_ENDED.has(trial.state) ? ENDED_MS : AGAIN_MS);
+  later();
 }
 
 function factsOf(trial, sweep) {
