@@ -8,6 +8,7 @@ from service.api.bodies import model_body
 from service.api.context import Context, In, User, problems
 from service.api.sweeps import Document
 from sweep.editing import AddTrials, Edited, SweepEdit, apply_edit, read_edit
+from sweep.errors import FieldProblem, SpecError
 from sweep.records import SweepRecord
 from sweep.trainables import find
 
@@ -58,7 +59,15 @@ def edit_sweep(context: In, user: User, sweep_id: str, document: Document) -> Sw
 )
 def add_trials(context: In, user: User, sweep_id: str, document: Document) -> SweepRecord:
     """Add trials to a sweep; an ended one is queued again."""
-    return _edit(context, user, sweep_id, {"add": document})
+    try:
+        return _edit(context, user, sweep_id, {"add": document})
+    except SpecError as error:
+        raise _in_body(error) from None
+
+
+def _in_body(error: SpecError) -> SpecError:
+    """An error of what an edit adds, at the places that a body of additions alone has."""
+    return SpecError([FieldProblem(p.path.removeprefix("add."), p.message) for p in error.problems])
 
 
 def _edit(context: Context, user: str, sweep_id: str, document: Any) -> SweepRecord:
