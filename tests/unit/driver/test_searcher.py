@@ -295,3 +295,18 @@ def test_several_objectives_count_at_the_last_report() -> None:
     ]
     found = [one.outcome for one in assignments(rows, spec_of("nsga2"))]
     assert found == [Outcome("complete", (2.0, 7.0), 3), Outcome("failed")]
+
+
+@pytest.mark.parametrize("kind", SEARCHES)
+def test_what_cannot_be_evaluated_counts_as_excluded(kind: str) -> None:
+    parameters = {
+        **PARAMETERS,
+        "nesterov": {"when": "momentum < 2", "choice": [True, False]},
+    }
+    spec = spec_of(kind, parameters=parameters)
+    outcome = Outcome("complete", (1.0, 1.0) if kind == "nsga2" else (1.0,), 1)
+    first = Space(spec_of(kind)).trials()
+    seen = [Seen(next(t.parameters for t in first if t.parameters["optimizer"] == "sgd"), outcome)]
+    for _ in range(6):
+        seen.append(Seen(Searcher(spec).propose(seen), outcome))
+        assert seen[-1].parameters["optimizer"] == "sgd"

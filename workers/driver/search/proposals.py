@@ -6,7 +6,8 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import Trial
 
-from sweep.assembling import Assembler
+from sweep.assembling import Assembler, Choose
+from sweep.errors import SpecError
 from sweep.expressions import ConditionEvaluator
 from sweep.parameters import Kind, Value
 from sweep.searches import ModelSearch
@@ -36,13 +37,21 @@ class SearchSpace:
         """What the sampler's own randomness starts from, for one ask."""
         return derive(self.search.seed, "proposal", assignment, ask) % 2**32
 
-    def suggested(self, trial: Trial) -> dict[str, Value]:
-        """The assignment that the sampler of a trial's study chooses."""
-        return self._assembler(lambda path, kind: self.dimensions[path].suggest(trial))
+    def suggested(self, trial: Trial) -> dict[str, Value] | None:
+        """The assignment that the sampler of a trial's study chooses; None if not allowed."""
+        return self._made(lambda path, kind: self.dimensions[path].suggest(trial))
 
-    def allows(self, parameters: Mapping[str, Any]) -> bool:
-        """Whether no condition excludes an assignment."""
-        return not self._excluded.any_true(parameters)
+    def _made(self, choose: Choose) -> dict[str, Value] | None:
+        """An assignment of chosen values, if its conditions hold good and none excludes it.
+
+        One for which a condition cannot be evaluated counts as excluded: not every assignment
+        was seen when the spec was checked, and a search that raised would never go on.
+        """
+        try:
+            parameters = self._assembler(choose)
+            return None if self._excluded.any_true(parameters) else parameters
+        except SpecError:
+            return None
 
     def drawn(self, assignment: int, otherwise: Mapping[str, Any]) -> Mapping[str, Any]:
         """A random assignment that is allowed; `otherwise` where none is found."""
@@ -51,8 +60,8 @@ class SearchSpace:
             def choose(path: tuple[str, ...], kind: Kind, draw: int = draw) -> Value:
                 return kind.sample(unit(self.search.seed, "draw", assignment, draw, *path))
 
-            parameters = self._assembler(choose)
-            if self.allows(parameters):
+            parameters = self._made(choose)
+            if parameters is not None:
                 return parameters
         return otherwise
 
@@ -83,7 +92,7 @@ def allowed(
     for n in range(MOST_ASKS):
         trial = ask(n)
         parameters = space.suggested(trial)
-        if space.allows(parameters):
+        if parameters is not None:
             return trial, parameters
         refuse(trial)
     return None
