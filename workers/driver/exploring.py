@@ -8,12 +8,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from sweep.errors import SpecError
 from sweep.expressions import ConditionEvaluator
 from sweep.parameters import Choice, Grid, Kind, Value, kinds_in
 from sweep.population import has, replaced
 from sweep.space import lookup, unit
 from sweep.spec import SweepSpec
 from sweep.stopping import Pbt
+from sweep.values import counts_inside, times_step
 
 Draw = Callable[[str], float]
 """A number in [0, 1) for each purpose."""
@@ -45,9 +47,16 @@ class Explorer:
             explored = dict(parameters)
             for path, kind in self._kinds.items():
                 explored = self._changed(explored, path, kind, (trial, step, again))
-            if not self._excluded.any_true(explored):
+            if self._allows(explored):
                 return explored
         return dict(parameters)
+
+    def _allows(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether nothing excludes it; what cannot be evaluated counts as excluded."""
+        try:
+            return not self._excluded.any_true(parameters)
+        except SpecError:
+            return False
 
     def _changed(
         self, parameters: Mapping[str, Any], path: Sequence[str], kind: Kind, at: Sequence[int]
@@ -97,12 +106,13 @@ def fitted(kind: Kind, value: float, *, old: float) -> float:
     if step is None:
         return min(max(value, low), high)
     start = low if kind.kind in _FROM_MIN else 0
-    last = math.floor((high - start) / step * (1 + 1e-12) + 1e-12) if math.isfinite(high) else None
+    fewest, most = _counts(kind, step)
 
     def at(count: int) -> float:
-        if last is not None and kind.kind in _FROM_MIN:
-            count = min(max(count, 0), last)
-        number = min(max(start + count * step, low), high)
+        count = int(min(max(count, fewest), most))
+        if kind.kind not in _FROM_MIN:
+            return count * step if whole else times_step(count, step)
+        number = min(start + count * step, high)
         return int(number) if whole else number
 
     count = round((value - start) / step)
@@ -111,9 +121,23 @@ def fitted(kind: Kind, value: float, *, old: float) -> float:
     return at(count)
 
 
+def _counts(kind: Kind, step: float) -> tuple[float, float]:
+    """How many steps a kind's values are away from where they are counted, at least and most."""
+    low, high = _range(kind)
+    if kind.kind in _FROM_MIN:
+        return 0, math.floor((high - low) / step * (1 + 1e-12) + 1e-12)
+    if isinstance(low, int) and isinstance(high, int) and isinstance(step, int):
+        return -(-low // step), high // step
+    if math.isfinite(low) and math.isfinite(high):
+        return counts_inside(low, high, step)
+    return low, high
+
+
 def _range(kind: Kind) -> tuple[float, float]:
     if kind.kind in _FRACTIONS:
         return 0.0, 1.0
+    if kind.kind == "qlognormal":
+        return 0.0, math.inf
     return getattr(kind, "min", -math.inf), getattr(kind, "max", math.inf)
 
 

@@ -157,3 +157,37 @@ def test_a_parameter_that_is_not_there_is_left_so_and_exclude_may_name_it() -> N
     explored = some.explore({"optimizer": "adam", "lr": 0.5}, trial=0, step=10)
     assert explored.keys() == {"optimizer", "lr"}
     assert explored["lr"] in (0.5 * 0.8, 0.5 * 1.2)
+
+
+@pytest.mark.parametrize(
+    ("raw", "old", "expected"),
+    [
+        ({"qloguniform": {"min": 0.15, "max": 10, "step": 0.1}}, 0.2, 0.2),
+        ({"qlograndint": {"min": 20, "max": 1000, "step": 16}}, 32, 32),
+        ({"qlograndint": {"min": 20, "max": 1000, "step": 16}}, 48, 32),
+        ({"qnormal": {"mean": 0, "std": 1, "step": 0.1}}, 0.4, 0.3),
+        ({"qlognormal": {"mean": 1, "std": 1, "step": 8}}, 8, 0),
+    ],
+)
+def test_multiples_of_a_step_stay_so_at_the_ends(
+    raw: dict[str, Any], old: float, expected: float
+) -> None:
+    kind = kind_of(raw)
+    value = fitted(kind, old * 0.8, old=old)
+    assert value == expected
+    assert kind.accept(value) == value
+
+
+def test_what_cannot_be_evaluated_is_not_explored() -> None:
+    spec = spec_of(
+        parameters={
+            "lr": {"uniform": {"min": 0, "max": 1}},
+            "momentum": {"when": "task == 'a'", "uniform": {"min": 0, "max": 1}},
+            "task": {"choice": ["a", "b"]},
+        },
+        exclude=["lr < 2 and momentum > 2"],
+        rule={"perturb": ["lr"]},
+    )
+    some = explorer(spec)
+    donor = {"lr": 0.5, "task": "b"}
+    assert some.explore(donor, trial=0, step=10) == donor
