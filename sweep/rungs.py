@@ -141,12 +141,30 @@ def _bracket_sizes(rule: Hyperband, trials: int) -> Counter[int]:
     return Counter(islice(brackets_in_turn(rule), trials))
 
 
+def _most_reductions(rule: EarlyStopping) -> float:
+    """How often a rule's factor goes into its steps, without counting."""
+    if not isinstance(rule, Asha | Halving | Hyperband) or not rule.max_t:
+        return 0.0
+    first = 1 if isinstance(rule, Hyperband) else rule.grace_period or rule.max_t
+    return max(0.0, math.log(rule.max_t / first) / math.log(rule.reduction_factor))
+
+
 def rung_problems(rule: EarlyStopping) -> list[FieldProblem]:
     """What is wrong with the steps that a rule names, field by field."""
     problems: list[FieldProblem] = []
 
     def add(name: str, problem: str) -> None:
         problems.append(FieldProblem(f"early_stopping.{name}", problem))
+
+    reductions = _most_reductions(rule)
+    if reductions > MAX_RUNGS:
+        factor = getattr(rule, "reduction_factor", None)
+        add(
+            "reduction_factor",
+            f"{factor!r} makes about {reductions:,.0f} rungs up to max_t {rule.max_t}; at most "
+            f"{MAX_RUNGS:,} are taken: make it larger",
+        )
+        return problems  # what else is checked would count them one by one
 
     if isinstance(rule, Asha | Halving | Median) and (rule.grace_period or 0) > rule.max_t:
         add("grace_period", f"{rule.grace_period} is above max_t {rule.max_t}")

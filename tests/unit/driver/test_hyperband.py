@@ -83,6 +83,10 @@ def test_a_plan_counts_every_bracket() -> None:
             "interval",
             "9,999 rungs; at most 1,000",
         ),
+        *(
+            ({"type": kind, "max_t": 81, "reduction_factor": 1.0000000001}, "reduction_factor", w)
+            for kind, w in (("hyperband", "at most 1,000"), ("asha", "make it larger"))
+        ),
     ],
 )
 def test_steps_that_do_not_fit_are_refused(rule: dict[str, Any], field: str, words: str) -> None:
