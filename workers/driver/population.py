@@ -47,6 +47,8 @@ class PopulationRule(StoppingRule):
         self._judged: dict[int, int] = {}
         """The last step at which each trial had its turn."""
         self._arrived: dict[int, tuple[int, float | None]] = {}
+        self._judged_values: dict[int, float | None] = {}
+        """What it had then."""
         self._gone: set[int] = set()
 
     def steps_for(self, task: TrialTask) -> tuple[int, ...]:
@@ -65,6 +67,15 @@ class PopulationRule(StoppingRule):
             self._values[task.group][task.index] = value  # others of its pack are there too
         return ()
 
+    def rewind(self, task: TrialTask, step: int) -> None:
+        """Take back an arrival past `step`: the attempt that came there was lost."""
+        index, values = task.index, self._values[task.group]
+        if index not in self._arrived or self._arrived[index][0] <= step:
+            return
+        del self._arrived[index], values[index]
+        if index in self._judged_values:
+            values[index] = self._judged_values[index]
+
     def leave(
         self, task: TrialTask, *, outcome: Outcome, value: float | None
     ) -> Sequence[Decision]:
@@ -81,6 +92,7 @@ class PopulationRule(StoppingRule):
         """Take the values at intervals as they were told, in order."""
         for entry in entries:
             self._values[entry.group][entry.trial] = entry.value
+            self._judged_values[entry.trial] = entry.value
             self._judged[entry.trial] = max(entry.step, self._judged.get(entry.trial, 0))
 
     def has_arrived(self, task: TrialTask) -> bool:
@@ -95,7 +107,7 @@ class PopulationRule(StoppingRule):
             tasks: every trial, with where its last saved state lies.
         """
         step, value = self._arrived.pop(task.index)
-        self._judged[task.index] = step
+        self._judged[task.index], self._judged_values[task.index] = step, value
         values = self._values[task.group]
         living = {i: v for i, v in values.items() if i not in self._gone}
         worst, best = self._quantiles(living)

@@ -317,6 +317,21 @@ def test_a_trial_that_loses_its_process_at_an_interval_is_tried_again() -> None:
     assert (handed[0].index, handed[1]) == (0, 2)
 
 
+def test_an_arrival_is_gone_with_the_process_that_came_there() -> None:
+    rule = make_rule()
+    tasks = {i: saved_task(i) for i in range(2)}
+    rule.observe(tasks[0], step=10, value=9.0)
+    rule.turn(tasks[0], tasks)
+    rule.observe(tasks[0], step=20, value=0.1)
+    rule.rewind(tasks[0], 20)
+    assert rule.has_arrived(tasks[0])
+    rule.rewind(tasks[0], 12)
+    assert not rule.has_arrived(tasks[0])
+    rule.observe(tasks[1], step=10, value=1.0)
+    turn = rule.turn(tasks[1], tasks)
+    assert (turn.donor, turn.donor_value) == (0, 9.0)
+
+
 class Cluster:
     """Trials in training, their states and SQL, all of them as the core would meet them."""
 
