@@ -80,8 +80,8 @@ def _perturb_problems(rule: Pbt, parameters: Mapping[str, Any]) -> list[FieldPro
 
 
 def _lies_in(name: str, paths: Iterable[str]) -> bool:
-    """Whether a parameter is one of those named, or inside one."""
-    return any(name == path or name.startswith(f"{path}.") for path in paths)
+    """Whether a parameter is one of those named, inside one, or what one is inside of."""
+    return any(f"{name}.".startswith(f"{path}.") or path.startswith(f"{name}.") for path in paths)
 
 
 def _named_in_conditions(node: object) -> Iterator[str]:

@@ -1,15 +1,16 @@
 """From a posted document to a stored sweep, or to a dry run of it."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from sweep.errors import FieldProblem, SpecError
 from sweep.estimating import NOTHING_PAST, PastTraining, estimate, places_on, plan_budget
 from sweep.parameters import kinds_in
-from sweep.population import replaced
+from sweep.population import has, replaced
 from sweep.records import DryRun, Estimate, GroupPlan, RungPlan
 from sweep.rungs import plan_rungs, trial_steps
 from sweep.searches import ModelSearch
@@ -21,6 +22,7 @@ from sweep.trainables import Trainable, check_parameters, check_spec, find
 _MAX_PROBLEMS = 10
 _SHOWN_ASSIGNMENTS = 10
 _SHOWN_GROUPS = 100
+_LOOKED_THROUGH = 1_000
 _UNITS = tuple((i + 0.5) / 16 for i in range(16))
 
 
@@ -84,13 +86,13 @@ def _check_packed_population(spec: SweepSpec, trainable: Trainable) -> None:
     rule, fuse_key = spec.early_stopping, trainable.fuse_key
     if not isinstance(rule, Pbt) or fuse_key is None or spec.pack in ("off", 1):
         return
-    parameters = next(Space(spec).trials()).parameters
     with suppress(ValueError):  # parameters that the trainable refuses are told with the trials
         shared = [
             name
             for path, kind in kinds_in(spec.parameters)
             if (name := ".".join(path)) in rule.perturb
-            and len({fuse_key(replaced(parameters, path, kind.sample(u))) for u in _UNITS}) > 1
+            and (found := _parameters_with(spec, path)) is not None
+            and len({fuse_key(replaced(found, path, kind.sample(u))) for u in _UNITS}) > 1
         ]
         if shared:
             text = (
@@ -99,6 +101,12 @@ def _check_packed_population(spec: SweepSpec, trainable: Trainable) -> None:
             )
             where = "early_stopping.perturb"
             raise SpecError([FieldProblem(f"{where}.{name}", text) for name in shared])
+
+
+def _parameters_with(spec: SweepSpec, path: Sequence[str]) -> Mapping[str, Any] | None:
+    """Those of the first trial that has a parameter; None where the first thousand lack it."""
+    trials = islice(Space(spec).trials(), _LOOKED_THROUGH)
+    return next((t.parameters for t in trials if has(t.parameters, path)), None)
 
 
 def _proposed(spec: SweepSpec) -> int:

@@ -92,6 +92,36 @@ def test_what_decides_whether_others_are_there_is_not_explored() -> None:
     assert parse_spec(raw({"perturb": ["momentum"]}, **fields))
 
 
+@pytest.mark.parametrize("rule", [{"group_by": ["network.type"]}, {}])
+def test_what_holds_what_a_trial_is_compared_by_is_not_explored(rule: dict[str, Any]) -> None:
+    parameters = {
+        "network": {"choice": [{"type": "conv"}, {"type": "dense"}]},
+        "width": {"when": "network.type == 'conv'", "choice": [8, 16]},
+    }
+    if rule:
+        del parameters["width"]
+    found = problem_paths(raw({"perturb": ["network"], **rule}, parameters=parameters))
+    assert found == ["early_stopping.perturb.network"]
+
+
+def test_a_pack_may_explore_what_its_first_trial_lacks() -> None:
+    parameters = {
+        "task": {"grid": ["one_hot_sum", "elementwise_mul"]},
+        "dataset": "many_hot",
+        "opt": {
+            "when": "task == 'elementwise_mul'",
+            "lr": {"loguniform": {"min": 1e-4, "max": 1e-1}},
+        },
+    }
+    spec = raw(
+        {"perturb": ["opt.lr"]},
+        trainable="arithmetic",
+        parameters=parameters,
+        metric={"name": "accuracy", "mode": "max"},
+    )
+    assert read_submission(spec, trainables=registered(), max_trials=100)
+
+
 def test_a_pack_explores_only_what_is_each_members_own() -> None:
     parameters = {
         "task": "elementwise_mul",
