@@ -66,6 +66,8 @@ class SweepCore:
         self._turns = make_turns(self._rule, self._book, self._moves, self.breaker)
         self._yielding = Yielding(pause_grace)
         self._spent: str | None = None
+        self._proposed = 0
+        """How many trials of the search there are once the service has all that was proposed."""
         self.max_concurrent = max_concurrent
         self.cancelled = False
         entries = tuple(rungs)
@@ -109,6 +111,8 @@ class SweepCore:
         self._book.pending.discard_all({task.index for task in shelved})
         for task in shelved:
             self._moves.apply(self._shelve(task), now)
+        for group in dict.fromkeys(task.group for task in shelved):
+            self._moves.ask_restart(group)
 
     def pause(self, now: datetime) -> None:
         """Take trials back at their next saved states, those without one after a while."""
@@ -125,6 +129,7 @@ class SweepCore:
         if self._spent is None and not self.cancelled:
             self._spent = self._meter.spent(self._budget)
             if self._spent is not None:
+                self._moves.asks_restarts = False
                 for index in list(self._book.running):
                     self._moves.end(index, TrialState.STOPPED, "budget", "stopped", now)
                 self._book.pending.clear()
@@ -266,6 +271,7 @@ class SweepCore:
 
     def propose(self, assignment: int, parameters: Mapping[str, Any], now: datetime) -> None:
         """Ask for the next assignment's trials; the service adds them."""
+        self._proposed = max(self._proposed, (assignment + 1) * self._spec.replicates)
         self._moves.messages.append(
             Proposed(assignment=assignment, parameters=parameters, time=now)
         )
@@ -276,6 +282,10 @@ class SweepCore:
     def searching(self) -> bool:
         """Whether a model-based search may propose more."""
         if self.cancelled or self._spent is not None or self._yielding.pausing:
+            return False
+        book, limit = self._book, self._budget.trials
+        awaited = max(0, self._proposed - book.searched)
+        if limit is not None and len(book.tasks) + awaited >= limit:
             return False
         return self._to_propose > 0
 

@@ -54,6 +54,8 @@ class Moves:
         self._rule = rule
         self._book = book
         self.messages: list[Message] = []
+        self.asks_restarts = True
+        """Whether winners are to be trained again: not once the budget is spent."""
 
     def enter(self, task: TrialTask) -> None:
         """Take a trial into the book."""
@@ -274,6 +276,8 @@ class Moves:
         """Ask for the longer training of a group's winner, once all of the group ended."""
         rule = self._spec.early_stopping
         if not isinstance(rule, Halving) or rule.restart_winner is None:
+            return
+        if not self.asks_restarts:
             return
         if self._book.open_members.get(group, 0) > 0:
             return

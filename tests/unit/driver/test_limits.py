@@ -226,7 +226,31 @@ def test_a_trial_past_the_budget_that_is_delivered_twice_is_not_waited_for() -> 
         core = make_core(spec, tasks[:2])
         core.add(tasks[2:])
         core.add(tasks[2:])
-        for task, attempt in start_all(core):
-            on_update(core, task.index, attempt, update(row(1, 0.5)))
+        handed = start_all(core)
+        for (task, attempt), score in zip(handed, (0.9, 0.1), strict=True):
+            on_update(core, task.index, attempt, update(row(5, score)))
+            saved = update(parked=True, checkpoint=(5, f"state-{task.index}"))
+            on_update(core, task.index, attempt, saved)
+        for task, attempt in (*handed, *start_all(core)):
             on_update(core, task.index, attempt, update(finished=True))
         assert core.done
+
+
+def test_a_shrinking_budget_that_leaves_no_open_trial_has_the_winner_trained_again() -> None:
+    rule = {"type": "halving", "max_t": 10, "restart_winner": {"max_t": 40}}
+    core = make_core(make_spec(early_stopping=rule), max_concurrent=2)
+    for task, attempt in start_all(core):
+        on_update(core, task.index, attempt, update(row(10, 0.5 + task.index)))
+    core.limit(at(1), places=None, max_concurrent=2, budget=Budget(trials=2))
+    assert [m.parent for m in core.take_messages() if m.kind == "restart"] == [1]
+    assert not core.done
+
+
+def test_no_winner_is_trained_again_once_the_budget_is_spent() -> None:
+    rule = {"type": "halving", "max_t": 10, "restart_winner": {"max_t": 40}}
+    core = make_core(make_spec(early_stopping=rule, budget={"trial_steps": 5}))
+    for task, attempt in start_all(core):
+        on_update(core, task.index, attempt, update(row(5, 0.5)))
+    core.tick(at(1))
+    assert core.done
+    assert not [m for m in core.take_messages() if m.kind == "restart"]

@@ -83,6 +83,21 @@ def test_nothing_is_proposed_past_the_budget_of_trials_until_it_is_raised() -> N
     assert not core.done
 
 
+def test_proposals_that_the_service_has_not_taken_yet_count_against_the_budget() -> None:
+    spec = make_spec(parameters=UNIFORM, search={**TPE, "num_trials": 9}, budget={"trials": 3})
+    core = SweepCore(spec, make_tasks(spec), (), max_concurrent=None, now=START)
+    train_all(core)
+    assert core.searching
+    core.propose(2, {"x": 0.5}, START)
+    assert not core.searching
+    assert not core.done
+    core.add([third(spec)])
+    train_all(core)
+    assert core.done
+    core.limit(START, places=None, max_concurrent=None, budget=Budget(trials=4))
+    assert core.searching
+
+
 def test_a_sweep_that_its_budget_cuts_short_says_so() -> None:
     _, core = make_core(budget={"trials": 2})
     train_all(core)
