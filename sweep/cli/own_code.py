@@ -10,21 +10,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sweep.documents import spec_document
-from sweep.errors import FieldProblem, SpecError
 
 
 def check_reachable(spec: Path | str, *, url: str) -> None:
-    """Refuse a function of a module that no worker can have.
+    """Warn of a function of a module that workers may not have.
 
-    A module that is a file here and is not installed cannot be imported on other machines.
-    A service on this machine is trusted to have been started where it can.
+    A module that is a file here and is not installed cannot be imported on other machines,
+    unless their image has it. A service on this machine is trusted to have been started where
+    it can.
 
     Args:
         spec: the spec's file, or its text.
         url: the service's.
-
-    Raises:
-        SpecError: saying how to submit the code with the sweep.
     """
     if _is_this_machine(url):
         return
@@ -36,14 +33,9 @@ def check_reachable(spec: Path | str, *, url: str) -> None:
     folder = next((f for f in (Path.cwd(), *beside) if _is_file(f, module)), None)
     if folder is None:
         return
-    raise SpecError(
-        [
-            FieldProblem(
-                "trainable",
-                f"module {module!r} is a file in {folder}, which the workers of {url} cannot "
-                f"import: submit it with the sweep, by --code {folder}",
-            )
-        ]
+    sys.stderr.write(
+        f"warning: module {module!r} is a file in {folder} and not installed: unless the workers "
+        f"of {url} have it, submit it with the sweep, by --code {folder}\n"
     )
 
 
@@ -58,10 +50,17 @@ def _is_file(folder: Path, module: str) -> bool:
 
 
 def _installed(module: str) -> bool:
-    """Whether the module's package is found elsewhere than in the current folder."""
+    """Whether the module's package is found elsewhere than in the current folder.
+
+    A package that is installed to be edited has a finder of its own.
+    """
     here = {"", str(Path.cwd())}
     folders = [folder for folder in sys.path if folder not in here]
-    return PathFinder.find_spec(module.partition(".")[0], folders) is not None
+    package = module.partition(".")[0]
+    return any(
+        finder.find_spec(package, folders if finder is PathFinder else None) is not None
+        for finder in sys.meta_path
+    )
 
 
 def _is_this_machine(url: str) -> bool:

@@ -2,6 +2,9 @@
 
 import json
 import sys
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +61,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delitem(sys.modules, "train", raising=False)
     return made
+
+
+class Editable(MetaPathFinder):
+    """What an editable installation puts before the folders of packages."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
+        if fullname != self._file.stem:
+            return None
+        return spec_from_file_location(fullname, self._file)
 
 
 def run(*arguments: str) -> Any:
@@ -118,14 +133,22 @@ def test_the_same_code_is_sent_once(
         client.submit(folder / "spec.yaml", code=folder)
 
 
-def test_a_local_module_is_refused_where_no_worker_can_have_it(folder: Path) -> None:
+def test_a_local_module_is_told_of_where_no_worker_may_have_it(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     far, spec = "https://sweeps.example", folder / "spec.yaml"
-    with pytest.raises(SpecError, match=r"workers of https://sweeps\.example.*--code"):
-        own_code.check_reachable(spec, url=far)
+    own_code.check_reachable(spec, url=far)
+    told = capsys.readouterr().err
+    assert told.startswith("warning: module 'train' is a file in ")
+    assert f"workers of {far} have it" in told
+    assert f"--code {folder}\n" in told
     own_code.check_reachable(spec, url="http://127.0.0.1:8080")
     own_code.check_reachable(SPEC.replace("train:fn", "json:dumps"), url=far)
     own_code.check_reachable(SPEC.replace("train:fn", "elsewhere:fn"), url=far)
     own_code.check_reachable(SPEC.replace("train:fn", "noop"), url=far)
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Editable(folder / "train.py")])
+    own_code.check_reachable(spec, url=far)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_function_is_tried(folder: Path) -> None:
