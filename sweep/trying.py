@@ -160,13 +160,13 @@ def run(train: Train, attempt: Attempt, tried: TriedRun) -> Outcome:
         if tried.diverged:
             return Outcome(TrialState.DIVERGED, str(stop))
         return Outcome(TrialState.COMPLETED, str(stop))
-    except Exception as error:  # noqa: BLE001 - a user's code may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code may raise anything
         reason = f"{type(error).__name__}: {error}"
         return Outcome(TrialState.FAILED, reason, _trace(error), _hint(error, attempt.parameters))
     return Outcome(TrialState.COMPLETED, "finished")
 
 
-def _trace(error: Exception) -> str:
+def _trace(error: BaseException) -> str:
     """The traceback without the frames of this package and of what runs scripts."""
     ours = Path(__file__).parent
     frame = error.__traceback__
@@ -178,7 +178,7 @@ def _trace(error: Exception) -> str:
     return "".join(traceback.format_exception(type(error), error, frame))
 
 
-def _hint(error: Exception, parameters: Mapping[str, Any]) -> str | None:
+def _hint(error: BaseException, parameters: Mapping[str, Any]) -> str | None:
     name = error.args[0] if isinstance(error, KeyError) and error.args else None
     if not isinstance(name, str) or name in parameters:
         return None

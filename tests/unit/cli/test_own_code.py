@@ -34,6 +34,9 @@ def no_run(params):
 def breaks(params, run):
     run.report(1, score=params["absent"])
 
+def exits(params, run):
+    raise SystemExit(0)
+
 def diverges(params, run):
     run.report(1, score=float("inf"))
 """
@@ -221,3 +224,9 @@ def test_a_failure_shows_the_users_frames_and_a_hint(folder: Path) -> None:
     assert "failed: KeyError: 'absent'; 0 reports" in result.stdout
     diverged = run("run", "train:diverges")
     assert (diverged.exit_code, "diverged: diverged at step 1" in diverged.stdout) == (1, True)
+
+
+def test_a_function_that_exits_has_failed(folder: Path) -> None:
+    found = tried("train:exits")
+    assert (found["exit"], found["state"], found["reason"]) == (1, "failed", "SystemExit: 0")
+    assert "in exits" in found["error"]
