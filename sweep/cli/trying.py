@@ -168,5 +168,12 @@ def _facts(attempt: Attempt, outcome: Outcome, tried: TriedRun) -> dict[str, Any
         "state": outcome.state.value,
         "reason": outcome.reason,
         "error": outcome.error,
-        "reports": [{"step": step, "values": values} for step, values in tried.reports],
+        "reports": [_report(step, values) for step, values in tried.reports],
     }
+
+
+def _report(step: int, values: Mapping[str, float]) -> dict[str, Any]:
+    """A report for JSON, which has no numbers that are not finite: null, and what they were."""
+    wrong = {name: str(float(value)) for name, value in values.items() if not math.isfinite(value)}
+    plain = {name: None if name in wrong else value for name, value in values.items()}
+    return {"step": step, "values": plain, **({"nonfinite": wrong} if wrong else {})}

@@ -230,3 +230,9 @@ def test_a_function_that_exits_has_failed(folder: Path) -> None:
     found = tried("train:exits")
     assert (found["exit"], found["state"], found["reason"]) == (1, "failed", "SystemExit: 0")
     assert "in exits" in found["error"]
+
+
+def test_what_is_not_finite_is_no_number_in_json(folder: Path) -> None:
+    found = tried("train:diverges")
+    report = {"step": 1, "values": {"score": None}, "nonfinite": {"score": "inf"}}
+    assert (found["state"], found["reports"]) == ("diverged", [report])
