@@ -9,6 +9,7 @@ with Client() as client:
 import json
 import os
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ from sweep.errors import (
 from sweep.guard import Guard
 from sweep.listing import Listing, SweepListing, TrialListing
 from sweep.live import LiveEvent
+from sweep.lookup import check_trainable
 from sweep.records import (
     CodeLimits,
     CodeRecord,
@@ -147,11 +149,22 @@ class Client(AnalysisCalls):
         *,
         code: Path | str | None = None,
     ) -> DryRun:
-        """What a spec would run; nothing is stored, and no code uploaded."""
+        """What a spec would run; nothing is stored, and no code uploaded, but it is checked.
+
+        Raises:
+            SpecError: also when the code has not what the trainable names.
+            BadCode: when the folder of code cannot be packed.
+        """
         document = spec_document(spec)
-        if code is not None:
-            with packed(code, self._code_limits()) as (archive, _):
-                document = with_code(document, archive.address)
+        if code is None:
+            return self._plan(document)
+        with packed(code, self._code_limits()) as (archive, file):
+            plan = self._plan(with_code(document, archive.address))
+            with zipfile.ZipFile(file) as opened:
+                check_trainable(opened, json.loads(document)["trainable"])
+        return plan
+
+    def _plan(self, document: str) -> DryRun:
         answer = self._send("POST", "/v1/sweeps?dry_run=true", document)
         return DryRun.model_validate_json(answer.content)
 

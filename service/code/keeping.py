@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import IO
 
-from service.code.checking import check
-from service.code.lookup import check_trainable
+from service.code.checking import check, opened
 from service.settings import Settings
 from service.store.code import CodeStore, NewCode, unknown_code
 from sweep.errors import BadCode, NotFound
+from sweep.lookup import check_trainable
 from sweep.records import CodeLimits
 from sweep.submission import Submission
 
@@ -77,7 +77,7 @@ def check_code(store: CodeStore, submission: Submission, *, now: datetime, neede
         store: where archives are.
         submission: the spec.
         now: the time.
-        needed: whether it must be there; a dry run goes without.
+        needed: whether it must be there; a dry run goes without, and who has it checks it there.
 
     Raises:
         SpecError: when it is not there, or has not what the trainable names.
@@ -92,8 +92,8 @@ def check_code(store: CodeStore, submission: Submission, *, now: datetime, neede
         if needed:
             raise unknown_code(address) from None
         return
-    with _opened(store, digest) as file:
-        check_trainable(file, submission.trainable.code)
+    with _opened(store, digest) as file, opened(file) as archive:
+        check_trainable(archive, submission.trainable.code)
 
 
 def remove_unused(store: CodeStore, settings: Settings, *, now: datetime) -> None:

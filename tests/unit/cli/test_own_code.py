@@ -133,6 +133,8 @@ def test_the_same_code_is_sent_once(
     (folder / "sweep.py").unlink()
     (folder / "train.py").write_text("")
     with pytest.raises(SpecError, match="defines no 'fn'"):
+        client.dry_run(folder / "spec.yaml", code=folder)
+    with pytest.raises(SpecError, match="defines no 'fn'"):
         client.submit(folder / "spec.yaml", code=folder)
 
 

@@ -2,30 +2,26 @@
 
 import ast
 import zipfile
-from typing import IO
 
-from service.code.checking import opened
-from service.code.definitions import defines
+from sweep.definitions import defines
 from sweep.errors import FieldProblem, SpecError
 from sweep.trainables import is_script
 
 _MAX_SOURCE = 1_000_000
 
 
-def check_trainable(file: IO[bytes], trainable: str) -> None:
+def check_trainable(archive: zipfile.ZipFile, trainable: str) -> None:
     """Check that an archive has a script, or a module with a function at its top level.
 
     Raises:
         SpecError: when it has not, or when the source cannot be read.
     """
-    with opened(file) as archive:
-        if is_script(trainable):
-            _parse(archive, _script(archive, trainable))
-            return
-        module, _, function = trainable.partition(":")
-        path = _module(archive, module)
-        found = defines(_parse(archive, path), function)
-    if not found:
+    if is_script(trainable):
+        _parse(archive, _script(archive, trainable))
+        return
+    module, _, function = trainable.partition(":")
+    path = _module(archive, module)
+    if not defines(_parse(archive, path), function):
         raise _problem(f"{path} in the sweep's code defines no {function!r} at its top level")
 
 
