@@ -183,7 +183,7 @@ def _read_rules(file: Path) -> list[_Rule]:
 def _rule(line: str) -> _Rule:
     """A line of a `.gitignore`: the last one that matches a path decides."""
     keeps = line.startswith("!")
-    line = line.removeprefix("!").removeprefix("\\")
+    line = line.removeprefix("!")
     folders_only, line = line.endswith("/"), line.rstrip("/")
     anchored = "/" in line
     pattern = _translate(line.lstrip("/"))
@@ -196,12 +196,12 @@ def _rule(line: str) -> _Rule:
     return _Rule(made, folders_only, keeps)
 
 
-_PARTS = re.compile(r"(\*\*/)|(/\*\*$)|(\*+)|(\?)|(\[!?\]?[^\]]*\])|(.)", re.DOTALL)
+_PARTS = re.compile(r"(\*\*/)|(/\*\*$)|(\*+)|(\?)|(\[!?\]?(?:\\.|[^\]\\])*\])|\\(.)|(.)", re.DOTALL)
 
 
 def _translate(glob: str) -> str:
     made = []
-    for above, below, stars, one, group, other in _PARTS.findall(glob):
+    for above, below, stars, one, group, escaped, other in _PARTS.findall(glob):
         if above:
             made.append("(?:.*/)?")
         elif below:
@@ -211,11 +211,16 @@ def _translate(glob: str) -> str:
         elif one:
             made.append("[^/]")
         elif group:
-            inner = group[1:-1].replace("\\", "\\\\").replace("[", "\\[")
-            made.append(f"[^{inner[1:]}]" if inner.startswith("!") else f"[{inner}]")
+            made.append(_translate_group(group[1:-1]))
         else:
-            made.append(re.escape(other))
+            made.append(re.escape(escaped or other))
     return "".join(made)
+
+
+def _translate_group(inner: str) -> str:
+    negated = inner.startswith("!")
+    literal = re.sub(r"\\(.)|\[", lambda found: re.escape(found[1] or "["), inner.removeprefix("!"))
+    return f"[{'^' if negated else ''}{literal}]"
 
 
 def _ignored(rules: Sequence[_Rule], name: str, *, is_folder: bool) -> bool:

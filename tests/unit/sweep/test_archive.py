@@ -71,6 +71,23 @@ def test_sweepignore_reads_as_gitignore_does(tmp_path: Path, rules: str, left: l
     assert names(tmp_path) == [".sweepignore", *left]
 
 
+@pytest.mark.parametrize(
+    ("rule", "name"),
+    [
+        (r"\*.pt", "*.pt"),
+        (r"a\#b", "a#b"),
+        (r"\#x", "#x"),
+        (r"\!x", "!x"),
+        (r"[\]x]y", "]y"),
+        ("[[x]y", "[y"),
+    ],
+)
+def test_a_backslash_takes_the_next_letter_as_it_is(tmp_path: Path, rule: str, name: str) -> None:
+    make(tmp_path, name, "a.pt", "a/#b", "x", "ay")
+    (tmp_path / ".sweepignore").write_text(rule)
+    assert names(tmp_path) == [".sweepignore", "a.pt", "a/#b", "ay", "x"]
+
+
 def test_a_pattern_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     make(tmp_path, "train.py")
     (tmp_path / ".sweepignore").write_text("*.csv\n[z-a]*.bin\n")
