@@ -9,7 +9,6 @@ with Client() as client:
 import json
 import os
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +23,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from sweep import errors
 from sweep.asking import AnalysisCalls
-from sweep.code import packed, upload
+from sweep.code import check_packed, packed, upload
 from sweep.documents import spec_document, with_code
 from sweep.errors import (
     FieldProblem,
@@ -37,7 +36,6 @@ from sweep.errors import (
 from sweep.guard import Guard
 from sweep.listing import Listing, SweepListing, TrialListing
 from sweep.live import LiveEvent
-from sweep.lookup import check_trainable
 from sweep.records import (
     CodeLimits,
     CodeRecord,
@@ -156,15 +154,10 @@ class Client(AnalysisCalls):
             BadCode: when the folder of code cannot be packed.
         """
         document = spec_document(spec)
-        if code is None:
-            return self._plan(document)
-        with packed(code, self._code_limits()) as (archive, file):
-            plan = self._plan(with_code(document, archive.address))
-            with zipfile.ZipFile(file) as opened:
-                check_trainable(opened, json.loads(document)["trainable"])
-        return plan
-
-    def _plan(self, document: str) -> DryRun:
+        if code is not None:
+            with packed(code, self._code_limits()) as (archive, file):
+                document = with_code(document, archive.address)
+                check_packed(file, document)
         answer = self._send("POST", "/v1/sweeps?dry_run=true", document)
         return DryRun.model_validate_json(answer.content)
 

@@ -1,6 +1,8 @@
 """The client's side of users' code: a folder packed and sent."""
 
+import json
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +11,9 @@ from typing import IO
 import httpx
 
 from sweep.archive import Archive, pack
+from sweep.lookup import check_trainable
 from sweep.records import CodeLimits
+from sweep.trainables import is_script
 
 _TIMEOUT = httpx.Timeout(120, connect=5)
 
@@ -26,6 +30,18 @@ def packed(folder: Path | str, limits: CodeLimits) -> Iterator[tuple[Archive, IO
     """
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
         yield pack(Path(folder), file, limits), file
+
+
+def check_packed(file: IO[bytes], document: str) -> None:
+    """Check that a packed folder has what a spec's trainable names, if that lies in code.
+
+    Raises:
+        SpecError: when it has not.
+    """
+    trainable = json.loads(document).get("trainable")
+    if isinstance(trainable, str) and (":" in trainable or is_script(trainable)):
+        with zipfile.ZipFile(file) as archive:
+            check_trainable(archive, trainable)
 
 
 def upload(http: httpx.Client, folder: Path | str, limits: CodeLimits) -> httpx.Response:
