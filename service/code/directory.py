@@ -53,9 +53,9 @@ def _directory(file: IO[bytes]) -> bytes:
         return b""
     length, end_64 = _END.unpack_from(tail, end)[5], end - _LOCATOR_BYTES - _END_64.size
     if end_64 >= 0 and tail.startswith(_LOCATOR_MARK, end - _LOCATOR_BYTES):  # very many entries
-        mark, *_, length_64, _ = _END_64.unpack_from(tail, end_64)
-        if mark == _END_64_MARK:
-            length, end = length_64, end_64
+        record = _END_64.unpack_from(tail, end_64)
+        if record[0] == _END_64_MARK:
+            length, end = record[8], end_64
     start = tail_at + end - length
     if start < 0:
         return b""
