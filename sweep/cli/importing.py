@@ -1,12 +1,14 @@
 """`sweep import`: sweep files of other systems as specs."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from sweep.cli.context import client_of
+from sweep.cli.own_code import check_reachable
 from sweep.imports import determined, katib, optuna, wandb
 from sweep.imports.common import Imported, Options
 from sweep.imports.reading import NotExact, bad
@@ -21,6 +23,10 @@ Output = Annotated[
 Strict = Annotated[
     bool, typer.Option("--strict", help="Take every warning for an error; exit code 2.")
 ]
+Code = Annotated[
+    Path | None,
+    typer.Option(help="With --submit: a folder of your own code, uploaded.", file_okay=False),
+]
 Submit = Annotated[bool, typer.Option("--submit", help="Post it as well.")]
 TrainableName = Annotated[
     str | None, typer.Option("--trainable", help="What trains: a name, or package.module:function.")
@@ -33,6 +39,20 @@ Trials = Annotated[
 MaxT = Annotated[int | None, typer.Option("--max-t", min=1, help="Steps of a whole trial.")]
 
 
+@dataclass(frozen=True)
+class _Then:
+    """What is done with the spec."""
+
+    output: Path | None
+    strict: bool
+    submit: bool
+    code: Path | None
+
+    def __post_init__(self) -> None:
+        if self.code is not None and not self.submit:
+            raise typer.BadParameter(f"--code {self.code} is sent with the spec: add --submit")
+
+
 @app.command("wandb")
 def from_wandb(
     context: typer.Context,
@@ -40,6 +60,7 @@ def from_wandb(
     output: Output = None,
     strict: Strict = False,
     submit: Submit = False,
+    code: Code = None,
     trainable: TrainableName = None,
     metric: MetricName = None,
     mode: Mode = None,
@@ -48,7 +69,8 @@ def from_wandb(
 ) -> None:
     """Import a W&B sweep configuration."""
     options = Options(trainable, metric, mode, num_trials, max_t)
-    _answer(context, wandb.read(_load(file), options), output, strict=strict, submit=submit)
+    then = _Then(output, strict, submit, code)
+    _answer(context, wandb.read(_load(file), options), then)
 
 
 @app.command("determined")
@@ -58,6 +80,7 @@ def from_determined(
     output: Output = None,
     strict: Strict = False,
     submit: Submit = False,
+    code: Code = None,
     trainable: TrainableName = None,
     metric: MetricName = None,
     mode: Mode = None,
@@ -66,7 +89,8 @@ def from_determined(
 ) -> None:
     """Import a Determined experiment configuration."""
     options = Options(trainable, metric, mode, num_trials, max_t)
-    _answer(context, determined.read(_load(file), options), output, strict=strict, submit=submit)
+    then = _Then(output, strict, submit, code)
+    _answer(context, determined.read(_load(file), options), then)
 
 
 @app.command("katib")
@@ -76,6 +100,7 @@ def from_katib(
     output: Output = None,
     strict: Strict = False,
     submit: Submit = False,
+    code: Code = None,
     trainable: TrainableName = None,
     metric: MetricName = None,
     mode: Mode = None,
@@ -84,7 +109,8 @@ def from_katib(
 ) -> None:
     """Import a Katib Experiment."""
     options = Options(trainable, metric, mode, num_trials, max_t)
-    _answer(context, katib.read(_load(file), options), output, strict=strict, submit=submit)
+    then = _Then(output, strict, submit, code)
+    _answer(context, katib.read(_load(file), options), then)
 
 
 @app.command("optuna")
@@ -95,6 +121,7 @@ def from_optuna(
     output: Output = None,
     strict: Strict = False,
     submit: Submit = False,
+    code: Code = None,
     trainable: TrainableName = None,
     metric: MetricName = None,
     mode: Mode = None,
@@ -103,7 +130,8 @@ def from_optuna(
 ) -> None:
     """Import an Optuna study, its finished trials as history."""
     options = Options(trainable, metric, mode, num_trials, max_t)
-    _answer(context, optuna.read(storage, study, options), output, strict=strict, submit=submit)
+    then = _Then(output, strict, submit, code)
+    _answer(context, optuna.read(storage, study, options), then)
 
 
 def _load(file: str) -> object:
@@ -115,22 +143,26 @@ def _load(file: str) -> object:
         raise bad("", f"{file} cannot be read: {error.strerror}") from None
 
 
-def _answer(
-    context: typer.Context, imported: Imported, output: Path | None, *, strict: bool, submit: bool
-) -> None:
-    if strict and imported.warnings:
+def _answer(context: typer.Context, imported: Imported, then: _Then) -> None:
+    if then.strict and imported.warnings:
         raise NotExact(imported.warnings)
     for warning in imported.warnings:
         sys.stderr.write(f"warning: {warning.path}: {warning.message}\n")
     text = imported.to_yaml()
-    if output is None:
+    if then.output is None:
         sys.stdout.write(text)
     else:
-        _write(output, text)
-    if submit:
-        with client_of(context) as client:
-            sweep = client.submit(text)
-        sys.stderr.write(f"sweep {sweep.id}: {sweep.num_trials} trials, {sweep.state}\n")
+        _write(then.output, text)
+    if then.submit:
+        _submit(context, text, then.code)
+
+
+def _submit(context: typer.Context, text: str, code: Path | None) -> None:
+    with client_of(context) as client:
+        if code is None:
+            check_reachable(text, url=client.url)
+        sweep = client.submit(text, code=code)
+    sys.stderr.write(f"sweep {sweep.id}: {sweep.num_trials} trials, {sweep.state}\n")
 
 
 def _write(output: Path, text: str) -> None:

@@ -87,3 +87,28 @@ def test_it_can_be_written_and_posted(run: Run, client: Client, tmp_path: Path) 
     )
     assert (code, out, err) == (0, "", "sweep id1: 3 trials, queued\n")
     assert client.sweep("id1").spec == parse_spec(load_yaml(made.read_text()))
+
+
+def test_a_script_is_posted_with_its_folder(run: Run, client: Client, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import sweep\n\nsweep.run()\n")
+    file = tmp_path / "toy.yaml"
+    file.write_text(f"program: train.py\n{TOY}")
+    code, _, err = run("wandb", str(file), "--submit", "--code", str(tmp_path))
+    assert (code, err) == (0, "sweep id1: 3 trials, queued\n")
+    sent = client.sweep("id1").spec
+    assert (sent.trainable, sent.code is None) == ("train.py", False)
+    code, _, err = run("wandb", str(file), "--code", str(tmp_path))
+    assert code == 2
+    assert "add --submit" in err
+
+
+def test_a_function_that_no_worker_has_is_not_posted(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SWEEP_URL", "https://sweeps.example")
+    (tmp_path / "only_here.py").write_text("def fn(params, run): ...\n")
+    (tmp_path / "toy.yaml").write_text(TOY)
+    code, _, err = run("wandb", "toy.yaml", "--trainable", "only_here:fn", "--submit")
+    assert code == 2
+    assert "by --code" in err
