@@ -63,6 +63,7 @@ def read(raw: object, options: Options) -> Imported:
         **_search(spec, name, settings, options, notes),
         "early_stopping": _stopping(spec, name, settings, parameters, options),
         "max_concurrent": spec.count("parallelTrialCount", 3, least=1),
+        "max_failures": 0,  # a trial that fails is not tried again there
     }
     _leave(spec)
     for section in (settings, algorithm, spec, source):

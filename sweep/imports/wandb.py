@@ -49,6 +49,7 @@ def read(raw: object, options: Options) -> Imported:
         "parameters": parameters,
         **_search(source, method, parameters, options, notes),
         "early_stopping": _early_terminate(source, options, notes),
+        "max_failures": 0,  # a run that fails is not tried again there
     }
     _command(source)
     source.rest()

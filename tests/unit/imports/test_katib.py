@@ -47,6 +47,7 @@ def test_the_parts_of_a_spec() -> None:
     assert document["metric"] == {"name": "accuracy", "mode": "max", "target": 0.99}
     assert document["search"] == {"type": "random", "seed": 7, "num_trials": 24}
     assert document["max_concurrent"] == 4
+    assert document["max_failures"] == 0
     assert document["parameters"] == {
         "lr": {"uniform": {"min": 0.01, "max": 0.03}},
         "momentum": {"quniform": {"min": 0.1, "max": 0.9, "step": 0.2}},

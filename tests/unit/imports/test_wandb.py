@@ -35,6 +35,7 @@ def test_the_parts_of_a_spec() -> None:
     document = again(read(source("wandb/inferred.yaml"), Options()))
     assert document["name"] == "inferred"
     assert document["tags"] == ["digits"]
+    assert document["max_failures"] == 0
     assert document["trainable"] == "scripts/train.py"
     assert document["metric"] == {"name": "accuracy", "mode": "max"}
     assert document["search"] == {"type": "random", "num_trials": 30}
