@@ -175,6 +175,11 @@ def _stopping(
             f"the length of a trial is not in the file, and max_t needs it: {max_t} is a guess; "
             "say it with --max-t",
         )
+    spec.notes.warn(
+        section.path,
+        "a trial is compared with every other trial that was at the rung here, and with those "
+        "that have ended successfully alone in Katib: it may be stopped earlier",
+    )
     spec.notes.note("early_stopping counts steps; Katib counts reported results: report at 1, 2, …")
     peers = rule.count("min_trials_required", 3, least=1)
     rule.rest()

@@ -98,6 +98,12 @@ def test_the_parts_of_a_spec() -> None:
                     "the length of a trial is not in the file, and max_t needs it: 100 is a "
                     "guess; say it with --max-t",
                 ),
+                (
+                    "spec.earlyStopping",
+                    "a trial is compared with every other trial that was at the rung here, and "
+                    "with those that have ended successfully alone in Katib: it may be stopped "
+                    "earlier",
+                ),
                 ("spec.resumePolicy", "every sweep can be resumed here"),
                 (
                     "spec.algorithm.algorithmSettings.n_EI_candidates",
