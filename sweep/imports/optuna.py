@@ -5,9 +5,12 @@ Optuna is loaded when a study is read, and needed by this import alone.
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from sweep.errors import SweepError
 from sweep.history import MAX_HISTORY
@@ -32,6 +35,7 @@ _MOST_BYTES = 700_000
 _MOST_NODES = 60_000
 _STARTUP = 10
 """Trials that are drawn at random before a model is asked, those of the study among them."""
+_PASSWORD = re.compile(r"://[^/:@]*:([^/]+)@")
 _MODES = {"MINIMIZE": "min", "MAXIMIZE": "max"}
 
 
@@ -89,6 +93,7 @@ def _load(storage: str, study_name: str) -> "Study":
         raise SweepError(
             "an Optuna study is read with Optuna, which is not installed: pip install optuna"
         ) from None
+    _check_file(storage)
     try:
         return optuna.load_study(study_name=study_name, storage=storage)
     except KeyError:
@@ -97,7 +102,32 @@ def _load(storage: str, study_name: str) -> "Study":
     except ImportError as error:
         raise SweepError(f"the storage needs a database driver: {error}") from None
     except Exception as error:  # every storage's driver raises its own kinds
-        raise SweepError(f"the storage {storage!r} cannot be opened: {error}") from error
+        message = f"the storage {storage!r} cannot be opened: {error}"
+        raise SweepError(_without_password(message, storage)) from error
+
+
+def _check_file(storage: str) -> None:
+    """Refuse a file that is not there: opening it would make one.
+
+    Raises:
+        SpecError: when the storage is such a file.
+    """
+    dialect, _, rest = storage.partition("://")
+    file = rest.removeprefix("/").partition("?")[0]
+    if dialect.partition("+")[0] != "sqlite" or file in ("", ":memory:") or "file:" in file:
+        return
+    if not Path(file).is_file():
+        raise bad("storage", f"{storage!r} cannot be opened: there is no file {file!r}")
+
+
+def _without_password(message: str, storage: str) -> str:
+    """A message about a storage that may be shown to anyone."""
+    secret = _PASSWORD.search(storage)
+    if secret is None:
+        return message
+    for written in (secret[1], unquote(secret[1])):
+        message = message.replace(written, "***")
+    return message
 
 
 def _distributions(

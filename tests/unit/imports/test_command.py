@@ -70,7 +70,7 @@ def test_a_file_that_is_none_is_refused(run: Run, tmp_path: Path) -> None:
     assert "not valid YAML at line" in err
     code, _, err = run("optuna", f"sqlite:///{tmp_path}/none.db", "--study", "none")
     assert code == 2
-    assert "there is no study 'none' in it; there are: none" in err
+    assert "none.db' cannot be opened: there is no file" in err
 
 
 def test_a_spec_that_cannot_be_written_is_an_error(run: Run, tmp_path: Path) -> None:

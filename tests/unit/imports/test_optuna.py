@@ -185,6 +185,13 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
         read(url, "other", KNOWN)
     with pytest.raises(SweepError, match="cannot be opened"):
         read("sqlite:////no/such/folder/study.db", "x", KNOWN)
+    with pytest.raises(SweepError, match=r"there is no file '.*/mistyped\.db'"):
+        read(f"sqlite:///{tmp_path}/mistyped.db", "x", KNOWN)
+    assert not (tmp_path / "mistyped.db").exists()
+    with pytest.raises(SweepError, match="cannot be opened") as refused:
+        read("nosuchsystem://someone:s3cr%40t@host/studies", "x", KNOWN)
+    assert "nosuchsystem://someone:***@host" in str(refused.value)
+    assert "s3cr" not in str(refused.value)
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(SweepError, match="not installed: pip install optuna"):
         read(url, "empty", KNOWN)
