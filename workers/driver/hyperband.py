@@ -32,7 +32,7 @@ class HyperbandRule(StoppingRule):
         )
         self._bracket: dict[int, int] = {}
         self._next: dict[str, Iterator[int]] = defaultdict(lambda: brackets_in_turn(rule))
-        for task in sorted(tasks, key=lambda task: task.index):
+        for task in tasks:  # as they come: a unit's index is no place in the order of trials
             self.enter(task)
 
     def enter(self, task: TrialTask) -> None:

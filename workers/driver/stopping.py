@@ -127,7 +127,7 @@ def make_rule(spec: SweepSpec, tasks: Sequence[TrialTask]) -> StoppingRule:
         return MedianRule(rule, spec.rung_metric, tasks, replicated=replicated)
     if replicated and isinstance(rule, Asha | Halving | Hyperband):
         return ReplicatedRule(lambda units: _rule_of_values(spec, units), tasks)
-    return _rule_of_values(spec, tasks)
+    return _rule_of_values(spec, sorted(tasks, key=lambda task: task.index))
 
 
 def needs_history(spec: SweepSpec) -> bool:

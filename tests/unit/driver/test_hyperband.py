@@ -64,6 +64,15 @@ def test_a_trial_that_is_added_gets_the_bracket_that_a_new_driver_would_give_it(
     assert [grown.steps_for(t) for t in tasks] == [whole.steps_for(t) for t in tasks]
 
 
+def test_brackets_follow_the_order_of_the_trials_as_they_do_in_a_running_sweep() -> None:
+    tasks = [make_task(i) for i in (0, 5, 1, 2, 3, 4, 9, 8)]
+    grown = HyperbandRule(PAPER, METRIC, ())
+    for task in tasks:
+        grown.enter(task)
+    again = HyperbandRule(PAPER, METRIC, tasks)
+    assert [again.steps_for(t) for t in tasks] == [grown.steps_for(t) for t in tasks]
+
+
 def test_a_plan_counts_every_bracket() -> None:
     rungs = {rung.step: rung.keeps for rung in plan_rungs(PAPER, 143)}
     assert rungs[1] == pytest.approx(81 / 3, abs=1)
