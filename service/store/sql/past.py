@@ -17,8 +17,9 @@ _ENDED = (TrialState.COMPLETED.value, TrialState.STOPPED.value, TrialState.DIVER
 def past_training(connection: Connection, trainable: str) -> PastTraining:
     """What the ended trials took of the newest sweeps of a trainable.
 
-    At most 20,000 trials count. The members of a pack count as one work, from the first one's
-    start to the last one's end.
+    At most 20,000 trials count, of those that trained in one attempt: others waited between
+    theirs, at a rung, in a pause or after a failure. The members of a pack count as one work,
+    from the first one's start to the last one's end.
     """
     reader = Reader(TRIALS, connection.dialect.name)
     newest = select(sweeps.c.pk, sweeps.c.spec).order_by(sweeps.c.pk.desc()).limit(_LOOKED_THROUGH)
@@ -38,6 +39,7 @@ def past_training(connection: Connection, trainable: str) -> PastTraining:
                 trials.c.sweep_pk.in_(same.order_by(looked.c.pk.desc()).limit(_RECENT)),
                 trials.c.state.in_(_ENDED),
                 trials.c.step > 0,
+                trials.c.attempts == 1,
                 trials.c.started_at.is_not(None),
                 trials.c.ended_at.is_not(None),
             )

@@ -9,10 +9,10 @@ from sweep.wire import TrialMoved, TrialStarted
 from tests.unit.store.builders import START, create, drive, reported, send
 
 
-def begin(trial: int, second: float, pack: str | None = None) -> TrialStarted:
+def begin(trial: int, second: float, pack: str | None = None, *, attempt: int = 1) -> TrialStarted:
     return TrialStarted(
         trial=trial,
-        attempt=1,
+        attempt=attempt,
         from_step=0,
         node="node-1",
         time=START + timedelta(seconds=second),
@@ -20,9 +20,11 @@ def begin(trial: int, second: float, pack: str | None = None) -> TrialStarted:
     )
 
 
-def end(trial: int, second: float, state: TrialState = TrialState.COMPLETED) -> TrialMoved:
+def end(
+    trial: int, second: float, state: TrialState = TrialState.COMPLETED, *, attempt: int = 1
+) -> TrialMoved:
     when = START + timedelta(seconds=second)
-    return TrialMoved(trial=trial, attempt=1, state=state, time=when)
+    return TrialMoved(trial=trial, attempt=attempt, state=state, time=when)
 
 
 def test_nothing_has_ended_yet(store: Store) -> None:
@@ -47,6 +49,18 @@ def test_ended_trials_count_with_the_time_that_they_held_a_place(store: Store) -
     )
     assert store.past_training("noop") == PastTraining(trials=2, trial_steps=40, seconds=30.0)
     assert store.past_training("arithmetic") == NOTHING_PAST
+
+
+def test_a_trial_that_waited_between_attempts_does_not_count(store: Store) -> None:
+    create(store)
+    send(
+        store,
+        drive(store),
+        *(begin(0, 0), reported((10, 0.1), trial=0), end(0, 20)),
+        *(begin(1, 0), reported((10, 0.1), trial=1), end(1, 20, TrialState.PAUSED)),
+        *(begin(1, 9_000, attempt=2), end(1, 9_010, attempt=2)),
+    )
+    assert store.past_training("noop") == PastTraining(trials=1, trial_steps=10, seconds=20.0)
 
 
 def test_a_pack_holds_one_place(store: Store) -> None:
