@@ -114,6 +114,14 @@ def _proposed(spec: SweepSpec) -> int:
     return Space(spec).upper_bound if isinstance(spec.search, ModelSearch) else 0
 
 
+def _startup_trials(spec: SweepSpec) -> int | None:
+    """How many assignments a model-based search starts with; None of others."""
+    search = spec.search
+    if not isinstance(search, ModelSearch):
+        return None
+    return min(search.startup_trials, search.num_trials)
+
+
 @dataclass(frozen=True)
 class Known:
     """What is known of the time that a sweep would take."""
@@ -154,7 +162,7 @@ def dry_run(submission: Submission, known: Known | None = None) -> DryRun:
     return DryRun(
         trials=trials,
         num_assignments=trials // spec.replicates,
-        startup_trials=spec.search.startup_trials if isinstance(spec.search, ModelSearch) else None,
+        startup_trials=_startup_trials(spec),
         assignments=tuple(shown),
         groups=tuple(
             GroupPlan(group=group, trials=count)

@@ -166,13 +166,15 @@ class GatheringRule(StoppingRule):
     def settle(self) -> Sequence[Decision]:
         """Compare what is complete, and stop what was tried again of units that were stopped."""
         decisions: list[Decision] = []
-        while self._unsettled:
-            unit = self._units[min(self._unsettled)]
-            self._unsettled.discard(unit.task.index)
-            decisions += self._advance(unit)
+        told: set[int] = set()
+        unsettled, self._unsettled = sorted(self._unsettled), set()
+        for key in unsettled:
+            unit = self._units[key]
+            fresh = [*self._advance(unit)]
+            told.update(decision.trial for decision in fresh)
             if unit.stopped_at is not None:
-                told = {decision.trial for decision in decisions}
-                decisions += self._stops(unit, sorted(unit.live - told))
+                fresh += self._stops(unit, sorted(unit.live - told))
+            decisions += fresh
         return decisions
 
     def recall(self, entries: Iterable[RungEntry]) -> None:

@@ -44,3 +44,15 @@ def test_every_rule_has_a_plan(rule: dict[str, Any], steps: list[int]) -> None:
     assert [r.step for r in plan.rungs] == steps
     assert plan.trial_steps is not None
     assert plan.trial_steps <= 9 * rule["max_t"]
+
+
+def test_a_search_does_not_start_with_more_trials_than_it_has() -> None:
+    spec = {
+        "name": "plan",
+        "trainable": "some.module:train",
+        "metric": {"name": "score", "mode": "max"},
+        "parameters": {"x": {"uniform": {"min": 0, "max": 1}}},
+        "search": {"type": "tpe", "num_trials": 5},
+    }
+    plan = dry_run(read_submission(spec, trainables={}, max_trials=1_000))
+    assert (plan.trials, plan.startup_trials) == (5, 5)
