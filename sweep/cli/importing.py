@@ -1,7 +1,7 @@
 """`sweep import`: sweep files of other systems as specs."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +12,7 @@ from sweep.cli.own_code import check_reachable
 from sweep.imports import determined, katib, optuna, wandb
 from sweep.imports.common import Imported, Options
 from sweep.imports.reading import NotExact, bad
+from sweep.imports.versions import differences
 from sweep.loading import load_yaml
 
 app = typer.Typer(no_args_is_help=True, help="Turn other systems' sweeps into specs of this one.")
@@ -70,7 +71,11 @@ def from_wandb(
     """Import a W&B sweep configuration."""
     options = Options(trainable, metric, mode, num_trials, max_t)
     then = _Then(output, strict, submit, code)
-    _answer(context, wandb.read(_load(file), options), then)
+    text = _text(file)
+    raw = load_yaml(text)
+    imported = wandb.read(raw, options)
+    warnings = (*differences(text, raw), *imported.warnings)
+    _answer(context, replace(imported, warnings=warnings), then)
 
 
 @app.command("determined")
@@ -135,10 +140,14 @@ def from_optuna(
 
 
 def _load(file: str) -> object:
+    return load_yaml(_text(file))
+
+
+def _text(file: str) -> str | bytes:
     if file == "-":
-        return load_yaml(sys.stdin.read())
+        return sys.stdin.read()
     try:
-        return load_yaml(Path(file).read_bytes())
+        return Path(file).read_bytes()
     except OSError as error:
         raise bad("", f"{file} cannot be read: {error.strerror}") from None
 

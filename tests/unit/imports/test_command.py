@@ -112,3 +112,22 @@ def test_a_function_that_no_worker_has_is_not_posted(
     code, _, err = run("wandb", "toy.yaml", "--trainable", "only_here:fn", "--submit")
     assert code == 2
     assert "by --code" in err
+
+
+def test_what_an_older_yaml_reads_differently_is_listed(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "toy.yaml"
+    values = "[yes, 010, 1_000, 1e-4, 'no', \"011\", 1.5, null, yes]"
+    file.write_text(TOY.replace("[a, b]", values) + "name: !!str 0x10\n")
+    code, out, err = run("wandb", str(file), "--trainable", "toy")
+    assert code == 0
+    assert err.splitlines() == [
+        f"warning: parameters.kind.values[{i}]: {written!r} is {here} here and {older} in YAML "
+        "1.1, which W&B reads: write what is meant, a text in quotes"
+        for i, written, here, older in (
+            (0, "yes", "'yes'", "True"),
+            (1, "010", "10", "8"),
+            (2, "1_000", "'1_000'", "1000"),
+            (3, "1e-4", "0.0001", "'1e-4'"),
+        )
+    ]
+    assert "# parameters.kind.values[0]: 'yes' is 'yes' here" in out
