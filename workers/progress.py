@@ -4,6 +4,7 @@ import time
 from typing import TextIO
 
 from sweep.records import Origin
+from sweep.searches import ModelSearch
 from sweep.states import FINAL_TRIAL_STATES
 from sweep.stopping import Halving
 from workers.ledger import Ledger
@@ -46,12 +47,22 @@ class Progress:
             if row.state not in FINAL_TRIAL_STATES
         )
         rule = self._ledger.spec.early_stopping
+        left += self._to_propose * (rule.max_t or 0)
         if isinstance(rule, Halving) and rule.restart_winner is not None:
             groups = {row.group for row in rows}
             restarts = sum(row.origin is Origin.RESTART for row in rows)
             winners = len(groups) * self._ledger.spec.replicates
             left += (winners - restarts) * rule.restart_winner.max_t
         return left
+
+    @property
+    def _to_propose(self) -> int:
+        """How many trials a model-based search has not proposed yet."""
+        spec = self._ledger.spec
+        if not isinstance(spec.search, ModelSearch):
+            return 0
+        searched = sum(row.origin is Origin.SEARCH for row in self._ledger.rows.values())
+        return max(0, spec.search.num_trials * spec.replicates - searched)
 
 
 def _duration(seconds: float) -> str:

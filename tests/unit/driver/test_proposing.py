@@ -1,12 +1,14 @@
 """A driver's part in a model-based search: when it proposes, and when the sweep is over."""
 
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from typing import Any
 
 import pytest
 
 from sweep.records import Origin
-from sweep.rows import TrialRow
+from sweep.rows import TrialRow, planned_row
+from sweep.space import Space
 from sweep.spec import Budget, SweepSpec
 from sweep.states import SweepState, TrialState
 from sweep.submission import read_submission
@@ -22,7 +24,9 @@ from tests.unit.driver.builders import (
     update,
 )
 from workers.driver.core import SweepCore
+from workers.ledger import Ledger
 from workers.local import Options, run
+from workers.progress import Progress
 
 TPE: Mapping[str, Any] = {"type": "tpe", "num_trials": 3, "startup_trials": 2, "parallel": 1}
 UNIFORM = {"x": {"uniform": {"min": 0, "max": 1}}}
@@ -140,3 +144,12 @@ def test_a_search_runs_in_one_process_and_gives_the_same_again(kind: str) -> Non
     assert len({r.seed for r in rows}) == 18
     again = in_one_process(search=search, replicates=2)
     assert [r.parameters for r in again] == [r.parameters for r in rows]
+
+
+def test_what_is_left_counts_what_is_not_proposed_yet() -> None:
+    spec = make_spec(
+        parameters=UNIFORM, search=TPE, replicates=2, early_stopping={"type": "none", "max_t": 10}
+    )
+    rows = {trial.index: planned_row(trial, spec, START) for trial in Space(spec).trials()}
+    assert len(rows) == 4
+    assert Progress(Ledger("s", spec, rows), StringIO())._steps_left() == 60
