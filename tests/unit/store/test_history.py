@@ -58,7 +58,9 @@ def test_a_trial_that_waited_between_attempts_does_not_count(store: Store) -> No
         drive(store),
         *(begin(0, 0), reported((10, 0.1), trial=0), end(0, 20)),
         *(begin(1, 0), reported((10, 0.1), trial=1), end(1, 20, TrialState.PAUSED)),
-        *(begin(1, 9_000, attempt=2), end(1, 9_010, attempt=2)),
+        begin(1, 9_000, attempt=2),
+        reported((10, 0.1), trial=1, attempt=2),
+        end(1, 9_010, attempt=2),
     )
     assert store.past_training("noop") == PastTraining(trials=1, trial_steps=10, seconds=20.0)
 
