@@ -48,10 +48,13 @@ def test_what_trials_print_is_kept_however_they_end(service: ServiceProcess) -> 
         said = "".join(piece.text for piece in raised if piece.attempt == attempt)
         assert "raises out\nraises child\n" in said
         assert "RuntimeError: in a talkative mood" in said
-    died = list(client.logs(trials["dies"].id, stream="stdout"))
+
+    def said_by_the_dead(attempt: int) -> str:
+        pieces = client.logs(trials["dies"].id, stream="stdout")
+        return "".join(piece.text for piece in pieces if piece.attempt == attempt)
+
     for attempt in (1, 2):
-        said = "".join(piece.text for piece in died if piece.attempt == attempt)
-        assert said == "dies out\ndies child\nlast words"
+        assert said_by_the_dead(attempt) == "dies out\ndies child\nlast words"
     flood = text(client, trials["floods"])
     assert flood.startswith("floods out\nfloods child\nline 0\n")
     assert flood.endswith("line 199999\nfloods bye\n")

@@ -66,7 +66,7 @@ def test_a_budget_is_a_bar_and_is_edited(
     record_url = f"{server.url}/v1/sweeps/{sweep_id}"
     elsewhere = {"trials": 10, "gpu_hours": 2, "trial_steps": 50_000}
     httpx.patch(record_url, json={"budget": elsewhere}).raise_for_status()
-    expect(bars).to_have_count(3)
+    expect(bars).to_have_count(3, timeout=20_000)  # the spec is read again every 5 s at most
     page.get_by_role("button", name="Edit").click()
     form = page.get_by_role("dialog")
     expect(form.get_by_label("Trial-steps")).to_have_value("50000")

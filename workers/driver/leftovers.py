@@ -23,7 +23,7 @@ from workers.driver.running import LiveWork, RunningSweep
 logger = logging.getLogger(__name__)
 
 _READ_WITHIN_S = 30.0
-_END_WITHIN_S = 15.0
+_END_WITHIN_S = 30.0
 _AT_ONCE = 4
 
 

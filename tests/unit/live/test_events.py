@@ -103,6 +103,8 @@ def test_two_servers_on_one_database_tell_the_same(store: Store, home: Path) -> 
             both.enter_context(serve(make_app(store, Clock(), home, embedded=True)))
             for _ in range(2)
         ]
+        for url in urls:  # FastAPI prepares routes with the first request; one process has one app
+            httpx.get(f"{url}/healthz").raise_for_status()
         heard = [both.enter_context(listening(url, "s1")) for url in urls]
         for one in heard:
             one.wait_for(1, "sweep")
