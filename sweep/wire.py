@@ -158,7 +158,7 @@ class PastReport(_Wire):
     value: Finite | None
 
 
-class HistoryPage(_Wire):
+class PastReportPage(_Wire):
     """Some of a sweep's reports by trial and step; `next_after` is the last one's place."""
 
     items: tuple[PastReport, ...]

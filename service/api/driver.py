@@ -16,7 +16,7 @@ from sweep.wire import (
     Assignment,
     Batch,
     Heartbeat,
-    HistoryPage,
+    PastReportPage,
     ResultPage,
     RungPage,
     TaskPage,
@@ -132,10 +132,10 @@ def past_reports(
     trial: Annotated[int, Query(ge=0, lt=2**31)] = 0,
     step: Annotated[int, Query(ge=0, le=_MAX_POSITION)] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
-) -> HistoryPage:
+) -> PastReportPage:
     """What trials reported of the metric that rungs compare, past a trial's step."""
     spec = context.store.get_sweep(driver.sweep_id).spec
-    return context.store.report_history(
+    return context.store.past_reports(
         driver.sweep_id, metric=spec.rung_metric.name, after=(trial, step), limit=limit
     )
 

@@ -35,7 +35,7 @@ from sweep.records import (
 from sweep.space import PlannedTrial
 from sweep.spec import SweepSpec
 from sweep.states import SweepState, WantedState
-from sweep.wire import Ack, Batch, Heartbeat, HistoryPage, ResultPage, RungPage, TaskPage
+from sweep.wire import Ack, Batch, Heartbeat, PastReportPage, ResultPage, RungPage, TaskPage
 
 
 @dataclass(frozen=True)
@@ -456,9 +456,9 @@ class Store(AnalysisStore, CodeStore, Protocol):
         """
         ...
 
-    def report_history(
+    def past_reports(
         self, sweep_id: str, *, metric: str, after: tuple[int, int], limit: int
-    ) -> HistoryPage:
+    ) -> PastReportPage:
         """The finite reports of a metric past a trial's index and a step, for its driver.
 
         By index, then by step. Begin after (0, 0).

@@ -55,10 +55,10 @@ app = typer.Typer(
 token_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke bearer tokens.")
 app.add_typer(token_app, name="token")
 app.add_typer(study.app, name="study")
-app.add_typer(importing.app, name="import")
 for command in (*lifecycle.COMMANDS, *analysis.COMMANDS):
     app.command()(command)
 app.command("run")(run_trial)
+app.command("import")(importing.import_sweep)
 
 Url = Annotated[
     str | None, typer.Option(envvar="SWEEP_URL", help="The service; the local one if not given.")

@@ -11,9 +11,9 @@ from sweep.wire import (
     Assignment,
     Batch,
     Heartbeat,
-    HistoryPage,
     Known,
     Message,
+    PastReportPage,
     ResultPage,
     RungEntry,
     RungPage,
@@ -102,7 +102,7 @@ class DriverService:
             after = page.next_after
         return found
 
-    def past_reports(self, after: tuple[int, int]) -> HistoryPage:
+    def past_reports(self, after: tuple[int, int]) -> PastReportPage:
         """A page of what trials have reported of the metric that rungs compare.
 
         Args:
@@ -110,7 +110,7 @@ class DriverService:
         """
         trial, step = after
         path = f"/past-reports?trial={trial}&step={step}"
-        return HistoryPage.model_validate_json(self._call("GET", path))
+        return PastReportPage.model_validate_json(self._call("GET", path))
 
     def code(self, to: IO[bytes]) -> None:
         """Write the sweep's archive of code, a piece at a time; what was written before goes."""

@@ -26,7 +26,7 @@ from service.store.sql.sweeps import find
 from service.store.tables import reports, rung_decisions, trials
 from sweep.analysis import TrialSpan
 from sweep.states import TrialState
-from sweep.wire import HistoryPage, PastReport
+from sweep.wire import PastReport, PastReportPage
 
 _FETCH = 5_000
 _IN_CHUNK = 500
@@ -71,9 +71,9 @@ def stream_points(
                         yield index, step, number
 
 
-def report_history(
+def past_reports(
     connection: Connection, sweep_id: str, *, metric: str, after: tuple[int, int], limit: int
-) -> HistoryPage:
+) -> PastReportPage:
     """The finite reports of a metric past a trial's index and a step, trial by trial."""
     sweep = find(connection, sweep_id)
     index, step, value = (
@@ -96,7 +96,7 @@ def report_history(
     rows = connection.execute(query).all()
     items = tuple(PastReport(trial=i, step=s, value=v) for i, s, v in rows if v is not None)
     more = (rows[-1][0], rows[-1][1]) if len(rows) == limit else None
-    return HistoryPage(items=items, next_after=more)
+    return PastReportPage(items=items, next_after=more)
 
 
 def rung_counts(connection: Connection, sweep_id: str) -> list[tuple[int, str, int]]:

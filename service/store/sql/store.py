@@ -53,7 +53,7 @@ from sweep.records import (
 )
 from sweep.space import PlannedTrial
 from sweep.states import SweepState
-from sweep.wire import Ack, Batch, Heartbeat, HistoryPage, ResultPage, RungPage, TaskPage
+from sweep.wire import Ack, Batch, Heartbeat, PastReportPage, ResultPage, RungPage, TaskPage
 
 
 class SqlStore(SqlAnalysis, SqlCode):
@@ -332,12 +332,12 @@ class SqlStore(SqlAnalysis, SqlCode):
         with transaction(self._engine, writes=False) as connection:
             return history.history(connection, sweep_id, after=after, limit=limit)
 
-    def report_history(
+    def past_reports(
         self, sweep_id: str, *, metric: str, after: tuple[int, int], limit: int
-    ) -> HistoryPage:
+    ) -> PastReportPage:
         """See `Store`."""
         with transaction(self._engine, writes=False) as connection:
-            return analysis_streams.report_history(
+            return analysis_streams.past_reports(
                 connection, sweep_id, metric=metric, after=after, limit=limit
             )
 

@@ -213,13 +213,13 @@ def test_a_driver_reads_what_was_reported_of_a_metric_page_by_page(store: Store)
         send(store, driver, started(trial), reported((1, 0.5), (2, None), (4, 0.25), trial=trial))
     found, after = [], (0, 0)
     while True:
-        page = store.report_history("s1", metric="score", after=after, limit=2)
+        page = store.past_reports("s1", metric="score", after=after, limit=2)
         found += [(past.trial, past.step, past.value) for past in page.items]
         if page.next_after is None:
             break
         after = page.next_after
     assert found == [(0, 1, 0.5), (0, 4, 0.25), (2, 1, 0.5), (2, 4, 0.25)]
-    assert store.report_history("s1", metric="other", after=(0, 0), limit=9).items == ()
+    assert store.past_reports("s1", metric="other", after=(0, 0), limit=9).items == ()
 
 
 def test_finishing_ends_the_driver_and_cancels_what_is_left(store: Store) -> None:

@@ -7,6 +7,7 @@ the kind's quantile function.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from optuna.distributions import (
@@ -37,6 +38,8 @@ Inner = float | int
 
 _LAST_UNIT = 1 - 2**-53
 _BISECTIONS = 60
+_KEPT = 100_000
+"""Numbers whose unit is kept: each proposal shows the sampler every value again."""
 
 
 @dataclass(frozen=True)
@@ -166,13 +169,15 @@ def _by_unit(path: tuple[str, ...], kind: Kind) -> Dimension:
     def drawn(unit: float) -> Any:
         return kind.sample(min(unit, _LAST_UNIT))
 
-    def to_inner(value: Any) -> Inner | None:
-        number = _accepted(kind, value)
-        if number is None:
-            return None
+    @lru_cache(maxsize=_KEPT)
+    def unit_of(number: float) -> float:
         first = _first_unit(lambda unit: bool(drawn(unit) >= number))
         past = _first_unit(lambda unit: bool(drawn(unit) > number))
         return (first + past) / 2
+
+    def to_inner(value: Any) -> Inner | None:
+        number = _accepted(kind, value)
+        return None if number is None else unit_of(number)
 
     return Dimension(path, kind, FloatDistribution(0.0, 1.0), drawn, to_inner)
 
