@@ -31,6 +31,7 @@ _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _PKWARE_UNIX = 0x000D
 _ASI_UNIX = 0x756E
 _PKWARE_FIXED = 12
+_UNREADABLE = (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OSError)
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def opened(file: IO[bytes]) -> zipfile.ZipFile:
     file.seek(0)
     try:
         return zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OSError) as error:
+    except _UNREADABLE as error:
         raise BadCode(f"this zip file cannot be read: {error}") from None
 
 
@@ -213,9 +214,7 @@ def _count(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, room: int) -> int:
                 total += len(chunk)
                 if total > room:
                     raise BadCode("unpacks to more than is taken", entry=entry.orig_filename)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error) as error:
-        raise BadCode(f"cannot be unpacked: {error}", entry=entry.orig_filename) from None
-    except (NotImplementedError, RuntimeError, OSError) as error:
+    except (*_UNREADABLE, zlib.error, EOFError, RuntimeError) as error:
         raise BadCode(f"cannot be unpacked: {error}", entry=entry.orig_filename) from None
     if total != entry.file_size:
         raise BadCode(
