@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from service.auth import new_driver_token
-from service.dispatch.core import Action, EndSweep, Limits, SetPlaces, StartDriver, decide
+from service.dispatch.core import EndSweep, Limits, SetPlaces, StartDriver, decide
 from service.dispatch.launcher import Exit, Launch, Launcher, LauncherAway
 from service.dispatch.pulse import Pulse
 from service.store.interface import Store, SweepOnDuty
@@ -62,10 +62,12 @@ class Dispatcher:
         while self._gone:
             self._take(self._gone[0])
             self._gone.popleft()  # once it is stored: the store may be away
-        now = self._clock()
         sweeps = self._store.on_duty()
         by_id = {sweep.id: sweep for sweep in sweeps}
-        for action in self._due(decide(sweeps, now=now, limits=self._limits)):
+        judges = self._judges() if sweeps else False
+        for action in decide(sweeps, now=self._clock(), limits=self._limits):
+            if not judges and not isinstance(action, SetPlaces):
+                continue
             self.pulse.moved()
             match action:
                 case SetPlaces():
@@ -87,17 +89,17 @@ class Dispatcher:
             else:
                 self.pulse.store_back()
 
-    def _due(self, actions: list[Action]) -> list[Action]:
-        """The actions that may be taken: while no API server answers, no driver is judged.
+    def _judges(self) -> bool:
+        """Whether drivers may be started and taken for lost: while an API server answers.
 
-        None can be heard then, so a lease that ran out shows nothing, and a successor
-        could not even read its sweep.
+        None can be heard while none does, so a lease that runs out shows nothing then, and
+        a successor could not even read its sweep. Asked at every step: the lease's time to
+        be heard begins when a server answers again, not when one was last missed.
         """
-        judges = any(not isinstance(action, SetPlaces) for action in actions)
-        if not judges or self._api_answers():
-            return actions
-        self._hold_leases()
-        return [action for action in actions if isinstance(action, SetPlaces)]
+        answers = self._api_answers()
+        if not answers:
+            self._hold_leases()
+        return answers
 
     def _hold_leases(self) -> None:
         """Give drivers that cannot be heard now a lease's time to be heard later."""

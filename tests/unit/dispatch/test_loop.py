@@ -272,6 +272,32 @@ def test_after_the_store_was_away_drivers_get_a_lease_to_be_heard(
     assert "the loop has stood still" in (dispatcher.pulse.trouble() or "")
 
 
+def test_drivers_are_given_a_lease_from_when_an_api_server_answers_again(store: Store) -> None:
+    launcher, clock, answers = FakeLauncher(), Clock(), [True]
+    dispatcher = Dispatcher(
+        store,
+        launcher,
+        limits=Limits(max_running=1),
+        lease=LEASE,
+        clock=clock,
+        api_answers=lambda: answers[0],
+    )
+    create(store, "a")
+    dispatcher.step()
+    answers[0] = False
+    for _ in range(10):
+        clock.pass_by(LEASE.total_seconds() / 4)
+        dispatcher.step()
+    answers[0] = True
+    for _ in range(3):
+        clock.pass_by(LEASE.total_seconds() / 4)
+        dispatcher.step()
+    assert [launch.epoch for launch in launcher.launched] == [1]
+    clock.pass_by(LEASE.total_seconds() / 2)
+    dispatcher.step()
+    assert [launch.epoch for launch in launcher.launched] == [1, 2]
+
+
 def test_while_no_api_server_answers_no_driver_is_judged_and_none_is_started(store: Store) -> None:
     launcher, clock, answers = FakeLauncher(), Clock(), [True]
     dispatcher = Dispatcher(
