@@ -5,10 +5,10 @@ mode: a trial at an interval is ranked among the last values of its group's tria
 still in training, and nobody waits for anybody.
 """
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sweep.records import Origin
 from sweep.rungs import rung_steps
@@ -18,6 +18,7 @@ from sweep.states import TrialState
 from sweep.stopping import Pbt
 from sweep.wire import EXPLOITED, RungEntry, TrialTask
 from workers.driver.exploring import Explorer
+from workers.driver.standings import Standings
 from workers.driver.stopping import Decision, Outcome, StoppingRule, badness
 
 
@@ -42,14 +43,14 @@ class PopulationRule(StoppingRule):
         self._seed = spec.search.seed
         self._steps = rung_steps(rule)
         self._explorer = Explorer(rule, spec)
-        self._values: dict[str, dict[int, float | None]] = defaultdict(dict)
+        worse = partial(badness, metric=self._metric)
+        self._standings: dict[str, Standings] = defaultdict(lambda: Standings(worse))
         """The last value of each trial at an interval, by group."""
         self._judged: dict[int, int] = {}
         """The last step at which each trial had its turn."""
         self._arrived: dict[int, tuple[int, float | None]] = {}
         self._judged_values: dict[int, float | None] = {}
         """What it had then."""
-        self._gone: set[int] = set()
 
     def steps_for(self, task: TrialTask) -> tuple[int, ...]:
         """Every interval."""
@@ -57,30 +58,32 @@ class PopulationRule(StoppingRule):
 
     def enter(self, task: TrialTask) -> None:
         """Count it among its group again."""
-        self._gone.discard(task.index)
+        self._standings[task.group].enter(task.index)
 
     def observe(self, task: TrialTask, *, step: int, value: float | None) -> Sequence[Decision]:
         """Note a trial's arrival at an interval; its turn comes once its state is saved."""
         at = step - step % self._rule.interval
         if at > self._judged.get(task.index, 0):
             self._arrived[task.index] = (at, value)
-            self._values[task.group][task.index] = value  # others of its pack are there too
+            # noted before its turn: others of its pack are there too
+            self._standings[task.group].note(task.index, value)
         return ()
 
     def rewind(self, task: TrialTask, step: int) -> None:
         """Take back an arrival past `step`: the attempt that came there was lost."""
-        index, values = task.index, self._values[task.group]
+        index, standings = task.index, self._standings[task.group]
         if index not in self._arrived or self._arrived[index][0] <= step:
             return
-        del self._arrived[index], values[index]
+        del self._arrived[index]
+        standings.forget(index)
         if index in self._judged_values:
-            values[index] = self._judged_values[index]
+            standings.note(index, self._judged_values[index])
 
     def leave(
         self, task: TrialTask, *, outcome: Outcome, value: float | None
     ) -> Sequence[Decision]:
         """A trial that ended is compared with no more; that decides nothing for others."""
-        self._gone.add(task.index)
+        self._standings[task.group].leave(task.index)
         self._arrived.pop(task.index, None)
         return ()
 
@@ -91,7 +94,7 @@ class PopulationRule(StoppingRule):
     def recall(self, entries: Iterable[RungEntry]) -> None:
         """Take the values at intervals as they were told, in order."""
         for entry in entries:
-            self._values[entry.group][entry.trial] = entry.value
+            self._standings[entry.group].note(entry.trial, entry.value)
             self._judged_values[entry.trial] = entry.value
             self._judged[entry.trial] = max(entry.step, self._judged.get(entry.trial, 0))
 
@@ -108,37 +111,26 @@ class PopulationRule(StoppingRule):
         """
         step, value = self._arrived.pop(task.index)
         self._judged[task.index], self._judged_values[task.index] = step, value
-        values = self._values[task.group]
-        living = {i: v for i, v in values.items() if i not in self._gone}
-        worst, best = self._quantiles(living)
-        donors = [i for i in best if i != task.index and _has_own_state(tasks[i])]
+        standings, quantile = self._standings[task.group], self._rule.quantile
         chosen = None
-        if task.index in worst and donors:
-            chosen = donors[int(unit(self._seed, "donor", task.index, step) * len(donors))]
+        if standings.is_among_worst(task.index, quantile):
+            donors = [i for i in standings.best(quantile) if _has_own_state(tasks[i])]
+            if donors:
+                chosen = donors[int(unit(self._seed, "donor", task.index, step) * len(donors))]
         decision = Decision(
             trial=task.index,
             group=task.group,
             step=step,
             value=value,
-            peers=len(living) - 1,
-            cutoff=living[worst[-1]] if worst else None,
+            peers=len(standings) - 1,
+            cutoff=standings.cutoff(quantile),
             keep=True,
         )
-        return Turn(decision, chosen, None if chosen is None else living[chosen])
+        return Turn(decision, chosen, None if chosen is None else standings[chosen])
 
     def explore(self, donor: TrialTask, *, trial: int, step: int) -> dict[str, object]:
         """The parameters with which a trial goes on from a donor's state."""
         return self._explorer.explore(donor.parameters, trial=trial, step=step)
-
-    def _quantiles(self, values: Mapping[int, float | None]) -> tuple[list[int], list[int]]:
-        """The worst and the best trials, each from the worst on."""
-        ranked = sorted(values, key=lambda i: (-badness(values[i], self._metric), -i))
-        if len(ranked) < 2:
-            return [], []
-        count = math.ceil(len(ranked) * self._rule.quantile)
-        if count > len(ranked) / 2:
-            count = len(ranked) // 2
-        return ranked[:count], ranked[-count:]
 
 
 def _has_own_state(task: TrialTask) -> bool:

@@ -67,10 +67,14 @@ class Turns:
         if current.task.checkpoint_step < step:
             return False
         book = self._book
-        waiting = set(book.pending.indexes)
-        if len(book.running.works) > book.pending.slots:  # Ray queues those that do not fit
-            waiting |= {i for i, attempt in book.running.items() if not attempt.started}
-        return any(book.tasks[i].checkpoint_step < step for i in waiting)
+        if any(book.tasks[i].checkpoint_step < step for i in book.pending.indexes):
+            return True
+        if len(book.running.works) <= book.pending.slots:
+            return False
+        return any(  # Ray queues those that do not fit
+            not attempt.started and book.tasks[i].checkpoint_step < step
+            for i, attempt in book.running.items()
+        )
 
 
 def make_turns(rule: StoppingRule, book: Book, moves: Moves, breaker: Breaker) -> Turns | None:

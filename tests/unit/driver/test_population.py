@@ -8,8 +8,6 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ray.tune.experiment import Trial
-from ray.tune.schedulers.pbt import PopulationBasedTraining, _PBTTrialState
 
 from sweep.rows import planned_row, to_task
 from sweep.space import Space
@@ -169,26 +167,6 @@ def test_members_of_a_pack_that_arrive_together_are_compared_with_each_other() -
         rule.observe(tasks[i], step=10, value=value)
     donors = [rule.turn(task, tasks).donor for task in tasks.values()]
     assert donors == [3, None, None, None]
-
-
-@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12, unique=True), st.floats(0.05, 0.5))
-@settings(deadline=None)
-def test_the_worst_and_the_best_are_those_of_ray_tune(values: list[float], share: float) -> None:
-    theirs = PopulationBasedTraining(
-        metric="score",
-        mode="max",
-        hyperparam_mutations={"lr": [1, 2]},
-        quantile_fraction=share,
-    )
-    trials = [Trial("any", trial_id=str(i), stub=True) for i in range(len(values))]
-    for trial, value in zip(trials, values, strict=True):
-        theirs._trial_state[trial] = _PBTTrialState(trial)
-        theirs._trial_state[trial].last_score = value
-    lower, upper = theirs._quantiles()
-    rule = make_rule(quantile=share)
-    worst, best = rule._quantiles(dict(enumerate(values)))
-    assert [str(i) for i in worst] == [trial.trial_id for trial in lower]
-    assert [str(i) for i in best] == [trial.trial_id for trial in upper]
 
 
 def test_a_trial_waits_for_its_state_to_be_saved_and_has_one_turn_an_interval() -> None:
