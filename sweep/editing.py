@@ -131,8 +131,10 @@ def apply_edit(edit: SweepEdit, spec: SweepSpec, *, trainable: Trainable, room: 
             f"the edit adds {len(added) * spec.replicates:,} trials or more, and this sweep may "
             f"get {room:,} more: add fewer"
         )
+    from_grid = len(added) - len(edit.add.trials)
     for i, parameters in enumerate(added):
-        _check(parameters, i, trainable)
+        where = "add.grid" if i < from_grid else f"add.trials[{i - from_grid}]"
+        _check(parameters, where, trainable)
     shown = {name: wider.model_dump(mode="json")[name] for name in changes}
     return Edited(wider, shown, added)
 
@@ -243,10 +245,12 @@ def _varies(node: Any) -> bool:
     return isinstance(node, Kind | When)
 
 
-def _check(parameters: Mapping[str, Value], position: int, trainable: Trainable) -> None:
+def _check(parameters: Mapping[str, Value], where: str, trainable: Trainable) -> None:
     try:
         check_parameters(parameters, trainable)
     except SpecError as error:
-        raise SpecError(
-            [FieldProblem(f"added[{position}].{p.path}", p.message) for p in error.problems]
-        ) from None
+        problems = [
+            FieldProblem(f"{where}.{p.path.removeprefix('parameters.')}", p.message)
+            for p in error.problems
+        ]
+        raise SpecError(problems) from None

@@ -1,11 +1,11 @@
 """Which parameters a metric depends on: permutation importance over a random forest."""
 
-import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from service.analysis.labels import swept
 from service.analysis.naming import NamedMetric, has_value, metric_named
+from service.analysis.sampling import sampled
 from service.store.analysis import ALL_PARAMETERS, ALL_TRIALS, TrialQuestion, Which, label_key
 from service.store.interface import Store
 from sweep.analysis import Importance, ParameterImportance
@@ -50,17 +50,6 @@ def importance(
         for parameters, value in sampled(rows, MOST_TRIALS)
     ]
     return judge(samples, named)
-
-
-def sampled(rows: Sequence[Sample], most: int) -> Sequence[Sample]:
-    """At most that many of them, in their order, by chance from a fixed seed.
-
-    Every n-th one would fall into step with a grid, where a parameter's value comes back every
-    n-th trial and would seem to be the same everywhere.
-    """
-    if len(rows) <= most:
-        return rows
-    return [rows[i] for i in sorted(random.Random(_SEED).sample(range(len(rows)), most))]
 
 
 def judge(samples: Sequence[Sample], metric: NamedMetric) -> Importance:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.analysis.labels import distinct_shown
+from service.analysis.sampling import sampled
 from service.figures.style import (
     SCALE,
     Look,
@@ -25,6 +26,8 @@ Line = tuple[str, Mapping[str, Any], float]
 """A trial's id, parameters and value."""
 
 _MOST_LINES = 2_000
+_BEST_LINES = 100
+"""Shown in any case, of the most."""
 _MOST_AXES = 12
 _MOST_TICKS = 25
 _MOST_CHARS = 18
@@ -40,13 +43,15 @@ def parallel_figure(
 ) -> dict[str, Any]:
     """An axis for each of the named parameters that varies, the metric last; it colours.
 
-    The best lines are those that stand out most from the theme's background, drawn last.
+    The best lines are those that stand out most from the theme's background, drawn last. Of
+    very many trials the best and a sample of the others are drawn.
     """
     title = f"Parameters and {metric}"
     if not lines:
         return nothing(look, title, "No trial that matches has a value of this metric yet.")
     total = len(lines)
-    lines = sorted(thinned(lines, _MOST_LINES), key=lambda line: line[2], reverse=mode == "min")
+    lines = sorted(lines, key=lambda line: line[2], reverse=mode == "min")
+    lines = [*sampled(lines[:-_BEST_LINES], _MOST_LINES - _BEST_LINES), *lines[-_BEST_LINES:]]
     axes = [_axis(name, [lookup(parameters, name) for _, parameters, _ in lines]) for name in names]
     varying = [axis for axis in axes if axis is not None]
     values = [value for _, _, value in lines]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from service.analysis.sampling import sampled
 from service.figures.style import (
     SERIES,
     WITH_LEGEND,
@@ -15,7 +16,6 @@ from service.figures.style import (
     plain,
     plain_distinct,
     spread,
-    thinned,
 )
 from sweep.analysis import Importance, ParetoFront, Savings
 from sweep.rows import trial_id
@@ -108,7 +108,7 @@ def pareto_figure(
     if not found.items:
         return nothing(look, title, "No trial that matches has both metrics yet.")
     on_front = {item.index for item in found.items}
-    others = thinned([p for p in points if p[0] not in on_front], _MOST_POINTS)
+    others = sampled([p for p in points if p[0] not in on_front], _MOST_POINTS)
     hover = "trial %{text}<br>" + f"{plain(found.x)}: %{{x:.4g}}<br>{plain(found.y)}: %{{y:.4g}}"
     traces = [
         {

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from service.analysis.comparison import compare, differences
-from service.analysis.importance import LEAST_TRIALS, importance, sampled
+from service.analysis.importance import LEAST_TRIALS, importance
 from service.analysis.pareto import ParetoQuestion, front, pareto
+from service.analysis.sampling import sampled
 from service.analysis.savings import savings
 from service.analysis.statistics import interval
 from service.query.parse import parse_filter

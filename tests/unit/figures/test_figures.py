@@ -214,6 +214,16 @@ def test_parallel_coordinates_have_an_axis_for_each_parameter_that_varies(
         assert all(len(d["values"]) == len(lines) for d in trace["dimensions"])
 
 
+def test_of_very_many_trials_the_best_and_all_of_a_grids_values_are_drawn() -> None:
+    lines = [(f"s-{i}", {"depth": i % 6}, float(i % 6 == 0) * i) for i in range(12_000)]
+    figure = parallel_figure(lines, names=["depth"], metric="best score", look=LOOK)
+    (trace,) = figure["data"]
+    depth, score = (dimension["values"] for dimension in trace["dimensions"])
+    assert len(score) == 2_000
+    assert sorted(score)[-50:] == sorted(value for _, _, value in lines)[-50:]
+    assert set(depth) == set(range(6))
+
+
 spans = st.lists(
     st.builds(
         lambda node, state, start, took: TrialSpan(

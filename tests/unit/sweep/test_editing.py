@@ -86,7 +86,12 @@ def test_a_trial_needs_every_parameter_but_constants() -> None:
         ({"add": {"grid": {"depth": [4]}}}, "add.grid.depth", "no grid parameter"),
         ({"add": {"grid": {"x": [1]}}}, "add.grid.x", "1 is there already"),
         ({"add": {"grid": {"x": []}}}, "add.grid.x", "names no value"),
-        ({"add": {"grid": {"x": ["p"]}}}, "added[0].parameters.x", "valid integer"),
+        ({"add": {"grid": {"x": ["p"]}}}, "add.grid.x", "valid integer"),
+        (
+            {"add": {"grid": {"x": [7]}, "trials": [{"x": "p", "y": "a"}]}},
+            "add.trials[0].x",
+            "valid integer",
+        ),
     ],
 )
 def test_a_bad_edit_names_the_field(raw: object, path: str, part: str) -> None:
