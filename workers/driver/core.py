@@ -59,7 +59,15 @@ class SweepCore:
         self._meter = meter or Meter(Usage(), gpus=0, now=now)
         self.breaker = Breaker({}, {}) if breaker is None else breaker
         self._plateaus = Plateaus(spec.early_stopping.plateau, spec.rung_metric)
-        self._moves = Moves(spec, self._rule, self._book, self._meter, self.breaker, self._plateaus)
+        self._moves = Moves(
+            spec,
+            self._rule,
+            self._book,
+            self._meter,
+            self.breaker,
+            self._plateaus,
+            is_spent=self._is_spent,
+        )
         self.losses = Losses(
             self._rule, self._book, self._moves, self.breaker, max_failures=spec.max_failures
         )
@@ -129,7 +137,6 @@ class SweepCore:
         if self._spent is None and not self.cancelled:
             self._spent = self._meter.spent(self._budget)
             if self._spent is not None:
-                self._moves.asks_restarts = False
                 for index in list(self._book.running):
                     self._moves.end(index, TrialState.STOPPED, "budget", "stopped", now)
                 self._book.pending.clear()
@@ -401,6 +408,10 @@ class SweepCore:
         )
 
     # Inside
+
+    def _is_spent(self) -> bool:
+        """Whether the budget is used up; the next tick ends the sweep then, if none has."""
+        return self._spent is not None or self._meter.spent(self._budget) is not None
 
     @property
     def _planned(self) -> int:

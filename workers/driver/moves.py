@@ -5,7 +5,7 @@ other trials, and a trial's end may decide for others, so ends and decisions cal
 other until nothing follows any more.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from sweep.records import Origin
@@ -46,16 +46,18 @@ class Moves:
         meter: Meter,
         breaker: Breaker,
         plateaus: Plateaus,
+        *,
+        is_spent: Callable[[], bool],
     ) -> None:
+        """`is_spent`: whether the budget is used up, so that no winner is trained again."""
         self._plateaus = plateaus
         self._spec = spec
         self._meter = meter
         self._breaker = breaker
         self._rule = rule
         self._book = book
+        self._is_spent = is_spent
         self.messages: list[Message] = []
-        self.asks_restarts = True
-        """Whether winners are to be trained again: not once the budget is spent."""
 
     def enter(self, task: TrialTask) -> None:
         """Take a trial into the book."""
@@ -277,7 +279,7 @@ class Moves:
         rule = self._spec.early_stopping
         if not isinstance(rule, Halving) or rule.restart_winner is None:
             return
-        if not self.asks_restarts:
+        if self._is_spent():
             return
         if self._book.open_members.get(group, 0) > 0:
             return

@@ -254,3 +254,21 @@ def test_no_winner_is_trained_again_once_the_budget_is_spent() -> None:
     core.tick(at(1))
     assert core.done
     assert not [m for m in core.take_messages() if m.kind == "restart"]
+
+
+def test_a_successor_that_finds_the_budget_spent_trains_no_winner_again() -> None:
+    rule = {"type": "halving", "max_t": 10, "restart_winner": {"max_t": 40}}
+    spec = make_spec(early_stopping=rule, budget={"trial_steps": 30})
+    tasks = [
+        task.model_copy(
+            update={"state": TrialState.COMPLETED, "reason": "max_t", "rung_value": 0.5}
+        )
+        for task in make_tasks(spec)
+    ]
+    used = Meter(Usage(trial_steps=30), gpus=0, now=START)
+    core = SweepCore(spec, tasks, (), max_concurrent=None, now=START, meter=used)
+    core.tick(at(1))
+    assert core.done
+    assert not [m for m in core.take_messages() if m.kind == "restart"]
+    core = SweepCore(spec, tasks, (), max_concurrent=None, now=START)
+    assert [m.parent for m in core.take_messages() if m.kind == "restart"] == [0]
