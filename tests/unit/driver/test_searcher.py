@@ -13,8 +13,9 @@ from sweep.spec import SweepSpec
 from sweep.states import TrialState
 from sweep.wire import SearchResult
 from tests.unit.driver.builders import make_spec
-from workers.driver.search.dimensions import Dimensions, dimension_of
+from workers.driver.search.dimensions import dimension_of
 from workers.driver.search.outcomes import Outcome, Seen, assignments
+from workers.driver.search.proposals import SearchSpace
 from workers.driver.search.searcher import Searcher
 
 SEARCHES = ("tpe", "cmaes", "nsga2")
@@ -253,12 +254,51 @@ def test_values_go_to_optuna_and_back(raw: Mapping[str, Any], unit: float) -> No
         assert (back, type(back)) == (value, type(value))
 
 
+def space_of(kind: str) -> SearchSpace:
+    unit = {"uniform": {"min": 0, "max": 1}}
+    parameters = {"x": unit, "y": {"when": "x > 0.5", **unit}, "c": 3}
+    return SearchSpace(
+        make_spec(
+            parameters=parameters, search={"type": kind, "num_trials": 9, "startup_trials": 2}
+        )
+    )
+
+
 def test_a_value_of_another_kind_has_no_place() -> None:
-    dimensions = Dimensions({"x": parse_node({"uniform": {"min": 0, "max": 1}}, "x"), "c": 3})
-    assert dimensions.fits({"x": 0.5, "c": 3})
-    assert not dimensions.fits({"x": 2.0})
-    assert not dimensions.fits({"x": "much"})
-    assert not dimensions.fits({"c": 3})
+    space = space_of("tpe")
+    assert space.fits({"x": 0.5, "c": 3})
+    assert not space.fits({"x": 2.0})
+    assert not space.fits({"x": "much"})
+    assert not space.fits({"c": 3})
+
+
+def test_only_tpe_learns_from_a_trial_that_lacks_a_parameter_without_a_condition() -> None:
+    assert space_of("tpe").fits({"y": 0.5})
+    for kind in ("gp", "cmaes", "nsga2"):
+        assert space_of(kind).fits({"x": 0.5})
+        assert not space_of(kind).fits({"y": 0.5})
+
+
+@pytest.mark.parametrize("kind", ["gp", "cmaes", "nsga2"])
+def test_a_parameter_with_a_condition_is_learned_where_it_is_there(kind: str) -> None:
+    unit = {"uniform": {"min": 0, "max": 1}}
+    search: dict[str, Any] = {"type": kind, "num_trials": 16 if kind == "gp" else 100}
+    search |= {"parallel": 1, "startup_trials": 6, "seed": 3}
+    spec = make_spec(
+        parameters={"z": unit, "y": {"when": "z > 0.1", **unit}},
+        search=search | ({"population": 8} if kind == "nsga2" else {}),
+    )
+    searcher = Searcher(spec)
+
+    def tried(parameters: Mapping[str, Any]) -> Seen:
+        value = -((parameters["y"] - 0.7) ** 2) if "y" in parameters else -1.0
+        return Seen(parameters, Outcome("complete", (value,), 1))
+
+    seen = [tried(trial.parameters) for trial in Space(spec).trials()]
+    while searcher.is_due(seen):
+        seen.append(tried(searcher.propose(seen)))
+    late = [one.parameters["y"] for one in seen[-6:] if "y" in one.parameters]
+    assert sum(abs(y - 0.7) for y in late) / len(late) < 0.15  # 0.29 by chance
 
 
 def result(assignment: int, state: TrialState, best: float | None = None, **f: Any) -> SearchResult:

@@ -58,6 +58,14 @@ class Dimension:
         """Its name in Optuna."""
         return ".".join(self.path)
 
+    def at(self, unit: float) -> Inner:
+        """What Optuna knows of the value at a unit."""
+        if isinstance(self.distribution, CategoricalDistribution):
+            return int(unit * len(self.distribution.choices))
+        inner = self.to_inner(self.kind.sample(unit))
+        assert inner is not None, "a sample is of the kind"
+        return inner
+
     def suggest(self, trial: Trial) -> Value:
         """The value that the sampler of a trial's study has for it."""
         match self.distribution:
@@ -95,10 +103,9 @@ class Dimensions(Mapping[tuple[str, ...], Dimension]):
                 found[dimension.name] = inner
         return found
 
-    def fits(self, parameters: Mapping[str, Any]) -> bool:
-        """Whether every parameter that is there is of its kind, and there is one."""
-        there = [p for p in self._found if _at(parameters, p) is not _ABSENT]
-        return bool(there) and len(self.inner(parameters)) == len(there)
+    def missing(self, parameters: Mapping[str, Any]) -> list[tuple[str, ...]]:
+        """The paths of those that an assignment is without."""
+        return [path for path in self._found if _at(parameters, path) is _ABSENT]
 
 
 _ABSENT = object()

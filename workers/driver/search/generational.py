@@ -51,7 +51,8 @@ class Generational:
             for n, shown in enumerate(self._history):
                 self._seed(-1, n)
                 assert shown.outcome is not None, "history has ended"
-                self._note(given(self._study, self._space, shown.parameters), shown.outcome)
+                trial = given(self._study, self._space, shown.parameters, f"history {n}")
+                self._note(trial, shown.outcome)
 
     def _repeat(self, seen: Sequence[Seen], assignment: int) -> None:
         """Ask for an assignment that is there already."""
@@ -63,7 +64,8 @@ class Generational:
             trial, _ = self._asked.pop()  # another version of Optuna proposed it
             self._study.tell(trial, state=TrialState.FAIL)
         self._seed(assignment, 0)
-        self._asked.append((given(self._study, self._space, parameters), parameters))
+        trial = given(self._study, self._space, parameters, assignment)
+        self._asked.append((trial, parameters))
 
     def _tell(self, seen: Sequence[Seen], ended: int) -> None:
         for assignment in range(len(self._outcomes), ended):
@@ -90,7 +92,7 @@ class Generational:
         found: tuple[Trial, Mapping[str, Any]] | None = allowed(space, ask, refuse)
         if found is None:
             parameters = space.drawn(assignment, otherwise)
-            found = given(study, space, parameters), parameters
+            found = given(study, space, parameters, assignment), parameters
         self._asked.append(found)
         return found[1]
 
@@ -104,12 +106,7 @@ class Generational:
         )
 
     def _sources(self, history: Sequence[Seen]) -> Sequence[FrozenTrial]:
-        """What CMA-ES takes its first distribution from: numbers alone, all of them.
-
-        Where some may be absent, which it searches over changes: it then starts from none.
-        """
-        if self._space.is_conditional:
-            return ()
+        """What CMA-ES takes its first distribution from: numbers alone, all of them."""
         numbers = {
             dimension.name: dimension.distribution
             for dimension in self._space.dimensions.values()
@@ -117,12 +114,11 @@ class Generational:
             and not dimension.distribution.single()
         }
         sources = []
-        for shown in history:
-            inner = self._space.dimensions.inner(shown.parameters)
+        for n, shown in enumerate(history):
+            inner = self._space.inner(shown.parameters, f"history {n}")
             assert shown.outcome is not None, "history has ended"
-            if numbers.keys() <= inner.keys():
-                known = {name: inner[name] for name in numbers}
-                sources.append(
-                    create_trial(values=shown.outcome.values, params=known, distributions=numbers)
-                )
+            known = {name: inner[name] for name in numbers}
+            sources.append(
+                create_trial(values=shown.outcome.values, params=known, distributions=numbers)
+            )
         return sources

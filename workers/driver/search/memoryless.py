@@ -31,10 +31,12 @@ class Memoryless:
         """The next assignment; of those after the first `ended` no outcome counts."""
         space, assignment = self._space, len(seen)
         study, told = make_study(self._spec), Told(modes(self._spec))
-        for shown in (*self._history, *seen[:ended]):
-            self._show(study, told, shown)
-        for waiting in seen[ended:]:
-            study.add_trial(self._frozen(waiting, TrialState.RUNNING))
+        for n, shown in enumerate(self._history):
+            self._show(study, told, shown, f"history {n}")
+        for n, shown in enumerate(seen[:ended]):
+            self._show(study, told, shown, n)
+        for n, waiting in enumerate(seen[ended:], start=ended):
+            study.add_trial(self._frozen(waiting, n, TrialState.RUNNING))
 
         def ask(n: int) -> Trial:
             study.sampler = make_sampler(
@@ -51,27 +53,28 @@ class Memoryless:
         found = allowed(space, ask, refuse)
         return space.drawn(assignment, seen[0].parameters) if found is None else found[1]
 
-    def _show(self, study: Study, told: Told, shown: Seen) -> None:
+    def _show(self, study: Study, told: Told, shown: Seen, name: str | int) -> None:
         assert shown.outcome is not None, "an assignment is shown once it has ended"
         values = told.take(shown.outcome)
         if values is None:
             return
         if self._prunes and shown.outcome.ending == "stopped":
             step = {shown.outcome.step: values[0]}
-            study.add_trial(self._frozen(shown, TrialState.PRUNED, steps=step))
+            study.add_trial(self._frozen(shown, name, TrialState.PRUNED, steps=step))
         else:
-            study.add_trial(self._frozen(shown, TrialState.COMPLETE, values=values))
+            study.add_trial(self._frozen(shown, name, TrialState.COMPLETE, values=values))
 
     def _frozen(
         self,
         shown: Seen,
+        name: str | int,
         state: TrialState,
         *,
         values: Sequence[float] | None = None,
         steps: Mapping[int, float] | None = None,
     ) -> FrozenTrial:
         dimensions = self._space.dimensions
-        inner = dimensions.inner(shown.parameters)
+        inner = self._space.inner(shown.parameters, name)
         return create_trial(
             state=state,
             values=values,

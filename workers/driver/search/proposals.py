@@ -10,10 +10,10 @@ from sweep.assembling import Assembler, Choose
 from sweep.errors import SpecError
 from sweep.expressions import ConditionEvaluator
 from sweep.parameters import Kind, Value
-from sweep.searches import ModelSearch
+from sweep.searches import ModelSearch, TpeSearch
 from sweep.space import derive, unit
 from sweep.spec import SweepSpec
-from workers.driver.search.dimensions import Dimensions
+from workers.driver.search.dimensions import Dimensions, Inner
 
 MOST_ASKS = 20
 """How often a sampler is asked again for one assignment, when what it says is excluded."""
@@ -32,13 +32,52 @@ class SearchSpace:
         self._excluded = ConditionEvaluator(spec.exclude, spec.parameters)
         self.is_conditional = self._assembler.is_conditional
         """Whether any parameter may be absent."""
+        self._is_whole = not isinstance(spec.search, TpeSearch)
+        """Whether every trial that the sampler sees must have every parameter: all but TPE
+        search over those alone that all trials have.
+        """
 
     def seed(self, assignment: int, ask: int) -> int:
         """What the sampler's own randomness starts from, for one ask."""
         return derive(self.search.seed, "proposal", assignment, ask) % 2**32
 
+    def fits(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether a trial of elsewhere teaches the sampler something.
+
+        Every parameter that it has must be of its kind, and one must be there; for samplers
+        that search over whole assignments, every one without a condition.
+        """
+        missing = self.dimensions.missing(parameters)
+        if self._is_whole and any(map(self._assembler.is_always_there, missing)):
+            return False
+        there = len(self.dimensions) - len(missing)
+        return there > 0 and len(self.dimensions.inner(parameters)) == there
+
+    def inner(self, parameters: Mapping[str, Any], name: str | int) -> dict[str, Inner]:
+        """What the sampler is shown of an assignment.
+
+        A whole one has a value at random for each parameter that is absent, so that the
+        sampler sees that it makes no difference there; one and the same value would leave
+        the rest of its range to be explored for ever.
+
+        Args:
+            parameters: the assignment.
+            name: tells it from others: its number, or a word for what is of elsewhere.
+        """
+        known = self.dimensions.inner(parameters)
+        if not self._is_whole:
+            return known
+        seed = self.search.seed
+        for path, dimension in self.dimensions.items():
+            if dimension.name not in known:
+                known[dimension.name] = dimension.at(unit(seed, "absent", name, *path))
+        return known
+
     def suggested(self, trial: Trial) -> dict[str, Value] | None:
         """The assignment that the sampler of a trial's study chooses; None if not allowed."""
+        if self._is_whole:
+            chosen = {path: found.suggest(trial) for path, found in self.dimensions.items()}
+            return self._made(lambda path, kind: chosen[path])
         return self._made(lambda path, kind: self.dimensions[path].suggest(trial))
 
     def _made(self, choose: Choose) -> dict[str, Value] | None:
@@ -66,9 +105,11 @@ class SearchSpace:
         return otherwise
 
 
-def given(study: Study, space: SearchSpace, parameters: Mapping[str, Any]) -> Trial:
+def given(
+    study: Study, space: SearchSpace, parameters: Mapping[str, Any], name: str | int
+) -> Trial:
     """A trial of the study with the parameters that somebody else chose."""
-    inner = space.dimensions.inner(parameters)
+    inner = space.inner(parameters, name)
     study.enqueue_trial(inner)
     trial = study.ask()
     for dimension in space.dimensions.values():

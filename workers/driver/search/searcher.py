@@ -11,10 +11,10 @@ from typing import Any
 
 from sweep.searches import ModelSearch
 from sweep.spec import SweepSpec
-from workers.driver.search.dimensions import Dimensions
 from workers.driver.search.generational import Generational
 from workers.driver.search.memoryless import Memoryless
 from workers.driver.search.outcomes import Outcome, Seen
+from workers.driver.search.proposals import SearchSpace
 from workers.driver.search.samplers import is_generational
 
 
@@ -52,7 +52,7 @@ class Searcher:
 
 def _usable(spec: SweepSpec, history: Sequence[Seen]) -> list[Seen]:
     assert isinstance(spec.search, ModelSearch)
-    fits, start = Dimensions(spec.parameters).fits, spec.search.warm_start
+    fits, start = SearchSpace(spec).fits, spec.search.warm_start
     carried = [
         Seen(point.parameters, Outcome("complete", (point.value,)))
         for point in spec.search.history
