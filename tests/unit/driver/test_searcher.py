@@ -1,6 +1,7 @@
 """What a model-based search proposes: the same from the same results, and nothing excluded."""
 
 from collections.abc import Callable, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 import pytest
@@ -282,8 +283,8 @@ def test_only_tpe_learns_from_a_trial_that_lacks_a_parameter_without_a_condition
 @pytest.mark.parametrize("kind", ["gp", "cmaes", "nsga2"])
 def test_a_parameter_with_a_condition_is_learned_where_it_is_there(kind: str) -> None:
     unit = {"uniform": {"min": 0, "max": 1}}
-    search: dict[str, Any] = {"type": kind, "num_trials": 16 if kind == "gp" else 100}
-    search |= {"parallel": 1, "startup_trials": 6, "seed": 3}
+    search: dict[str, Any] = {"type": kind, "num_trials": 20 if kind == "gp" else 100}
+    search |= {"parallel": 1, "startup_trials": 8, "seed": 1}
     spec = make_spec(
         parameters={"z": unit, "y": {"when": "z > 0.1", **unit}},
         search=search | ({"population": 8} if kind == "nsga2" else {}),
@@ -297,8 +298,8 @@ def test_a_parameter_with_a_condition_is_learned_where_it_is_there(kind: str) ->
     seen = [tried(trial.parameters) for trial in Space(spec).trials()]
     while searcher.is_due(seen):
         seen.append(tried(searcher.propose(seen)))
-    late = [one.parameters["y"] for one in seen[-6:] if "y" in one.parameters]
-    assert sum(abs(y - 0.7) for y in late) / len(late) < 0.15  # 0.29 by chance
+    misses = [abs(one.parameters["y"] - 0.7) for one in seen[8:] if "y" in one.parameters]
+    assert median(misses[-40:]) < 0.12  # 0.25 by chance
 
 
 def result(assignment: int, state: TrialState, best: float | None = None, **f: Any) -> SearchResult:
