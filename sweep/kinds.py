@@ -106,6 +106,8 @@ class _FloatRange(KindModel):
     def _ordered(self) -> Self:
         if self.min > self.max:
             raise ValueError(f"min {self.min!r} is above max {self.max!r}")
+        if math.isinf(self.max - self.min):
+            raise ValueError("max - min is more than a number can be: narrow the range")
         return self
 
     def _clamp(self, value: float) -> float:

@@ -5,6 +5,7 @@ that names it, such as `{uniform: {min: 0, max: 1}}`), or a mapping of further
 parameters. With `when:` beside it, it is there only where that condition holds.
 """
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,6 +69,8 @@ __all__ = [
 MAX_CONDITION = 2_000
 """Characters of a condition."""
 
+_CLOSE = 0.85
+"""How alike a name and a kind's must be to be taken for a slip, as difflib counts."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -102,6 +105,7 @@ def parse_node(raw: object, path: str) -> Node:
             return _parse_when(raw, path)
         if named := kinds_named(raw):
             return _parse_kind(named, raw, path)
+        _refuse_misspelt(raw, path)
         return parse_nodes(raw, path)
     return raw  # type: ignore[return-value]  # `check_plain` has seen it
 
@@ -133,6 +137,19 @@ def parse_nodes(raw: Mapping[Any, object], path: str) -> dict[str, Node]:
     if problems:
         raise SpecError(problems)
     return nodes
+
+
+def _refuse_misspelt(raw: Mapping[Any, object], path: str) -> None:
+    """Refuse what is no parameter of its own but a kind with a slip in its name."""
+    if len(raw) != 1:
+        return
+    ((key, body),) = raw.items()
+    for name in difflib.get_close_matches(str(key), KINDS, cutoff=_CLOSE):
+        fields = KINDS[name].model_fields.keys()
+        listed = isinstance(body, Sequence) and not isinstance(body, str) and "values" in fields
+        if listed or (isinstance(body, Mapping) and body and body.keys() <= fields):
+            message = f"there is no kind of parameter {key!r}: did you mean {name!r}?"
+            raise SpecError([FieldProblem(f"{path}.{key}", message)])
 
 
 def _is_plain_beta(key: str, body: object) -> bool:
@@ -194,7 +211,7 @@ def field_problems(
     """
     problems = []
     for detail in error.errors(include_url=False):
-        path = _path(detail["loc"], prefix, raw)
+        path = _path(detail["loc"], prefix, raw, missing=detail["type"] == "missing")
         message = detail["msg"].removeprefix("Value error, ")
         given = detail.get("input")
         if isinstance(given, bool | int | float | str) and repr(given) not in message:
@@ -203,14 +220,16 @@ def field_problems(
     return problems
 
 
-def _path(location: Sequence[int | str], prefix: str, raw: object) -> str:
+def _path(location: Sequence[int | str], prefix: str, raw: object, *, missing: bool) -> str:
+    """The place in the raw document; a `missing` field is named though it is not there."""
     path, here = prefix, raw
     for i, part in enumerate(location):
         if isinstance(part, int):
             path += f"[{part}]"
             here = here[part] if isinstance(here, list | tuple) and part < len(here) else None
-        elif isinstance(here, Mapping) and part not in here and i + 1 < len(location):
-            continue
+        elif isinstance(here, Mapping) and part not in here:
+            if missing and i + 1 == len(location):
+                path += f".{part}" if path else part
         else:
             path += f".{part}" if path else part
             here = here.get(part) if isinstance(here, Mapping) else None

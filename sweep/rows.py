@@ -7,7 +7,6 @@ from typing import Any
 
 from sweep.metric import Metric
 from sweep.records import BestValue, Nonfinite, Origin, TrialRecord
-from sweep.searches import Nsga2Search
 from sweep.space import PlannedTrial
 from sweep.spec import SweepSpec
 from sweep.states import TrialState
@@ -208,6 +207,5 @@ def to_result(row: TrialRow, spec: SweepSpec) -> SearchResult:
 
 def watched(last: Mapping[str, float | None], spec: SweepSpec) -> dict[str, float | None]:
     """Of a trial's last values, those that a model-based search optimises."""
-    further = spec.search.objectives if isinstance(spec.search, Nsga2Search) else ()
-    names = (spec.metric.name, *(objective.name for objective in further))
+    names = (objective.name for objective in spec.objectives)
     return {name: last[name] for name in names if name in last}

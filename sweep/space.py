@@ -26,7 +26,10 @@ from sweep.spec import SweepSpec
 from sweep.values import canonical
 
 MAX_TRIALS = 1_000_000
-_CANDIDATES_PER_ASSIGNMENT = 1_000
+_WAYS_OF_A_POINT = 1_000
+_EXCLUDED_IN_A_ROW = 10_000
+_EXCLUDED_IN_ALL = 1_000_000
+"""Excluded candidates beyond the number of assignments: somebody waits for the answer."""
 _SOBOL_BLOCK = 1_024
 
 
@@ -104,14 +107,16 @@ class Space:
         self._excluded = ConditionEvaluator(spec.exclude, spec.parameters)
         self._assembler = Assembler(spec.parameters)
         kinds = kinds_in(spec.parameters)
-        self._grids = {path: kind for path, kind in kinds if isinstance(kind, Grid)}
+        self._grids = {
+            path: distinct(kind.values) for path, kind in kinds if isinstance(kind, Grid)
+        }
         self._drawn = [path for path, kind in kinds if not isinstance(kind, Grid)]
         self._sobol_cache: tuple[int, list[list[float]]] = (-1, [])
 
     @cached_property
     def grid_points(self) -> int:
         """How many points the grid parameters span, by multiplication alone."""
-        return math.prod(len(grid.values) for grid in self._grids.values())
+        return math.prod(map(len, self._grids.values()))
 
     @cached_property
     def upper_bound(self) -> int:
@@ -148,6 +153,13 @@ class Space:
         if isinstance(search, GridSearch):
             return
         given = len(search.points_to_evaluate)
+        if search.num_trials > 1 and not self._grids and not self._drawn:
+            yield FieldProblem(
+                "search.num_trials",
+                f"is {search.num_trials:,}, and no parameter varies, so that all of them would be "
+                "the same: give one a kind, such as {uniform: {min: 0, max: 1}}, or for one "
+                "assignment with several seeds set num_trials: 1 and replicates",
+            )
         if given > search.num_trials:
             yield FieldProblem(
                 "search.points_to_evaluate",
@@ -214,26 +226,21 @@ class Space:
 
     def _draws(self, wanted: int) -> Iterator[dict[str, Value]]:
         """So many candidates that are not excluded."""
-        candidates = wanted * _CANDIDATES_PER_ASSIGNMENT if self._spec.exclude else wanted
-        kept = 0
-        for c in range(candidates):
-            if kept == wanted:
-                return
-            parameters = self._candidate(c)
+        kept = tried = in_a_row = 0
+        while kept < wanted:
+            parameters = self._candidate(tried)
+            tried += 1
             if not self._excluded.any_true(parameters):
                 yield parameters
-                kept += 1
-        if kept < wanted:
-            raise _too_few(kept, candidates, f", and {wanted:,} are asked for" if kept else "")
+                kept, in_a_row = kept + 1, 0
+                continue
+            in_a_row += 1
+            if in_a_row == _EXCLUDED_IN_A_ROW or tried - kept == _EXCLUDED_IN_ALL + wanted:
+                raise _too_few(kept, tried, f", and {wanted:,} are asked for" if kept else "")
 
     def _grid(self, given: Point | None = None) -> Iterator[dict[str, Value]]:
         """The grid's points, excluded ones too: all, or those with some given values."""
-        fixed = {path: [value] for path, value in (given or {}).items()}
-        listed: dict[Path, Sequence[Any]] = {
-            path: distinct(grid.values) if self._assembler.is_conditional else grid.values
-            for path, grid in self._grids.items()
-        }
-        listed |= fixed
+        listed = self._grids | {path: [value] for path, value in (given or {}).items()}
         return self._assembler.combinations(lambda path, _: listed[path])
 
     @cached_property
@@ -248,7 +255,7 @@ class Space:
             yield from self._grid(given)
             return
         seed = self._spec.search.seed
-        for attempt in range(_CANDIDATES_PER_ASSIGNMENT):
+        for attempt in range(_WAYS_OF_A_POINT):
 
             def choose(path: Path, kind: Kind, attempt: int = attempt) -> Value:
                 if path in given:
@@ -261,8 +268,8 @@ class Space:
         chosen: dict[Path, Value] = {}
         point, draw = c % self.grid_points, c // self.grid_points
         for path, grid in reversed(self._grids.items()):
-            point, position = divmod(point, len(grid.values))
-            chosen[path] = grid.values[position]
+            point, position = divmod(point, len(grid))
+            chosen[path] = grid[position]
         sobol: Mapping[Path, float] = {}
         if isinstance(self._spec.search, SobolSearch):
             sobol = dict(zip(self._drawn, self._sobol_point(draw), strict=True))
@@ -291,5 +298,8 @@ class Space:
 
 
 def _too_few(kept: int, tried: int, asked: str = "") -> SpecError:
-    message = f"leaves {kept:,} of the {tried:,} assignments tried{asked}: loosen the conditions"
+    message = (
+        f"leaves {kept:,} of the {tried:,} assignments tried{asked}: loosen the conditions, or "
+        "narrow the parameters to what they leave"
+    )
     return SpecError([FieldProblem("exclude", message)])

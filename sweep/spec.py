@@ -27,7 +27,15 @@ from sweep.plain import check_plain
 from sweep.population import population_problems
 from sweep.rungs import rung_problems
 from sweep.schema import ParametersSchema
-from sweep.searches import Count, GridSearch, ModelSearch, Nsga2Search, Search, SobolSearch
+from sweep.searches import (
+    Count,
+    FurtherObjective,
+    GridSearch,
+    ModelSearch,
+    Nsga2Search,
+    Search,
+    SobolSearch,
+)
 from sweep.stopping import EarlyStopping, Halving, NoStopping, Pbt
 
 _RAYS_OWN = frozenset({"cpu", "gpu", "memory", "object_store_memory", "bundle"})
@@ -337,6 +345,12 @@ class SweepSpec(SpecModel):
     def rung_metric(self) -> Metric:
         """The metric that rungs compare."""
         return self.early_stopping.metric or self.metric
+
+    @property
+    def objectives(self) -> tuple[Metric | FurtherObjective, ...]:
+        """What the search optimises: the sweep's metric first."""
+        further = self.search.objectives if isinstance(self.search, Nsga2Search) else ()
+        return (self.metric, *further)
 
 
 def parse_spec(raw: object) -> SweepSpec:

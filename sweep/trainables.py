@@ -127,10 +127,10 @@ def check_spec(spec: SweepSpec, trainable: Trainable) -> None:
                 "leave it out, or set it to off",
             )
         )
-    for path, metric in (
-        ("metric.name", spec.metric),
-        ("early_stopping.metric.name", spec.rung_metric),
-    ):
+    asked = [("metric.name", spec.metric)]
+    if spec.early_stopping.metric is not None:
+        asked.append(("early_stopping.metric.name", spec.early_stopping.metric))
+    for path, metric in asked:
         if trainable.metrics and metric.name not in trainable.metrics:
             problems.append(
                 FieldProblem(

@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -39,7 +40,7 @@ SPEC_BODY: Mapping[str, Any] = {
 
 
 class BodyLimit:
-    """Stops reading a body that grows past its limit, whatever its headers say."""
+    """Refuses a body whose header says that it is past its limit, or that grows past it."""
 
     def __init__(self, app: ASGIApp, *, max_code: int) -> None:
         self._app = app
@@ -52,13 +53,16 @@ class BodyLimit:
             return
         limit = self._limit(scope["path"])
         read = 0
+        announced = Headers(scope=scope).get("content-length", "0")
 
         async def bounded() -> Message:
             nonlocal read
+            if announced.isdecimal() and int(announced) > limit:
+                raise _too_long(limit)
             message = await receive()
             read += len(message.get("body", b""))
             if read > limit:
-                raise SpecTooLarge(f"the request's body has more than {limit:,} bytes")
+                raise _too_long(limit)
             return message
 
         await self._app(scope, bounded, send)
@@ -67,6 +71,10 @@ class BodyLimit:
         if path.startswith("/v1/driver/"):
             return MAX_DRIVER_BYTES
         return self._max_code if path.startswith("/v1/code/") else MAX_BYTES
+
+
+def _too_long(limit: int) -> SpecTooLarge:
+    return SpecTooLarge(f"the request's body has more than {limit:,} bytes")
 
 
 async def _read(request: Request) -> bytes:

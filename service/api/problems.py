@@ -8,6 +8,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 
 from sweep.errors import (
     BadCode,
@@ -76,6 +78,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(SweepError, _sweep_error)
     app.add_exception_handler(RequestValidationError, _request_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _nobody_listens)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -151,6 +154,12 @@ def _http_error(request: Request, error: Exception) -> JSONResponse:
         detail=str(error.detail),
         headers=dict(error.headers or {}),
     )
+
+
+def _nobody_listens(request: Request, error: Exception) -> Response:
+    """The client hung up before all of its request was there: no fault of the service."""
+    logger.info("the client of %s %s hung up", request.method, request.url.path)
+    return Response(status_code=400)
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -53,8 +53,10 @@ class Attempt:
     """The last finite value of the metric that rungs compare."""
     step: int = 0
     """The last step that it reported, or went on from."""
-    metric_seen: bool = False
-    """Whether the sweep's metric was reported, in this attempt or before its saved state."""
+    unseen: set[str] = field(default_factory=set)
+    """What the sweep optimises and was not reported, neither in this attempt nor before its
+    saved state.
+    """
     error: str | None = None
     retryable: bool = True
 

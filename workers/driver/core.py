@@ -224,7 +224,7 @@ class SweepCore:
                     last = row.values.get(self._spec.rung_metric.name)
                     if last is not None:
                         self._rule.remember(current.task, step=row.step, value=last)
-                    self._moves.end(index, *end, now)
+                    self._end(current, *end, now)
                 if index not in self._book.running:
                     break
             known.append((index, current, update))
@@ -388,6 +388,7 @@ class SweepCore:
         """Tell how the sweep ended. Call once `done`."""
         book, ends = self._book, self._book.ends
         failed = sum(t.state is TrialState.FAILED for t in book.tasks.values())
+        reason: str | None
         if self.cancelled:
             state, reason = SweepState.CANCELLED, "cancelled"
         elif self._spent is not None:
@@ -402,12 +403,19 @@ class SweepCore:
         elif failed:
             state, reason = SweepState.COMPLETED, f"{failed} of {len(ends)} trials failed"
         else:
-            state, reason = SweepState.COMPLETED, None
+            state, reason = SweepState.COMPLETED, self._not_compared()
         self._moves.messages.append(
             SweepFinished(state=state, reason=reason, used=self._meter.used, time=now)
         )
 
     # Inside
+
+    def _not_compared(self) -> str | None:
+        """That no trial could be compared, where early stopping has a metric of its own."""
+        metric = self._spec.early_stopping.metric
+        if metric is None or any(value is not None for _, value in self._book.ends.values()):
+            return None
+        return f"no trial reported {metric.name!r}, which early_stopping compares"
 
     def _is_spent(self) -> bool:
         """Whether the budget is used up; the next tick ends the sweep then, if none has."""
@@ -452,8 +460,7 @@ class SweepCore:
     ) -> tuple[TrialState, str, Outcome] | None:
         """Whether and how the trial ends with this report."""
         spec, task = self._spec, current.task
-        if spec.metric.name in row.values:
-            current.metric_seen = True
+        current.unseen -= row.values.keys()
         watched = spec.rung_metric.name
         if row.values.get(watched) is not None:
             current.last = row.values[watched]
@@ -473,11 +480,17 @@ class SweepCore:
         return None
 
     def _finish(self, current: Attempt, now: datetime) -> None:
-        index, name = current.task.index, self._spec.metric.name
         if not current.started:
             self._moves.start(current, current.task.checkpoint_step, None, now)
-        if not current.metric_seen:
-            error = f"the trial ended without ever reporting the sweep's metric {name!r}"
-            self._moves.end(index, TrialState.FAILED, "no metric", "dropped", now, error=error)
-        else:
-            self._moves.end(index, TrialState.COMPLETED, "finished", "completed", now)
+        self._end(current, TrialState.COMPLETED, "finished", "completed", now)
+
+    def _end(
+        self, current: Attempt, state: TrialState, reason: str, outcome: Outcome, now: datetime
+    ) -> None:
+        """End a trial; one that would complete without what it must report has failed."""
+        error = None
+        if state is TrialState.COMPLETED and current.unseen:
+            names = ", ".join(map(repr, sorted(current.unseen)))
+            error = f"the trial ended without ever reporting {names}, which the sweep optimises"
+            state, reason, outcome = TrialState.FAILED, "no metric", "dropped"
+        self._moves.end(current.task.index, state, reason, outcome, now, error=error)

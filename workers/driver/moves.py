@@ -88,7 +88,7 @@ class Moves:
                 task.attempts + 1,
                 pack,
                 last=task.rung_value,
-                metric_seen=task.checkpoint is not None,
+                unseen=set() if task.checkpoint else {o.name for o in self._spec.objectives},
                 step=task.checkpoint_step,
             )
         )

@@ -17,6 +17,8 @@ def x(kind: Any) -> dict[str, Any]:
     return {**SPEC, "parameters": {"x": kind}, "early_stopping": {"type": "none"}}
 
 
+COST = {"name": "cost", "mode": "min"}
+
 CASES: list[tuple[str, Any, str, str]] = [
     ("unknown field", bad(epochs=3), "epochs", "not permitted"),
     ("not a mapping", [1, 2], "", "mapping"),
@@ -28,6 +30,25 @@ CASES: list[tuple[str, Any, str, str]] = [
         x({"loguniform": {"min": 0, "max": 1}}),
         "parameters.x.loguniform.min",
         "greater than 0",
+    ),
+    (
+        "too wide",
+        x({"uniform": {"min": -1e308, "max": 1e308}}),
+        "parameters.x.uniform",
+        "narrow the range",
+    ),
+    (
+        "a slip",
+        x({"unifrom": {"min": 0, "max": 1}}),
+        "parameters.x.unifrom",
+        "did you mean 'uniform'",
+    ),
+    ("W&B's", x({"choices": [1, 2]}), "parameters.x.choices", "did you mean 'choice'"),
+    (
+        "twice",
+        bad(search={"type": "nsga2", "num_trials": 9, "objectives": [COST, COST]}),
+        "search",
+        "objectives name cost twice",
     ),
     ("two kinds", x({"grid": [1], "choice": [1]}), "parameters.x", "stand alone"),
     ("weights", x({"choice": {"values": [1, 2], "weights": [1]}}), "parameters.x.choice", "1 w"),

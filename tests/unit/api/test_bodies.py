@@ -1,6 +1,7 @@
 """Bodies: who is heard first, what is refused, and that reading holds nobody up."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -51,6 +52,19 @@ def test_a_body_past_its_limit_is_refused_whatever_its_length_is_said_to_be(
     headers = {**JSON, **bearers[path], **({"Content-Length": said} if said else {})}
     chunks = (b" " * 100_000 for _ in range(16))
     answer = guarded.post(path, content=chunks, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_a_body_that_is_said_to_be_past_its_limit_is_not_read(
+    guarded: TestClient, bearers: dict[str, dict[str, str]], path: str
+) -> None:
+    def body() -> Iterator[bytes]:
+        raise AssertionError("the body was read")
+        yield b""
+
+    headers = {**JSON, **bearers[path], "Content-Length": "10000000000"}
+    answer = guarded.post(path, content=body(), headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
 
 

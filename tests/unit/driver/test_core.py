@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+
 from sweep.records import Origin
 from sweep.spec import SweepSpec
 from sweep.states import SweepState, TrialState
-from sweep.wire import RungEntry, TrialTask
+from sweep.wire import ReportRow, RungEntry, TrialTask
 from tests.unit.driver.builders import (
     START,
     at,
@@ -346,3 +348,30 @@ def test_an_older_state_that_was_gone_back_to_is_told_and_so_is_the_best() -> No
     started, saved = core.take_messages()
     assert (started.kind, started.from_step) == ("started", 5)
     assert (saved.kind, saved.step, saved.uri, saved.best) == ("checkpoint", 5, "five", "three")
+
+
+@pytest.mark.parametrize("reason", ["max_t", "plateau"])
+def test_a_trial_that_never_reports_the_metric_has_failed_however_it_ends(reason: str) -> None:
+    watched = {"name": "loss", "mode": "min"}
+    plateau = {"patience": 2} if reason == "plateau" else None
+    rule = {"type": "none", "max_t": 4, "metric": watched, "plateau": plateau}
+    core = make_core(make_spec(parameters={"x": {"grid": [1]}}, early_stopping=rule))
+    next_task(core)
+    for step in range(1, 5):
+        on_update(core, 0, 1, update(ReportRow(step=step, time=START, values={"loss": 1.0})))
+    (moved,) = [m for m in core.take_messages() if m.kind == "moved"]
+    assert (moved.state, moved.reason) == (TrialState.FAILED, "no metric")
+    assert "'score'" in (moved.error or "")
+
+
+def test_a_sweep_says_that_no_trial_could_be_compared() -> None:
+    rule = {"type": "asha", "max_t": 4, "metric": {"name": "lss", "mode": "min"}}
+    core = make_core(make_spec(parameters={"x": {"grid": [1]}}, early_stopping=rule))
+    next_task(core)
+    on_update(core, 0, 1, update(row(4, 0.5)))
+    core.finish(START)
+    end = core.take_messages()[-1]
+    assert (end.state, end.reason) == (
+        SweepState.COMPLETED,
+        "no trial reported 'lss', which early_stopping compares",
+    )

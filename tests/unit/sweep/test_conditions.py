@@ -228,7 +228,7 @@ PLAIN: Mapping[str, Any] = {
 GRID: Mapping[str, Any] = {
     "a": {"grid": [3, 1, 2]},
     "b": {"c": {"grid": ["x", "y", {"k": 1}]}, "d": 0},
-    "e": {"grid": [True, None, 1.5, 1.5]},
+    "e": {"grid": [True, None, 1.5]},
 }
 NARROW = ["net.width < 8 and task == 'a'"]
 GROUPED = {"type": "asha", "max_t": 9, "group_by": ["a"]}
@@ -254,7 +254,7 @@ GROUPED = {"type": "asha", "max_t": 9, "group_by": ["a"]}
                 "exclude": ["a == 1 and b.c == 'x'"],
                 "early_stopping": GROUPED,
             },
-            "9f6bd9496af0025c",
+            "0937bd433ed80bd1",
         ),
     ],
     ids=SEARCHES[1:] + SEARCHES[:1],

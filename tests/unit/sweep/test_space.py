@@ -104,8 +104,33 @@ def test_exclusions_leave_assignments_out() -> None:
         search={"type": "random", "num_trials": 5},
         exclude=["x < 2"],
     )
-    with pytest.raises(SpecError, match="leaves 0 of the 5,000"):
+    with pytest.raises(SpecError, match="leaves 0 of the 10,000"):
         list(Space(nothing).trials())
+
+
+def test_what_leaves_next_to_nothing_of_very_many_is_given_up_soon() -> None:
+    spec = make(
+        {"x": {"uniform": {"min": 0, "max": 1}}},
+        search={"type": "random", "num_trials": 1_000_000},
+        exclude=["x >= 0.0001"],
+    )
+    with pytest.raises(SpecError, match="and 1,000,000 are asked for: loosen") as caught:
+        list(Space(spec).trials())
+    tried = int(str(caught.value).split(" of the ")[1].split()[0].replace(",", ""))
+    assert tried < 200_000
+
+
+def test_a_grid_has_each_value_once() -> None:
+    spec = make({"x": {"grid": [1, 2, 1]}, "y": {"grid": [True, 1]}})
+    found = [(t.parameters["x"], t.parameters["y"]) for t in Space(spec).trials()]
+    assert found == [(1, True), (1, 1), (2, True), (2, 1)]
+
+
+def test_many_trials_of_which_none_could_differ_are_refused() -> None:
+    spec = make({"x": 1}, search={"type": "random", "num_trials": 2})
+    with pytest.raises(SpecError, match="no parameter varies"):
+        Space(spec).check()
+    Space(make({"x": 1}, search={"type": "random", "num_trials": 1}, replicates=2)).check()
 
 
 @pytest.mark.parametrize(

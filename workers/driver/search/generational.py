@@ -16,7 +16,7 @@ from sweep.searches import CmaesSearch, given_assignments
 from sweep.spec import SweepSpec
 from workers.driver.search.outcomes import Outcome, Seen
 from workers.driver.search.proposals import SearchSpace, allowed, given
-from workers.driver.search.samplers import make_sampler, make_study, modes
+from workers.driver.search.samplers import make_sampler, make_study
 from workers.driver.search.values import Told
 
 
@@ -44,7 +44,7 @@ class Generational:
 
     def _restart(self) -> None:
         self._study: Study = make_study(self._spec)
-        self._told = Told(modes(self._spec))
+        self._told = Told(tuple(o.mode for o in self._spec.objectives))
         self._asked: list[tuple[Trial, Mapping[str, Any]]] = []
         self._outcomes: list[Seen] = []
         if not self._source:

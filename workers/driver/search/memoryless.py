@@ -14,7 +14,7 @@ from sweep.searches import TpeSearch
 from sweep.spec import SweepSpec
 from workers.driver.search.outcomes import Seen
 from workers.driver.search.proposals import SearchSpace, allowed
-from workers.driver.search.samplers import make_sampler, make_study, modes
+from workers.driver.search.samplers import make_sampler, make_study
 from workers.driver.search.values import Told
 
 
@@ -30,7 +30,7 @@ class Memoryless:
     def propose(self, seen: Sequence[Seen], ended: int) -> Mapping[str, Any]:
         """The next assignment; of those after the first `ended` no outcome counts."""
         space, assignment = self._space, len(seen)
-        study, told = make_study(self._spec), Told(modes(self._spec))
+        study, told = make_study(self._spec), Told(tuple(o.mode for o in self._spec.objectives))
         for n, shown in enumerate(self._history):
             self._show(study, told, shown, f"history {n}")
         for n, shown in enumerate(seen[:ended]):

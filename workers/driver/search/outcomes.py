@@ -6,7 +6,6 @@ from itertools import groupby
 from statistics import fmean
 from typing import Any, Literal
 
-from sweep.searches import Nsga2Search
 from sweep.spec import SweepSpec
 from sweep.states import FINAL_TRIAL_STATES, TrialState
 from sweep.wire import SearchResult
@@ -70,11 +69,8 @@ def _values(row: SearchResult, spec: SweepSpec) -> tuple[float, ...] | None:
     """The best value, or the last ones of several objectives; None when one is missing."""
     if row.state not in _WITH_VALUE:
         return None
-    search = spec.search
-    if isinstance(search, Nsga2Search) and search.objectives:
-        names = (spec.metric.name, *(objective.name for objective in search.objectives))
-        values = tuple(row.last.get(name) for name in names)
-    else:
-        values = (row.best,)
+    values: tuple[float | None, ...] = (row.best,)
+    if len(spec.objectives) > 1:
+        values = tuple(row.last.get(objective.name) for objective in spec.objectives)
     known = tuple(value for value in values if value is not None)
     return known if len(known) == len(values) else None

@@ -50,16 +50,11 @@ def make_study(spec: SweepSpec) -> Study:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    return optuna.create_study(directions=[_DIRECTIONS[mode] for mode in modes(spec)])
+    directions = [_DIRECTIONS[objective.mode] for objective in spec.objectives]
+    return optuna.create_study(directions=directions)
 
 
 _DIRECTIONS = {"min": "minimize", "max": "maximize"}
-
-
-def modes(spec: SweepSpec) -> tuple[str, ...]:
-    """Which end of each objective is better."""
-    further = spec.search.objectives if isinstance(spec.search, Nsga2Search) else ()
-    return (spec.metric.mode, *(objective.mode for objective in further))
 
 
 def is_generational(search: ModelSearch) -> bool:
