@@ -196,13 +196,13 @@ class QUniform(_FloatRange):
 
     def sample(self, unit: float) -> float:
         """The quantised value at `unit`."""
-        return self._clamp(self.min + _pick(self._count, unit) * self.step)
+        return self._clamp(times_step(_pick(self._count, unit), self.step, self.min))
 
     def accept(self, value: object) -> float:
         """The quantised value that it is; ValueError when it is none."""
         number = super().accept(value)
         place = min(round((number - self.min) / self.step), self._count - 1)
-        quantised = self._clamp(self.min + place * self.step)
+        quantised = self._clamp(times_step(place, self.step, self.min))
         if abs(quantised - number) > self.step * 1e-9:
             raise ValueError(f"must be {self.min!r} and some steps of {self.step!r}")
         return quantised

@@ -53,9 +53,14 @@ def check_inside(value: float, low: float, high: float) -> None:
         raise ValueError(f"must lie between {low!r} and {high!r}")
 
 
-def times_step(count: int, step: float) -> float:
-    """`count` steps, as the float nearest to what is written: 3 of 0.1 are 0.3."""
-    return float(count * Fraction(repr(step)))
+def times_step(count: int, step: float, start: float = 0) -> float:
+    """`start` and `count` steps, as the number nearest to what is written: 3 of 0.1 are 0.3.
+
+    An integer where both numbers are.
+    """
+    if isinstance(step, int) and isinstance(start, int):
+        return start + count * step
+    return float(Fraction(repr(start)) + count * Fraction(repr(step)))
 
 
 def nearest_count(value: float, step: float) -> int:

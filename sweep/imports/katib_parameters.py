@@ -7,6 +7,7 @@ from sweep.imports import quantised
 from sweep.imports.common import Names
 from sweep.imports.quantised import Place
 from sweep.imports.reading import Section, bad
+from sweep.values import times_step
 
 _DISTRIBUTIONS = ("uniform", "logUniform", "normal", "logNormal")
 _MOST_POINTS = 10_000
@@ -110,7 +111,7 @@ def _points(space: Section, kind: str) -> list[float]:
     if not high - low < step * _MOST_POINTS:
         raise bad(space.path, f"a grid takes at most {_MOST_POINTS:,} values: raise step")
     count = math.floor((high - low) / step * (1 + 1e-12) + 1e-12) + 1
-    return [low + quantised.times(k, step) for k in range(count)]
+    return [times_step(k, step, low) for k in range(count)]
 
 
 def _range(space: Section, kind: str, *, ordered: bool) -> Any:

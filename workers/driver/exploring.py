@@ -112,7 +112,7 @@ def fitted(kind: Kind, value: float, *, old: float) -> float:
         count = int(min(max(count, fewest), most))
         if kind.kind not in _FROM_MIN:
             return count * step if whole else times_step(count, step)
-        number = min(start + count * step, high)
+        number = min(times_step(count, step, start), high)
         return int(number) if whole else number
 
     count = round((value - start) / step)

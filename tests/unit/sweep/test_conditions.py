@@ -240,12 +240,12 @@ GROUPED = {"type": "asha", "max_t": 9, "group_by": ["a"]}
         (
             PLAIN,
             {"search": {"type": "random", "num_trials": 40, "seed": 3}, "exclude": NARROW},
-            "f9a4f3efe43e4d7c",
+            "deee3a771767b2b4",
         ),
         (
             PLAIN,
             {"search": {"type": "sobol", "num_trials": 40, "seed": 3}, "exclude": NARROW},
-            "f7f78a6b408d168b",
+            "c71a6fe19e843759",
         ),
         (
             GRID,
