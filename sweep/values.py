@@ -95,15 +95,22 @@ def _plain(value: Any) -> Any:
     return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def one_of(values: tuple[Any, ...], value: object) -> Value:
-    """The one of `values` that is the same as a value; ValueError when none is."""
-    place = 0
+def place_of(values: Sequence[Any], value: object) -> int | None:
+    """Where the first of `values` stands that is the same as a value; None when none is."""
+    place = -1
     for _ in range(values.count(value)):  # true equals 1 here, so an equal one may not be the same
-        place = values.index(value, place)
+        place = values.index(value, place + 1)
         if same(values[place], value):
-            found: Value = values[place]
-            return found
-        place += 1
+            return place
+    return None
+
+
+def one_of(values: Sequence[Any], value: object) -> Value:
+    """The one of `values` that is the same as a value; ValueError when none is."""
+    place = place_of(values, value)
+    if place is not None:
+        found: Value = values[place]
+        return found
     shown = ", ".join(map(repr, values[:10])) + (", …" if len(values) > 10 else "")
     raise ValueError(f"must be one of {shown}")
 

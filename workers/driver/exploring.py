@@ -15,7 +15,7 @@ from sweep.population import has, replaced
 from sweep.space import lookup, unit
 from sweep.spec import SweepSpec
 from sweep.stopping import Pbt
-from sweep.values import counts_inside, times_step
+from sweep.values import counts_inside, place_of, times_step
 
 Draw = Callable[[str], float]
 """A number in [0, 1) for each purpose."""
@@ -87,7 +87,8 @@ def perturbed(kind: Kind, value: Value, factors: Sequence[float], draw: Draw) ->
         draw: where the random numbers come from.
     """
     if isinstance(kind, Choice | Grid):
-        return _neighbour(kind.values, value, draw) if value in kind.values else _new(kind, draw)
+        place = place_of(kind.values, value)
+        return _new(kind, draw) if place is None else _neighbour(kind.values, place, draw)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return _new(kind, draw)
     factor = factors[min(int(draw("factor") * len(factors)), len(factors) - 1)]
@@ -141,8 +142,8 @@ def _range(kind: Kind) -> tuple[float, float]:
     return getattr(kind, "min", -math.inf), getattr(kind, "max", math.inf)
 
 
-def _neighbour(values: Sequence[Any], value: Value, draw: Draw) -> Value:
-    place = values.index(value) + (1 if draw("side") < 0.5 else -1)
+def _neighbour(values: Sequence[Any], place: int, draw: Draw) -> Value:
+    place += 1 if draw("side") < 0.5 else -1
     chosen: Value = values[min(max(place, 0), len(values) - 1)]
     return chosen
 

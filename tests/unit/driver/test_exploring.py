@@ -11,6 +11,7 @@ from sweep.parameters import Kind, parse_node
 from sweep.space import unit
 from sweep.spec import SweepSpec
 from sweep.stopping import Pbt
+from sweep.values import same
 from tests.strategies import drawn
 from tests.unit.driver.builders import make_spec
 from workers.driver.exploring import Explorer, fitted, perturbed
@@ -52,7 +53,7 @@ def test_what_is_explored_stays_among_a_kinds_values(
             kind, value, (0.8, 1.2), lambda purpose, at=step: unit(label, at, purpose)
         )
         if hasattr(kind, "values"):
-            assert value in kind.values
+            assert any(same(value, listed) for listed in kind.values)
             continue
         assert isinstance(value, int if isinstance(getattr(kind, "min", None), int) else float)
         assert getattr(kind, "min", -math.inf) <= value <= getattr(kind, "max", math.inf)
@@ -74,6 +75,16 @@ def test_a_choice_moves_to_a_neighbour(value: str, label: int) -> None:
     kind = kind_of({"choice": ["a", "b", "c", "d"]})
     new = perturbed(kind, value, (0.8, 1.2), lambda purpose: unit(label, purpose))
     assert new in {"a": "ab", "b": "ac", "c": "bd", "d": "cd"}[value]
+
+
+@pytest.mark.parametrize(
+    ("value", "side", "expected"), [(True, 0.1, 2), (True, 0.9, 1), (1, 0.1, True)]
+)
+def test_true_and_one_are_two_values_of_a_choice(value: Any, side: float, expected: Any) -> None:
+    new = perturbed(kind_of({"choice": [1, True, 2, 3]}), value, (0.8, 1.2), lambda purpose: side)
+    assert same(new, expected)
+    gone = perturbed(kind_of({"choice": [2, 1]}), True, (0.8, 1.2), lambda purpose: 0.1)
+    assert gone == 2
 
 
 def test_a_small_count_is_not_stuck_at_its_value() -> None:

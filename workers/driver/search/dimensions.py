@@ -7,7 +7,7 @@ the kind's quantile function.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from optuna.distributions import (
@@ -31,7 +31,7 @@ from sweep.parameters import (
     Value,
     kinds_in,
 )
-from sweep.values import same
+from sweep.values import place_of
 
 Inner = float | int
 """What Optuna knows of a value: itself, a position, a number of steps, or a unit."""
@@ -152,11 +152,10 @@ def _accepted(kind: Kind, value: Any) -> Any:
 def _listed(path: tuple[str, ...], kind: Grid | Choice) -> Dimension:
     values = kind.values
 
-    def to_inner(value: Any) -> Inner | None:
-        return next((i for i, listed in enumerate(values) if same(listed, value)), None)
-
     known = CategoricalDistribution(tuple(range(len(values))))
-    return Dimension(path, kind, known, lambda position: values[position], to_inner)
+    return Dimension(
+        path, kind, known, lambda position: values[position], partial(place_of, values)
+    )
 
 
 def _stepped(path: tuple[str, ...], kind: QUniform | QRandInt) -> Dimension:
