@@ -9,12 +9,12 @@ needs to know their order.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from statistics import NormalDist
 from typing import Any
 
 from sweep.errors import SweepError
 from sweep.imports.reading import Notes, bad
+from sweep.values import times_step
 
 MOST_VALUES = 1_000
 """How many multiples are listed at most."""
@@ -53,7 +53,7 @@ def uniform(low: float, high: float, step: float, place: Place) -> Any:
     first, last = round(low / step), round(high / step)
     name = "qrandint" if isinstance(step, int) else "quniform"
     place.notes.warn(place.path, "the first and the last value are as likely here as the others")
-    return {name: {"min": times(first, step), "max": times(last, step), "step": step}}
+    return {name: {"min": times_step(first, step), "max": times_step(last, step), "step": step}}
 
 
 def loguniform(low: float, high: float, step: float, place: Place) -> Any:
@@ -111,13 +111,6 @@ def beta(a: float, b: float, step: float, place: Place) -> Any:
     return {"beta": {"a": a, "b": b}}
 
 
-def times(count: int, step: float) -> float:
-    """So many steps, without the error of binary fractions; an integer for an integer step."""
-    if isinstance(step, int):
-        return count * step
-    return float(count * Decimal(repr(step)))
-
-
 def _check(low: float, high: float, step: float, place: Place) -> None:
     if max(abs(low), abs(high)) > step * _MOST_STEPS:
         raise bad(place.path, f"{step!r} is too fine for values from {low!r} to {high!r}")
@@ -129,7 +122,7 @@ def _of_normals(
     mean, std = shape
     _check(draw.low, draw.high, step, place)
     if std == 0:
-        return times(round(draw.low / step), step)
+        return times_step(round(draw.low / step), step)
     if isinstance(step, int) and not place.ordered:
         values = _weighted(draw, step)
         if values is not None:
@@ -151,11 +144,11 @@ def _weighted(draw: _Draw, step: float) -> Any:
     """Every multiple with its weight; None when there are too many."""
     first, last = math.floor(draw.low / step + 0.5), math.ceil(draw.high / step - 0.5)
     if last <= first:
-        return {"choice": [times(round(draw.low / step), step)]}
+        return {"choice": [times_step(round(draw.low / step), step)]}
     if last - first >= MOST_VALUES:
         return None
     weights = [_share(draw, (k - 0.5) * step, (k + 0.5) * step) for k in range(first, last + 1)]
-    kept = [(times(first + i, step), w) for i, w in enumerate(weights) if w > 0]
+    kept = [(times_step(first + i, step), w) for i, w in enumerate(weights) if w > 0]
     values, shares = [v for v, _ in kept], [w for _, w in kept]
     if max(shares) - min(shares) < 1e-9 * max(shares):
         return {"choice": values}

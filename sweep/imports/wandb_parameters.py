@@ -8,6 +8,7 @@ from sweep.imports import quantised
 from sweep.imports.common import Names, constant, nested
 from sweep.imports.quantised import Place
 from sweep.imports.reading import Notes, Section, bad
+from sweep.values import times_step
 
 
 def endless(parameters: Mapping[str, Any], within: str = "") -> list[str]:
@@ -105,7 +106,7 @@ def _listed(one: Section, distribution: str) -> Any:
         one.notes.warn(
             one.path, "W&B does not say which values a grid takes of it: it takes every multiple"
         )
-    return {"grid": [quantised.times(k, step) for k in range(first, last + 1)]}
+    return {"grid": [times_step(k, step) for k in range(first, last + 1)]}
 
 
 def _distribution(one: Section, name: str, place: Place) -> Any:
