@@ -9,11 +9,11 @@ from pydantic import ConfigDict, Field, model_validator
 
 from sweep.values import (
     KindModel,
+    Steps,
     as_multiple,
     check_inside,
     nearest_count,
     read_number,
-    times_step,
 )
 
 _LAST_UNIT = math.nextafter(1.0, 0.0)
@@ -76,6 +76,11 @@ class QNormal(_NormalBase):
     kind: Literal["qnormal"] = "qnormal"
     step: float = Field(gt=0)
 
+    @property
+    def steps(self) -> Steps:
+        """The multiples of `step`."""
+        return Steps(self.step)
+
     @model_validator(mode="after")
     def _finite(self) -> Self:
         if not math.isfinite(abs(self.mean) + _FARTHEST * self.std):
@@ -84,7 +89,7 @@ class QNormal(_NormalBase):
 
     def sample(self, unit: float) -> float:
         """The multiple nearest to the quantile of `unit`."""
-        return times_step(nearest_count(self._quantile(unit), self.step), self.step)
+        return self.steps.at(nearest_count(self._quantile(unit), self.step))
 
     def accept(self, value: object) -> float:
         """The multiple that it is; ValueError when it is none."""
@@ -99,6 +104,11 @@ class LogNormal(_LogNormalBase):
     )
 
     kind: Literal["lognormal"] = "lognormal"
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """All numbers above 0."""
+        return sys.float_info.min, math.inf
 
     def sample(self, unit: float) -> float:
         """The exponential of the normal quantile of `unit`."""
@@ -122,9 +132,14 @@ class QLogNormal(_LogNormalBase):
     kind: Literal["qlognormal"] = "qlognormal"
     step: float = Field(gt=0)
 
+    @property
+    def steps(self) -> Steps:
+        """The multiples of `step` from 0 on."""
+        return Steps(self.step, fewest=0)
+
     def sample(self, unit: float) -> float:
         """The multiple nearest to the draw at `unit`: 0 for one below half a step."""
-        return times_step(nearest_count(self._draw(unit), self.step), self.step)
+        return self.steps.at(nearest_count(self._draw(unit), self.step))
 
     def accept(self, value: object) -> float:
         """The multiple that it is; ValueError when it is none from 0 on."""
@@ -142,6 +157,11 @@ class Beta(KindModel):
     kind: Literal["beta"] = "beta"
     a: float = Field(gt=0)
     b: float = Field(gt=0)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """0 and 1."""
+        return 0.0, 1.0
 
     def sample(self, unit: float) -> float:
         """The quantile of `unit`."""

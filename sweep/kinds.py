@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, model_validator
 from sweep.distributions import Beta, LogNormal, Normal, QLogNormal, QNormal
 from sweep.values import (
     KindModel,
+    Steps,
     Value,
     as_multiple,
     check_inside,
@@ -24,7 +25,6 @@ from sweep.values import (
     one_of,
     read_integer,
     read_number,
-    times_step,
 )
 
 
@@ -110,6 +110,11 @@ class _FloatRange(KindModel):
             raise ValueError("max - min is more than a number can be: narrow the range")
         return self
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """`min` and `max`."""
+        return self.min, self.max
+
     def _clamp(self, value: float) -> float:
         return min(max(value, self.min), self.max)
 
@@ -129,6 +134,16 @@ class _IntRange(KindModel):
         if self.min > self.max:
             raise ValueError(f"min {self.min!r} is above max {self.max!r}")
         return self
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """`min` and `max`."""
+        return self.min, self.max
+
+    @property
+    def steps(self) -> Steps:
+        """The integers from `min` to `max`."""
+        return Steps(1, fewest=self.min, most=self.max)
 
     def accept(self, value: object) -> int:
         """The value; ValueError when it is no integer of the range."""
@@ -194,15 +209,19 @@ class QUniform(_FloatRange):
     def _count(self) -> int:
         return math.floor((self.max - self.min) / self.step * (1 + 1e-12) + 1e-12) + 1
 
+    @property
+    def steps(self) -> Steps:
+        """`min` and its steps up to `max`."""
+        return Steps(self.step, self.min, fewest=0, most=self._count - 1, highest=self.max)
+
     def sample(self, unit: float) -> float:
         """The quantised value at `unit`."""
-        return self._clamp(times_step(_pick(self._count, unit), self.step, self.min))
+        return self.steps.at(_pick(self._count, unit))
 
     def accept(self, value: object) -> float:
         """The quantised value that it is; ValueError when it is none."""
         number = super().accept(value)
-        place = min(round((number - self.min) / self.step), self._count - 1)
-        quantised = self._clamp(times_step(place, self.step, self.min))
+        quantised = self.steps.at(self.steps.nearest(number))
         if abs(quantised - number) > self.step * 1e-9:
             raise ValueError(f"must be {self.min!r} and some steps of {self.step!r}")
         return quantised
@@ -226,11 +245,15 @@ class QLogUniform(_LogFloatRange):
         check_multiples(self.min, self.max, self.step)
         return self
 
+    @property
+    def steps(self) -> Steps:
+        """The multiples of `step` in the range."""
+        first, last = counts_inside(self.min, self.max, self.step)
+        return Steps(self.step, fewest=first, most=last)
+
     def sample(self, unit: float) -> float:
         """The multiple nearest to the draw at `unit`."""
-        first, last = counts_inside(self.min, self.max, self.step)
-        count = nearest_count(self._draw(unit), self.step)
-        return times_step(min(max(count, first), last), self.step)
+        return self.steps.at(nearest_count(self._draw(unit), self.step))
 
     def accept(self, value: object) -> float:
         """The multiple that it is; ValueError when it is none in the range."""
@@ -259,9 +282,14 @@ class QRandInt(_IntRange):
     kind: Literal["qrandint"] = "qrandint"
     step: int = Field(ge=1, strict=True)
 
+    @property
+    def steps(self) -> Steps:
+        """`min` and its steps up to `max`."""
+        return Steps(self.step, self.min, fewest=0, most=(self.max - self.min) // self.step)
+
     def sample(self, unit: float) -> int:
         """The quantised integer at `unit`."""
-        return self.min + _pick((self.max - self.min) // self.step + 1, unit) * self.step
+        return int(self.steps.at(_pick((self.max - self.min) // self.step + 1, unit)))
 
     def accept(self, value: object) -> int:
         """The value; ValueError when it is none of the quantised integers."""
@@ -311,11 +339,15 @@ class QLogRandInt(_LogIntRange):
         check_multiples(self.min, self.max, self.step)
         return self
 
+    @property
+    def steps(self) -> Steps:
+        """The multiples of `step` in the range."""
+        first, last = counts_inside(self.min, self.max, self.step)
+        return Steps(self.step, fewest=first, most=last)
+
     def sample(self, unit: float) -> int:
         """The multiple nearest to the draw at `unit`."""
-        first, last = -(-self.min // self.step), self.max // self.step
-        count = (2 * self._draw(unit) + self.step) // (2 * self.step)
-        return min(max(count, first), last) * self.step
+        return int(self.steps.at(nearest_count(self._draw(unit), self.step)))
 
     def accept(self, value: object) -> int:
         """The value; ValueError when it is no multiple in the range."""

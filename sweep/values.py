@@ -7,6 +7,7 @@ steps of 0.1 are 0.3 and a value half-way between two of them is seen to be so.
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -20,6 +21,39 @@ class KindModel(BaseModel):
     """A kind of parameter: unknown fields and numbers that are not finite are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The numbers between which its values lie, when it is numeric."""
+        return -math.inf, math.inf
+
+    @property
+    def steps(self) -> "Steps | None":
+        """Where its values stand; None when they are not steps apart."""
+        return None
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Numbers that are steps apart, each told by its count of steps from `start`."""
+
+    step: float
+    start: float = 0
+    fewest: float = -math.inf
+    most: float = math.inf
+    highest: float = math.inf
+    """No number is above it, even if the steps as they are written lead a hair past it."""
+
+    def at(self, count: int) -> float:
+        """The number at a count, or at the end that the count is beyond."""
+        return min(times_step(self._inside(count), self.step, self.start), self.highest)
+
+    def nearest(self, value: float) -> int:
+        """The count of the number nearest to a value."""
+        return self._inside(round((value - self.start) / self.step))
+
+    def _inside(self, count: int) -> int:
+        return int(min(max(count, self.fewest), self.most))
 
 
 def same(a: object, b: object) -> bool:

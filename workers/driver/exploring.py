@@ -4,7 +4,6 @@ Every random number is a function of the spec's seed, the trial and the step, so
 driver that takes over repeats what its predecessor would have done.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,15 +14,12 @@ from sweep.population import has, replaced
 from sweep.space import lookup, unit
 from sweep.spec import SweepSpec
 from sweep.stopping import Pbt
-from sweep.values import counts_inside, place_of, times_step
+from sweep.values import place_of
 
 Draw = Callable[[str], float]
 """A number in [0, 1) for each purpose."""
 
 _TRIES = 20
-_FRACTIONS: tuple[str, ...] = ("beta",)
-_FROM_MIN: tuple[str, ...] = ("quniform", "qrandint")
-"""The kinds whose values are counted from their `min`; the others' are multiples of `step`."""
 
 
 class Explorer:
@@ -101,45 +97,13 @@ def fitted(kind: Kind, value: float, *, old: float) -> float:
     Where values are steps apart and the number is nearer to `old` than to any other, it is the
     next one on that side: a small count is not stuck.
     """
-    low, high = _range(kind)
-    whole = isinstance(getattr(kind, "min", None), int)
-    step = getattr(kind, "step", 1 if whole else None)
-    if step is None:
+    if kind.steps is None:
+        low, high = kind.ends
         return min(max(value, low), high)
-    start = low if kind.kind in _FROM_MIN else 0
-    fewest, most = _counts(kind, step)
-
-    def at(count: int) -> float:
-        count = int(min(max(count, fewest), most))
-        if kind.kind not in _FROM_MIN:
-            return count * step if whole else times_step(count, step)
-        number = min(times_step(count, step, start), high)
-        return int(number) if whole else number
-
-    count = round((value - start) / step)
-    if at(count) == at(round((old - start) / step)) and value != old:
-        count = round((old - start) / step) + (1 if value > old else -1)
-    return at(count)
-
-
-def _counts(kind: Kind, step: float) -> tuple[float, float]:
-    """How many steps a kind's values are away from where they are counted, at least and most."""
-    low, high = _range(kind)
-    if kind.kind in _FROM_MIN:
-        return 0, math.floor((high - low) / step * (1 + 1e-12) + 1e-12)
-    if isinstance(low, int) and isinstance(high, int) and isinstance(step, int):
-        return -(-low // step), high // step
-    if math.isfinite(low) and math.isfinite(high):
-        return counts_inside(low, high, step)
-    return low, high
-
-
-def _range(kind: Kind) -> tuple[float, float]:
-    if kind.kind in _FRACTIONS:
-        return 0.0, 1.0
-    if kind.kind == "qlognormal":
-        return 0.0, math.inf
-    return getattr(kind, "min", -math.inf), getattr(kind, "max", math.inf)
+    count, before = kind.steps.nearest(value), kind.steps.nearest(old)
+    if count == before and value != old:
+        count += 1 if value > old else -1
+    return kind.steps.at(count)
 
 
 def _neighbour(values: Sequence[Any], place: int, draw: Draw) -> Value:

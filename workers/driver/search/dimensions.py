@@ -159,16 +159,14 @@ def _listed(path: tuple[str, ...], kind: Grid | Choice) -> Dimension:
 
 
 def _stepped(path: tuple[str, ...], kind: QUniform | QRandInt) -> Dimension:
-    count = round((kind.sample(_LAST_UNIT) - kind.min) / kind.step) + 1
+    steps = kind.steps
 
     def to_inner(value: Any) -> Inner | None:
         number = _accepted(kind, value)
-        return None if number is None else min(round((number - kind.min) / kind.step), count - 1)
+        return None if number is None else steps.nearest(number)
 
-    def to_value(steps: int) -> Value:
-        return kind.sample((steps + 0.5) / count)
-
-    return Dimension(path, kind, IntDistribution(0, count - 1), to_value, to_inner)
+    known = IntDistribution(0, int(steps.most))
+    return Dimension(path, kind, known, steps.at, to_inner)
 
 
 def _by_unit(path: tuple[str, ...], kind: Kind) -> Dimension:
