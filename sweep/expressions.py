@@ -145,3 +145,14 @@ class ConditionEvaluator:
             raise SpecError(
                 f"{error.message}; the parameters are {', '.join(parameters)}"
             ) from None
+
+    def allows(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether none holds for an assignment; one that cannot be evaluated counts as holding.
+
+        Not every assignment is seen when a spec is checked, and who proposes one in training
+        cannot ask.
+        """
+        try:
+            return not self.any_true(parameters)
+        except SpecError:
+            return False

@@ -7,7 +7,6 @@ driver that takes over repeats what its predecessor would have done.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sweep.errors import SpecError
 from sweep.expressions import ConditionEvaluator
 from sweep.parameters import Choice, Grid, Kind, Value, kinds_in
 from sweep.population import has, replaced
@@ -43,16 +42,9 @@ class Explorer:
             explored = dict(parameters)
             for path, kind in self._kinds.items():
                 explored = self._changed(explored, path, kind, (trial, step, again))
-            if self._allows(explored):
+            if self._excluded.allows(explored):
                 return explored
         return dict(parameters)
-
-    def _allows(self, parameters: Mapping[str, Any]) -> bool:
-        """Whether nothing excludes it; what cannot be evaluated counts as excluded."""
-        try:
-            return not self._excluded.any_true(parameters)
-        except SpecError:
-            return False
 
     def _changed(
         self, parameters: Mapping[str, Any], path: Sequence[str], kind: Kind, at: Sequence[int]

@@ -81,16 +81,12 @@ class SearchSpace:
         return self._made(lambda path, kind: self.dimensions[path].suggest(trial))
 
     def _made(self, choose: Choose) -> dict[str, Value] | None:
-        """An assignment of chosen values, if its conditions hold good and none excludes it.
-
-        One for which a condition cannot be evaluated counts as excluded: not every assignment
-        was seen when the spec was checked, and a search that raised would never go on.
-        """
+        """An assignment of chosen values, if its conditions can be told and none excludes it."""
         try:
             parameters = self._assembler(choose)
-            return None if self._excluded.any_true(parameters) else parameters
-        except SpecError:
+        except SpecError:  # as for `exclude`: a search that raised would never go on
             return None
+        return parameters if self._excluded.allows(parameters) else None
 
     def drawn(self, assignment: int, otherwise: Mapping[str, Any]) -> Mapping[str, Any]:
         """A random assignment that is allowed; `otherwise` where none is found."""
