@@ -14,6 +14,7 @@ from typing import Any
 from sweep.errors import FieldProblem, SpecError
 from sweep.expressions import ParsedCondition
 from sweep.parameters import Choice, Grid, Kind, Node, Value, When, unwrap
+from sweep.plain import find, has
 from sweep.values import canonical
 
 Path = tuple[str, ...]
@@ -176,18 +177,10 @@ def is_known(nodes: Mapping[str, Node], name: str) -> bool:
     node: Any = nodes
     for i, part in enumerate(parts := name.split(".")):
         if isinstance(node, Grid | Choice):
-            return any(_has(value, parts[i:]) for value in node.values)
+            return any(has(value, parts[i:]) for value in node.values)
         if not isinstance(node, Mapping) or part not in node:
             return False
         node = unwrap(node[part])
-    return True
-
-
-def _has(value: Any, parts: Sequence[str]) -> bool:
-    for part in parts:
-        if not isinstance(value, Mapping) or part not in value:
-            return False
-        value = value[part]
     return True
 
 
@@ -212,7 +205,7 @@ class _Partial:
         path: Path = ()
         for i, part in enumerate(parts := name.split(".")):
             if path in self._values:
-                return _beneath(self._values[path], parts[i:])
+                return find(self._values[path], parts[i:])
             path = (*path, part)
             if path in self._absent or not isinstance(node, Mapping):
                 return None
@@ -220,12 +213,6 @@ class _Partial:
         if isinstance(node, Mapping) and node:
             return _fill(node, self._values, self._absent, path)
         return self._values.get(path)
-
-
-def _beneath(value: Any, parts: Sequence[str]) -> Any:
-    for part in parts:
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
 
 
 def _conditions(node: Any) -> Iterator[ParsedCondition]:

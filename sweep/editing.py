@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sweep.errors import FieldProblem, SpecError, SpecTooLarge
 from sweep.parameters import Kind, Value, When, field_problems
-from sweep.plain import check_plain
+from sweep.plain import check_plain, find
 from sweep.searches import GridSearch, ModelSearch
 from sweep.space import PlannedTrial, Space, derive, group_key
 from sweep.spec import Budget, SweepSpec, parse_spec
@@ -186,7 +186,7 @@ def _with_grid(spec: SweepSpec, grid: Mapping[str, tuple[Any, ...]]) -> SweepSpe
         )
     raw = spec.model_dump(mode="json")
     for path, values in grid.items():
-        node = _node(raw["parameters"], path)
+        node = find(raw["parameters"], path.split("."))
         if not isinstance(node, dict) or set(node) - {"when"} != {"grid"}:
             raise SpecError(
                 [FieldProblem(f"add.grid.{path}", "is no grid parameter of this sweep")]
@@ -197,13 +197,6 @@ def _with_grid(spec: SweepSpec, grid: Mapping[str, tuple[Any, ...]]) -> SweepSpe
             raise SpecError([FieldProblem(f"add.grid.{path}", problem)])
         node["grid"] = [*node["grid"], *values]
     return parse_spec(raw)
-
-
-def _node(parameters: Mapping[str, Any], path: str) -> Any:
-    node: Any = parameters
-    for part in path.split("."):
-        node = node.get(part) if isinstance(node, Mapping) else None
-    return node
 
 
 def _new_points(

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Protocol
 from pydantic import AfterValidator, Field
 
 from sweep.errors import SpecError
+from sweep.plain import find
 
 _FORBIDDEN = (
     *(ast.Call, ast.JoinedStr, ast.Lambda, ast.NamedExpr),
@@ -111,13 +112,10 @@ class Lookup:
         self._declared = declared
 
     def __getitem__(self, name: str) -> Any:
-        first, *rest = name.split(".")
-        if first not in self._parameters and first not in self._declared:
+        path = name.split(".")
+        if path[0] not in self._parameters and path[0] not in self._declared:
             raise KeyError(name)
-        value = self._parameters.get(first)
-        for part in rest:
-            value = value.get(part) if isinstance(value, Mapping) else None
-        return value
+        return find(self._parameters, path)
 
 
 class ConditionEvaluator:

@@ -1,7 +1,7 @@
 """Plain data: what JSON can say, a database can hold and a page can show."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.errors import FieldProblem, SpecError
@@ -9,6 +9,7 @@ from sweep.errors import FieldProblem, SpecError
 MAX_DEPTH = 50
 
 _INTEGERS = range(-(2**63), 2**63)
+_ABSENT = object()
 
 
 def check_plain(raw: object) -> None:
@@ -32,6 +33,20 @@ def flatten(raw: object, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from flatten(value, f"{path}.{key}" if path else str(key))
     else:
         yield path, raw
+
+
+def find(raw: object, path: Sequence[str], default: Any = None) -> Any:
+    """What stands at a path in nested mappings; `default` where nothing does."""
+    for part in path:
+        if not isinstance(raw, Mapping) or part not in raw:
+            return default
+        raw = raw[part]
+    return raw
+
+
+def has(raw: object, path: Sequence[str]) -> bool:
+    """Whether anything, null too, stands at a path in nested mappings."""
+    return find(raw, path, _ABSENT) is not _ABSENT
 
 
 def _problems(raw: object, path: str, depth: int) -> Iterator[FieldProblem]:

@@ -7,6 +7,7 @@ from sweep.assembling import Path
 from sweep.errors import FieldProblem, SpecError
 from sweep.expressions import ConditionEvaluator
 from sweep.parameters import Kind, Node, Value, unwrap
+from sweep.plain import has
 from sweep.spec import SweepSpec
 from sweep.values import canonical, same
 
@@ -68,7 +69,7 @@ def _first(
 ) -> tuple[dict[str, Value] | None, str]:
     problem = ""
     for _, whole in ways:
-        missing = [path for path in point if not _is_there(whole, path)]
+        missing = [path for path in point if not has(whole, path)]
         if missing:
             name = ".".join(missing[0])
             problem = problem or f"names {name!r}, which is absent: its `when` does not hold"
@@ -77,14 +78,6 @@ def _first(
         else:
             return whole, ""
     return None, problem or f"is not completed in {_WAYS:,} tries, with those before it: name more"
-
-
-def _is_there(parameters: Any, path: Path) -> bool:
-    for part in path:
-        if not isinstance(parameters, Mapping) or part not in parameters:
-            return False
-        parameters = parameters[part]
-    return True
 
 
 def _read(

@@ -94,16 +94,6 @@ def _named_in_conditions(node: object) -> Iterator[str]:
             yield from _named_in_conditions(inner)
 
 
-def has(parameters: Mapping[str, Any], path: Sequence[str]) -> bool:
-    """Whether an assignment has a parameter at all."""
-    here: Any = parameters
-    for key in path:
-        if not isinstance(here, Mapping) or key not in here:
-            return False
-        here = here[key]
-    return True
-
-
 def replaced(parameters: Mapping[str, Any], path: Sequence[str], value: Value) -> dict[str, Any]:
     """An assignment with another value of one parameter that it has."""
     key, rest = path[0], path[1:]

@@ -20,6 +20,7 @@ from sweep.assembling import Assembler, Choose, Path, distinct, is_known
 from sweep.errors import FieldProblem, SpecError, SpecTooLarge
 from sweep.expressions import ConditionEvaluator, ParsedCondition
 from sweep.parameters import Grid, Kind, Node, Value, kinds_in
+from sweep.plain import find
 from sweep.points import Point, complete, read_points
 from sweep.searches import GridSearch, ModelSearch, SobolSearch, given_assignments
 from sweep.spec import SweepSpec
@@ -58,12 +59,7 @@ def unit(seed: int, *labels: int | str) -> float:
 
 def lookup(parameters: Mapping[str, Any], path: str) -> Value:
     """The value at a dotted path; None where an assignment has nothing there."""
-    value: Any = parameters
-    for part in path.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            return None
-        value = value[part]
-    found: Value = value
+    found: Value = find(parameters, path.split("."))
     return found
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from sweep.errors import FieldProblem, SpecError
 from sweep.estimating import NOTHING_PAST, PastTraining, estimate, places_on, plan_budget
 from sweep.parameters import kinds_in
-from sweep.population import has, replaced
+from sweep.plain import has
+from sweep.population import replaced
 from sweep.records import DryRun, Estimate, GroupPlan, RungPlan
 from sweep.rungs import plan_rungs, trial_steps
 from sweep.searches import ModelSearch

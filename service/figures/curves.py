@@ -1,7 +1,7 @@
 """Learning curves: rungs, trials that were stopped, the best one."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from service.analysis.labels import leaves, shown
@@ -19,6 +19,7 @@ from service.figures.style import (
     plain,
 )
 from sweep.analysis import Curve, Curves
+from sweep.plain import find
 from sweep.states import TrialState
 
 Path = tuple[str, ...]
@@ -67,23 +68,14 @@ def curves_figure(
 def _key(curve: Curve, colour_by: Path | None) -> str:
     if colour_by is None:
         return curve.trial
-    return shown(_value(curve, colour_by))
-
-
-def _value(curve: Curve, path: Path) -> Any:
-    value: Any = curve.parameters
-    for part in path:
-        if not isinstance(value, Mapping) or part not in value:
-            return None
-        value = value[part]
-    return value
+    return shown(find(curve.parameters, colour_by))
 
 
 def _scale(curves: Sequence[Curve], colour_by: Path | None) -> NumberScale | None:
     """For a parameter with more numbers than there are colours to name them by."""
     if colour_by is None:
         return None
-    return NumberScale.over((_value(c, colour_by) for c in curves), least=len(SERIES) + 1)
+    return NumberScale.over((find(c.parameters, colour_by) for c in curves), least=len(SERIES) + 1)
 
 
 def _colours(ordered: Sequence[Curve], look: Look, colour_by: Path | None) -> dict[str, str]:
@@ -91,7 +83,7 @@ def _colours(ordered: Sequence[Curve], look: Look, colour_by: Path | None) -> di
     keys = list(dict.fromkeys(_key(c, colour_by) for c in sorted(ordered, key=lambda c: c.index)))
     scale = _scale(ordered, colour_by)
     if colour_by is not None and scale is not None:
-        values = {_key(curve, colour_by): _value(curve, colour_by) for curve in ordered}
+        values = {_key(curve, colour_by): find(curve.parameters, colour_by) for curve in ordered}
         return {k: look.soft if v is None else scale.colour(v) for k, v in values.items()}
     if colour_by is None and len(keys) > _FEW:
         return dict.fromkeys(keys, look.series[0])

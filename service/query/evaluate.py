@@ -21,6 +21,7 @@ from service.query.ast import (
     SortKey,
     Test,
 )
+from sweep.plain import find
 from sweep.records import SweepRecord
 from sweep.rows import TrialRow, trial_id
 
@@ -61,10 +62,10 @@ class TrialSubject:
             case "at":
                 return self.reports.get(field.step or 0, {}).get(field.path[0])
             case "parameter":
-                return _inside(row.parameters, field.path)
+                return find(row.parameters, field.path)
         sources: dict[str, Mapping[str, Anything]]
         sources = {"last": row.last, "min": row.minimum, "max": row.maximum}
-        return _inside(sources[field.source], field.path)
+        return find(sources[field.source], field.path)
 
 
 @dataclass(frozen=True)
@@ -128,13 +129,6 @@ def sort_value(key: SortKey, subject: Subject) -> SortValue:
 
 def _duration(start: datetime | None, end: datetime | None, now: datetime) -> float | None:
     return None if start is None else ((end or now) - start).total_seconds()
-
-
-def _inside(mapping: Mapping[str, Anything], path: tuple[str, ...]) -> Anything:
-    value: Anything = mapping
-    for part in path:
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
 
 
 def _compare(subject: Subject, comparison: Compare) -> bool:

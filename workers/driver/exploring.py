@@ -9,7 +9,8 @@ from typing import Any
 
 from sweep.expressions import ConditionEvaluator
 from sweep.parameters import Choice, Grid, Kind, Value, kinds_in
-from sweep.population import has, replaced
+from sweep.plain import has
+from sweep.population import replaced
 from sweep.space import lookup, unit
 from sweep.spec import SweepSpec
 from sweep.stopping import Pbt

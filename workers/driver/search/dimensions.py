@@ -31,11 +31,13 @@ from sweep.parameters import (
     Value,
     kinds_in,
 )
+from sweep.plain import find, has
 from sweep.values import place_of
 
 Inner = float | int
 """What Optuna knows of a value: itself, a position, a number of steps, or a unit."""
 
+_ABSENT = object()
 _LAST_UNIT = 1 - 2**-53
 _BISECTIONS = 60
 _KEPT = 100_000
@@ -97,7 +99,7 @@ class Dimensions(Mapping[tuple[str, ...], Dimension]):
         """What Optuna knows of an assignment: the parameters that are there and fit."""
         found = {}
         for path, dimension in self._found.items():
-            value = _at(parameters, path)
+            value = find(parameters, path, _ABSENT)
             inner = None if value is _ABSENT else dimension.to_inner(value)
             if inner is not None:
                 found[dimension.name] = inner
@@ -105,19 +107,7 @@ class Dimensions(Mapping[tuple[str, ...], Dimension]):
 
     def missing(self, parameters: Mapping[str, Any]) -> list[tuple[str, ...]]:
         """The paths of those that an assignment is without."""
-        return [path for path in self._found if _at(parameters, path) is _ABSENT]
-
-
-_ABSENT = object()
-
-
-def _at(parameters: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    here: Any = parameters
-    for part in path:
-        if not isinstance(here, Mapping) or part not in here:
-            return _ABSENT
-        here = here[part]
-    return here
+        return [path for path in self._found if not has(parameters, path)]
 
 
 def dimension_of(path: tuple[str, ...], kind: Kind) -> Dimension:
