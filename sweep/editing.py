@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from sweep.errors import FieldProblem, SpecError, SpecTooLarge
+from sweep.metric import SpecModel
 from sweep.parameters import Kind, Value, When, field_problems
 from sweep.plain import check_plain, find
 from sweep.searches import GridSearch, ModelSearch
@@ -40,11 +41,7 @@ _FIXED = {
 MAX_ADDED = 100_000
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class AddTrials(_Model):
+class AddTrials(SpecModel):
     """Trials to add to a sweep."""
 
     grid: Mapping[str, tuple[Any, ...]] = Field(
@@ -60,7 +57,7 @@ class AddTrials(_Model):
     )
 
 
-class SweepEdit(_Model):
+class SweepEdit(SpecModel):
     """What of a sweep is to change; what is not named stays as it is."""
 
     max_concurrent: Annotated[int, Field(ge=1, strict=True)] | None = None

@@ -15,6 +15,9 @@ from pydantic import AfterValidator, Field
 from sweep.errors import SpecError
 from sweep.plain import find
 
+MAX_CONDITION = 2_000
+"""Characters of a condition."""
+
 _FORBIDDEN = (
     *(ast.Call, ast.JoinedStr, ast.Lambda, ast.NamedExpr),
     *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
@@ -31,7 +34,9 @@ def check_condition(source: str) -> str:
     return source
 
 
-Condition = Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(check_condition)]
+Condition = Annotated[
+    str, Field(min_length=1, max_length=MAX_CONDITION), AfterValidator(check_condition)
+]
 
 
 def _parse(source: str) -> ast.Expr:

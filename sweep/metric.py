@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class SpecModel(BaseModel):
-    """A part of a spec: unknown fields and numbers that are not finite are refused."""
+    """A part of a spec or an edit: unknown fields and numbers that are not finite are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

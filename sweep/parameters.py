@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from sweep.distributions import Beta, LogNormal, Normal, QLogNormal, QNormal
 from sweep.errors import FieldProblem, SpecError
-from sweep.expressions import check_condition
+from sweep.expressions import MAX_CONDITION, check_condition
 from sweep.kinds import (
     INTEGER_KINDS,
     KINDS,
@@ -66,12 +66,11 @@ __all__ = [
     "unwrap",
 ]
 
-MAX_CONDITION = 2_000
-"""Characters of a condition."""
+NAME = "[A-Za-z_][A-Za-z0-9_]*"
+"""What a parameter's name matches as a whole."""
 
 _CLOSE = 0.85
 """How alike a name and a kind's must be to be taken for a slip, as difflib counts."""
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def parse_nodes(raw: Mapping[Any, object], path: str) -> dict[str, Node]:
     problems: list[FieldProblem] = []
     for key, value in raw.items():
         where = f"{path}.{key}"
-        if not isinstance(key, str) or not _NAME.fullmatch(key):
+        if not isinstance(key, str) or not re.fullmatch(NAME, key):
             problems.append(
                 FieldProblem(
                     where,

@@ -8,7 +8,6 @@ from sweep.expressions import ParsedCondition
 from sweep.parameters import Grid, Value, When, kinds_in
 from sweep.stopping import Pbt
 
-MAX_INTERVALS = 10_000
 _SEARCHES = ("random", "sobol")
 
 
@@ -23,7 +22,7 @@ def population_problems(
         search: the search's type.
         replicates: how many trials each assignment has.
     """
-    problems = [*_interval_problems(rule), *_perturb_problems(rule, parameters)]
+    problems = _perturb_problems(rule, parameters)
     if search not in _SEARCHES:
         problems.append(
             FieldProblem(
@@ -41,20 +40,6 @@ def population_problems(
             )
         )
     return problems
-
-
-def _interval_problems(rule: Pbt) -> list[FieldProblem]:
-    where = "early_stopping.interval"
-    if rule.interval >= rule.max_t:
-        text = f"{rule.interval} is not below max_t {rule.max_t}: no trial would be compared"
-        return [FieldProblem(where, text)]
-    if rule.max_t // rule.interval > MAX_INTERVALS:
-        text = (
-            f"max_t {rule.max_t:,} holds more than {MAX_INTERVALS:,} intervals of "
-            f"{rule.interval:,} steps: make it longer"
-        )
-        return [FieldProblem(where, text)]
-    return []
 
 
 def _perturb_problems(rule: Pbt, parameters: Mapping[str, Any]) -> list[FieldProblem]:

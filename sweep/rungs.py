@@ -12,6 +12,7 @@ from sweep.errors import FieldProblem
 from sweep.stopping import Asha, EarlyStopping, Halving, Hyperband, Median, Pbt
 
 MAX_RUNGS = 1_000
+MAX_INTERVALS = 10_000
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -149,6 +150,16 @@ def _most_reductions(rule: EarlyStopping) -> float:
     return max(0.0, math.log(rule.max_t / first) / math.log(rule.reduction_factor))
 
 
+def _interval_problems(rule: Pbt) -> Iterator[str]:
+    if rule.interval >= rule.max_t:
+        yield f"{rule.interval} is not below max_t {rule.max_t}: no trial would be compared"
+    elif rule.max_t // rule.interval > MAX_INTERVALS:
+        yield (
+            f"max_t {rule.max_t:,} holds more than {MAX_INTERVALS:,} intervals of "
+            f"{rule.interval:,} steps: make it longer"
+        )
+
+
 def rung_problems(rule: EarlyStopping) -> list[FieldProblem]:
     """What is wrong with the steps that a rule names, field by field."""
     problems: list[FieldProblem] = []
@@ -173,6 +184,9 @@ def rung_problems(rule: EarlyStopping) -> list[FieldProblem]:
         rungs = (rule.max_t - rule.grace_period) // every
         if rungs > MAX_RUNGS:
             add("interval", f"{every} makes {rungs:,} rungs; at most {MAX_RUNGS:,} are taken")
+    if isinstance(rule, Pbt):
+        for problem in _interval_problems(rule):
+            add("interval", problem)
     if isinstance(rule, Hyperband) and (rule.brackets or 1) > most_brackets(rule):
         add(
             "brackets",

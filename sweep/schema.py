@@ -5,12 +5,13 @@ from typing import Any
 from pydantic import GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
+from sweep.expressions import MAX_CONDITION
 from sweep.kinds import KINDS
+from sweep.parameters import NAME
 from sweep.values import KindModel
 
 _VALUES = {"type": "array", "minItems": 1}
-_NAME = "^[A-Za-z_][A-Za-z0-9_]*$"
-_WHEN = {"type": "string", "minLength": 1, "maxLength": 2_000}
+_WHEN = {"type": "string", "minLength": 1, "maxLength": MAX_CONDITION}
 _CONSTANT = {"type": ["string", "number", "boolean", "null", "array"]}
 
 
@@ -30,7 +31,7 @@ def parameters_schema() -> dict[str, Any]:
         "type": "object",
         "description": "Parameter names and their values: a constant, one kind, or a nested "
         "mapping; with `when` beside it, there only where that condition holds.",
-        "patternProperties": {_NAME: {"anyOf": [_CONSTANT, *_bodies({}), *_conditional()]}},
+        "patternProperties": {f"^{NAME}$": {"anyOf": [_CONSTANT, *_bodies({}), *_conditional()]}},
         "additionalProperties": False,
     }
 

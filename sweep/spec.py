@@ -324,21 +324,15 @@ class SweepSpec(SpecModel):
         return self
 
     @model_validator(mode="after")
-    def _rungs_fit(self) -> Self:
-        problems = rung_problems(self.early_stopping)
-        if problems:
-            raise SpecError(problems)
-        return self
-
-    @model_validator(mode="after")
-    def _population_fits(self) -> Self:
+    def _rule_fits(self) -> Self:
         rule = self.early_stopping
+        problems = rung_problems(rule)
         if isinstance(rule, Pbt):
-            problems = population_problems(
+            problems += population_problems(
                 rule, self.parameters, search=self.search.type, replicates=self.replicates
             )
-            if problems:
-                raise SpecError(problems)
+        if problems:
+            raise SpecError(problems)
         return self
 
     @property

@@ -65,11 +65,14 @@ class NoStopping(_EarlyStopping):
     )
 
 
-class _RungRule(_EarlyStopping):
+class _Timed(_EarlyStopping):
     time_attr: Literal["step"] = Field(
         default="step", description="What `max_t` and rungs are counted in.", examples=["step"]
     )
     max_t: Count = Field(description="The step at which a trial is completed.", examples=[3000])
+
+
+class _RungRule(_Timed):
     reduction_factor: float = Field(
         default=3,
         gt=1,
@@ -138,7 +141,7 @@ class Perturbation(SpecModel):
     )
 
 
-class Pbt(_EarlyStopping):
+class Pbt(_Timed):
     """Population based training (Jaderberg et al. 2017, arXiv:1711.09846) inside each group.
 
     At every multiple of `interval` a trial is ranked among its group by the values there. One
@@ -147,13 +150,9 @@ class Pbt(_EarlyStopping):
     """
 
     type: Literal["pbt"] = "pbt"
-    time_attr: Literal["step"] = Field(
-        default="step", description="What `max_t` and rungs are counted in.", examples=["step"]
-    )
     interval: Count = Field(
         description="Steps from one comparison of a trial to its next.", examples=[100]
     )
-    max_t: Count = Field(description="The step at which a trial is completed.", examples=[3000])
     quantile: float = Field(
         default=0.25,
         gt=0,
@@ -183,7 +182,7 @@ class Pbt(_EarlyStopping):
         return raw
 
 
-class Median(_EarlyStopping):
+class Median(_Timed):
     """The median stopping rule (Golovin et al. 2017, Vizier) inside each group.
 
     At `grace_period` and each `interval` steps after it below `max_t`, a trial is stopped
@@ -192,10 +191,6 @@ class Median(_EarlyStopping):
     """
 
     type: Literal["median"] = "median"
-    time_attr: Literal["step"] = Field(
-        default="step", description="What `max_t` and rungs are counted in.", examples=["step"]
-    )
-    max_t: Count = Field(description="The step at which a trial is completed.", examples=[3000])
     grace_period: Count = Field(description="The step of the first rung.", examples=[300])
     interval: Count | None = Field(
         default=None,

@@ -11,16 +11,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from sweep.metric import SpecModel
 
 Scalar = bool | int | float | str | None
 Value = Scalar | Sequence["Value"] | Mapping[str, "Value"]
 
 
-class KindModel(BaseModel):
-    """A kind of parameter: unknown fields and numbers that are not finite are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class KindModel(SpecModel):
+    """A kind of parameter."""
 
     @property
     def ends(self) -> tuple[float, float]:

@@ -80,6 +80,13 @@ def test_what_makes_no_sense_is_refused_by_field(spec: dict[str, Any], path: str
     assert problem_paths(spec) == [path]
 
 
+def test_what_is_wrong_with_steps_and_with_parameters_is_said_at_once() -> None:
+    assert problem_paths(raw({"interval": 35, "perturb": ["momentum"]})) == [
+        "early_stopping.interval",
+        "early_stopping.perturb.momentum",
+    ]
+
+
 def test_what_decides_whether_others_are_there_is_not_explored() -> None:
     parameters = {
         "optimizer": {"choice": ["sgd", "adam"]},
