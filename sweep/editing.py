@@ -1,6 +1,5 @@
 """Changing a sweep while it runs: what may change, what may not and why. No I/O."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +15,7 @@ from sweep.searches import GridSearch, ModelSearch
 from sweep.space import PlannedTrial, Space, derive, group_key
 from sweep.spec import Budget, SweepSpec, parse_spec
 from sweep.trainables import Trainable, check_parameters
+from sweep.values import canonical
 
 _FIXED = {
     "name": "a sweep is found by it",
@@ -188,7 +188,8 @@ def _with_grid(spec: SweepSpec, grid: Mapping[str, tuple[Any, ...]]) -> SweepSpe
             raise SpecError(
                 [FieldProblem(f"add.grid.{path}", "is no grid parameter of this sweep")]
             )
-        twice = [v for v in values if v in node["grid"]]
+        there = set(map(canonical, node["grid"]))
+        twice = [v for v in values if canonical(v) in there]
         if twice or not values:
             problem = f"{twice[0]!r:.100} is there already" if twice else "names no value"
             raise SpecError([FieldProblem(f"add.grid.{path}", problem)])
@@ -202,14 +203,10 @@ def _new_points(
     if not grid:
         return
     Space(after).check()
-    old = {_canonical(trial.parameters) for trial in Space(before).trials()}
+    old = {canonical(trial.parameters) for trial in Space(before).trials()}
     for trial in Space(after).trials():
-        if trial.replicate == 0 and _canonical(trial.parameters) not in old:
+        if trial.replicate == 0 and canonical(trial.parameters) not in old:
             yield trial.parameters
-
-
-def _canonical(parameters: Mapping[str, Any]) -> str:
-    return json.dumps(parameters, sort_keys=True)
 
 
 def _filled(trial: Mapping[str, Any], position: int, spec: SweepSpec) -> Mapping[str, Value]:

@@ -16,10 +16,10 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from sweep.assembling import Assembler, Choose, Path, distinct, is_known
+from sweep.assembling import Assembler, Path, distinct, is_known
 from sweep.errors import FieldProblem, SpecError, SpecTooLarge
 from sweep.expressions import ConditionEvaluator, ParsedCondition
-from sweep.parameters import Grid, Kind, Node, Value, kinds_in
+from sweep.parameters import Grid, Kind, Value, kinds_in
 from sweep.plain import find
 from sweep.points import Point, complete, read_points
 from sweep.searches import GridSearch, ModelSearch, SobolSearch, given_assignments
@@ -61,21 +61,6 @@ def lookup(parameters: Mapping[str, Any], path: str) -> Value:
     """The value at a dotted path; None where an assignment has nothing there."""
     found: Value = find(parameters, path.split("."))
     return found
-
-
-def assemble(nodes: Mapping[str, Node], choose: Choose) -> dict[str, Value]:
-    """An assignment of a tree of parameters; those whose conditions do not hold are absent.
-
-    Args:
-        nodes: a spec's parameters.
-        choose: gives the value of the kind at a path. It is called once for each kind that
-            is there, after those that its conditions name.
-
-    Raises:
-        SpecError: for a condition that names no parameter, depends on itself or cannot be
-            evaluated.
-    """
-    return Assembler(nodes)(choose)
 
 
 def group_key(parameters: Mapping[str, Value], group_by: Sequence[str]) -> str:

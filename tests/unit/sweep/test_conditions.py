@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sweep.assembling import Assembler
 from sweep.errors import SpecError, SpecTooLarge
 from sweep.parameters import Grid, Kind, Value
-from sweep.space import Space, assemble
+from sweep.space import Space
 from sweep.values import canonical
 from tests.unit.sweep.test_space import make
 
@@ -58,7 +59,7 @@ def test_what_conditions_name_is_chosen_before() -> None:
         asked.append(path)
         return kind.sample(0.0)
 
-    assert assemble(nodes, choose) == {"momentum": 0.5, "optimizer": "sgd"}
+    assert Assembler(nodes)(choose) == {"momentum": 0.5, "optimizer": "sgd"}
     assert asked == [("optimizer",), ("momentum",)]
 
 
@@ -274,5 +275,5 @@ def test_grid_kinds_are_what_a_grid_has() -> None:
         asked.append(kind)
         return kind.sample(0.99)
 
-    assert assemble(make(dict(GRID)).parameters, choose)["b"] == {"c": {"k": 1}, "d": 0}
+    assert Assembler(make(dict(GRID)).parameters)(choose)["b"] == {"c": {"k": 1}, "d": 0}
     assert all(isinstance(kind, Grid) for kind in asked)

@@ -17,6 +17,7 @@ class Toy(BaseModel):
     x: int
     y: str = "a"
     depth: int = 1
+    flag: bool | int = 0
 
 
 TOY = Trainable(name="toy", description="", code="m:f", parameters=Toy)
@@ -55,6 +56,14 @@ def test_new_grid_values_add_every_new_point_once() -> None:
         {"x": 5, "y": "b", "depth": 3},
     ]
     assert len(added({"add": {"grid": {"x": [5], "y": ["c"]}}})) == 5
+
+
+def test_true_and_one_are_two_values_of_a_grid_and_one_is_written_in_two_ways() -> None:
+    flags = spec(parameters={"x": 1, "flag": {"grid": [1]}})
+    [new] = added({"add": {"grid": {"flag": [True]}}}, of=flags)
+    assert new["flag"] is True
+    found = problems({"add": {"grid": {"flag": [1.0]}}}, of=flags)
+    assert found == {"add.grid.flag": "1.0 is there already"}
 
 
 def test_excluded_points_stay_excluded() -> None:
