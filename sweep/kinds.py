@@ -221,7 +221,8 @@ class QUniform(_FloatRange):
     def accept(self, value: object) -> float:
         """The quantised value that it is; ValueError when it is none."""
         number = super().accept(value)
-        quantised = self.steps.at(self.steps.nearest(number))
+        steps = self.steps
+        quantised = steps.at(steps.nearest(number))
         if abs(quantised - number) > self.step * 1e-9:
             raise ValueError(f"must be {self.min!r} and some steps of {self.step!r}")
         return quantised

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from sweep.metric import SpecModel
@@ -85,6 +86,12 @@ def check_inside(value: float, low: float, high: float) -> None:
         raise ValueError(f"must lie between {low!r} and {high!r}")
 
 
+@lru_cache(maxsize=1_024)
+def _written(number: float) -> Fraction:
+    """The number as it is written, exactly; kept, since a sweep has few and reading one is slow."""
+    return Fraction(repr(number))
+
+
 def times_step(count: int, step: float, start: float = 0) -> float:
     """`start` and `count` steps, as the number nearest to what is written: 3 of 0.1 are 0.3.
 
@@ -92,12 +99,14 @@ def times_step(count: int, step: float, start: float = 0) -> float:
     """
     if isinstance(step, int) and isinstance(start, int):
         return start + count * step
-    return float(Fraction(repr(start)) + count * Fraction(repr(step)))
+    a, b = _written(start), _written(step)
+    whole = a.numerator * b.denominator + count * b.numerator * a.denominator
+    return whole / (a.denominator * b.denominator)  # integers: quick, and rounded once
 
 
 def nearest_count(value: float, step: float) -> int:
     """How many steps lie nearest to a value; half a step counts up."""
-    return math.floor(Fraction(value) / Fraction(repr(step)) + Fraction(1, 2))
+    return math.floor(Fraction(value) / _written(step) + Fraction(1, 2))
 
 
 def as_multiple(value: float, step: float) -> float:
@@ -110,8 +119,8 @@ def as_multiple(value: float, step: float) -> float:
 
 def counts_inside(low: float, high: float, step: float) -> tuple[int, int]:
     """The counts of steps that are in a range, first and last."""
-    each = Fraction(repr(step))
-    return math.ceil(Fraction(repr(low)) / each), math.floor(Fraction(repr(high)) / each)
+    each = _written(step)
+    return math.ceil(_written(low) / each), math.floor(_written(high) / each)
 
 
 def canonical(value: Any) -> str:
