@@ -13,7 +13,7 @@ from typing import Any
 
 from sweep.errors import FieldProblem, SpecError
 from sweep.expressions import ParsedCondition
-from sweep.parameters import Choice, Grid, Kind, Node, Value, When, unwrap
+from sweep.parameters import Choice, Grid, Kind, Node, Value, When, leaves_in, unwrap
 from sweep.plain import find, has
 from sweep.values import canonical
 
@@ -182,6 +182,17 @@ def is_known(nodes: Mapping[str, Node], name: str) -> bool:
             return False
         node = unwrap(node[part])
     return True
+
+
+def known_names(nodes: Mapping[str, Node]) -> list[str]:
+    """Dotted names at which an assignment has values; of listed mappings also their keys."""
+    names: dict[str, None] = {}
+    for path, leaf in leaves_in(nodes):
+        name = ".".join(path)
+        names[name] = None
+        listed = leaf.values if isinstance(leaf, Grid | Choice) else ()
+        names |= {f"{name}.{key}": None for v in listed if isinstance(v, Mapping) for key in v}
+    return list(names)
 
 
 def distinct(values: Sequence[Any]) -> list[Any]:

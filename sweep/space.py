@@ -16,7 +16,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from sweep.assembling import Assembler, Path, distinct, is_known
+from sweep.assembling import Assembler, Path, distinct, is_known, known_names
 from sweep.errors import FieldProblem, SpecError, SpecTooLarge
 from sweep.expressions import ConditionEvaluator, ParsedCondition
 from sweep.parameters import Grid, Kind, Value, kinds_in
@@ -160,10 +160,11 @@ class Space:
     def _name_problems(self) -> Iterator[FieldProblem]:
         nodes = self._spec.parameters
         for i, path in enumerate(self._spec.early_stopping.group_by):
-            if path.split(".")[0] not in nodes:
+            if not is_known(nodes, path):
+                there = ", ".join(known_names(nodes))
                 yield FieldProblem(
                     f"early_stopping.group_by[{i}]",
-                    f"there is no parameter {path!r}; there are {', '.join(nodes)}",
+                    f"there is no parameter {path!r}; there are {there}",
                 )
         for i, source in enumerate(self._spec.exclude):
             for name in ParsedCondition(source).names:

@@ -176,6 +176,24 @@ def test_groups() -> None:
     assert len(set(groups)) == 4
 
 
+@pytest.mark.parametrize("path", ["network.tpye", "lr.x", "opt.nam", "optt"])
+def test_a_mistyped_path_of_groups_is_refused_with_what_is_there(path: str) -> None:
+    parameters = {
+        "network": {"grid": [{"type": "dense", "depth": 2}, {"type": "multiply"}]},
+        "opt": {"name": {"grid": ["sgd", "adam"]}},
+        "lr": {"grid": [1, 2]},
+    }
+    right = ["network", "network.type", "network.depth", "opt", "opt.name", "lr"]
+    Space(make(parameters, early_stopping={"type": "none", "group_by": right})).check()
+    rule = {"type": "none", "group_by": ["lr", path]}
+    with pytest.raises(SpecError) as caught:
+        Space(make(parameters, early_stopping=rule)).check()
+    (problem,) = caught.value.problems
+    assert problem.path == "early_stopping.group_by[1]"
+    assert repr(path) in problem.message
+    assert "network, network.type, network.depth, opt.name, lr" in problem.message
+
+
 def test_what_cannot_run_is_refused_before_it_is_enumerated() -> None:
     grids = {f"p{i}": {"grid": list(range(1000))} for i in range(4)}
     assert Space(make(grids)).upper_bound == 10**12
