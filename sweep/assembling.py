@@ -57,6 +57,12 @@ class Assembler:
         self._read(nodes, (), None)
         self.is_conditional = bool(self._scopes)
         """Whether any parameter may be absent."""
+        self.always = tuple(
+            path
+            for path, leaf in self._leaves.items()
+            if isinstance(leaf.node, Kind) and leaf.scope is None
+        )
+        """The paths of the kinds that are there whatever the others are."""
         self._steps: Sequence[_Step] = tuple(self._leaves.values())
         if self.is_conditional:
             self._refuse_unknown()

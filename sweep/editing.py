@@ -1,16 +1,20 @@
 """Changing a sweep while it runs: what may change, what may not and why. No I/O."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
+from sweep.assembling import Assembler, Path
 from sweep.errors import FieldProblem, SpecError, SpecTooLarge
+from sweep.expressions import ConditionEvaluator
 from sweep.metric import SpecModel
-from sweep.parameters import Kind, Value, When, field_problems
-from sweep.plain import check_plain, find
+from sweep.parameters import Grid, Kind, Value, field_problems, leaves_in
+from sweep.plain import check_plain, find, has
+from sweep.points import Point, read_point
 from sweep.searches import GridSearch, ModelSearch
 from sweep.space import PlannedTrial, Space, derive, group_key
 from sweep.spec import Budget, SweepSpec, parse_spec
@@ -52,8 +56,9 @@ class AddTrials(SpecModel):
     trials: tuple[Mapping[str, Any], ...] = Field(
         default=(),
         max_length=MAX_ADDED,
-        description="Assignments. Constants of the spec need not be named, nor parameters with a "
-        "condition; every other parameter must be.",
+        description="Assignments. Constants of the spec need not be named; every other parameter "
+        "whose condition holds must be, and none whose condition does not. Values need not be on "
+        "a grid.",
     )
 
 
@@ -122,7 +127,8 @@ def apply_edit(edit: SweepEdit, spec: SweepSpec, *, trainable: Trainable, room: 
     after = spec.model_copy(update=changes)
     wider = _with_grid(after, edit.add.grid)
     added = list(islice(_new_points(after, wider, edit.add.grid), room + 1))
-    added += [_filled(trial, i, after) for i, trial in enumerate(edit.add.trials)]
+    adding = _Adding(after)
+    added += [adding.whole(t, f"add.trials[{i}]") for i, t in enumerate(edit.add.trials)]
     if len(added) * spec.replicates > room:
         raise SpecTooLarge(
             f"the edit adds {len(added) * spec.replicates:,} trials or more, and this sweep may "
@@ -131,7 +137,8 @@ def apply_edit(edit: SweepEdit, spec: SweepSpec, *, trainable: Trainable, room: 
     from_grid = len(added) - len(edit.add.trials)
     for i, parameters in enumerate(added):
         where = "add.grid" if i < from_grid else f"add.trials[{i - from_grid}]"
-        _check(parameters, where, trainable)
+        with _placed(where):
+            check_parameters(parameters, trainable)
     shown = {name: wider.model_dump(mode="json")[name] for name in changes}
     return Edited(wider, shown, added)
 
@@ -209,35 +216,70 @@ def _new_points(
             yield trial.parameters
 
 
-def _filled(trial: Mapping[str, Any], position: int, spec: SweepSpec) -> Mapping[str, Value]:
-    """An assignment with the spec's constants in it."""
-    constants = {name: node for name, node in spec.parameters.items() if not _varies(node)}
-    optional = {name for name, node in spec.parameters.items() if isinstance(node, When)}
-    missing = spec.parameters.keys() - constants.keys() - trial.keys() - optional
-    unknown = trial.keys() - spec.parameters.keys()
-    where = f"add.trials[{position}]"
-    problems = [FieldProblem(f"{where}.{name}", "is missing") for name in sorted(missing)]
-    problems += [
-        FieldProblem(f"{where}.{name}", "is no parameter of this sweep") for name in sorted(unknown)
-    ]
-    if problems:
-        raise SpecError(problems)
-    given = {**constants, **trial}
-    return {name: given[name] for name in spec.parameters if name in given}
+class _Adding:
+    """Makes whole assignments of those that a user adds to a sweep."""
 
+    def __init__(self, spec: SweepSpec) -> None:
+        self._nodes = spec.parameters
+        self._assembler = Assembler(spec.parameters)
+        self._excluded = ConditionEvaluator(spec.exclude, spec.parameters)
 
-def _varies(node: Any) -> bool:
-    if isinstance(node, Mapping):
-        return any(map(_varies, node.values()))
-    return isinstance(node, Kind | When)
+    def whole(self, trial: Mapping[str, Any], where: str) -> Mapping[str, Value]:
+        """The assignment with the spec's constants in it.
 
+        Raises:
+            SpecError: for what is missing, no parameter, absent or excluded.
+        """
+        point, problems = read_point(trial, self._nodes, where=where, accept=_off_the_grid)
+        missing = [path for path in self._assembler.always if not has(trial, path)]
+        problems += [FieldProblem(".".join((where, *path)), "is missing") for path in missing]
+        if problems:
+            raise SpecError(problems)
+        with _placed(where):
+            found = self._assembler(lambda path, _: _given(point, path))
+            self._refuse_absent(trial, found)
+            condition = self._excluded.first_true(found)
+        if condition is not None:
+            raise SpecError([FieldProblem(where, f"is left out by `exclude`: {condition}")])
+        return found
 
-def _check(parameters: Mapping[str, Value], where: str, trainable: Trainable) -> None:
-    try:
-        check_parameters(parameters, trainable)
-    except SpecError as error:
+    def _refuse_absent(self, trial: Mapping[str, Any], found: Mapping[str, Value]) -> None:
+        absent = "is absent: its `when` does not hold; leave it out"
         problems = [
-            FieldProblem(f"{where}.{p.path.removeprefix('parameters.')}", p.message)
-            for p in error.problems
+            FieldProblem(".".join(path), absent)
+            for path, _ in leaves_in(self._nodes)
+            if has(trial, path) and not has(found, path)
+        ]
+        if problems:
+            raise SpecError(problems)
+
+
+def _off_the_grid(kind: Kind, value: Any) -> Value:
+    """A value of the kind; of a grid also one that is not listed."""
+    try:
+        return kind.accept(value)
+    except ValueError as error:
+        if isinstance(kind, Grid):
+            added: Value = value
+            return added
+        raise ValueError(f"{error}; got {value!r:.100}") from None
+
+
+def _given(point: Point, path: Path) -> Value:
+    if path not in point:
+        raise SpecError([FieldProblem(".".join(path), "is missing: its `when` holds")])
+    return point[path]
+
+
+@contextmanager
+def _placed(where: str) -> Iterator[None]:
+    """Put a place before the paths of problems with an assignment."""
+    try:
+        yield
+    except SpecError as error:
+        paths = [p.path.removeprefix("parameters.") for p in error.problems]
+        problems = [
+            FieldProblem(f"{where}.{path}" if path else where, p.message)
+            for path, p in zip(paths, error.problems, strict=True)
         ]
         raise SpecError(problems) from None

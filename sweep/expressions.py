@@ -141,9 +141,17 @@ class ConditionEvaluator:
         Raises:
             SpecError: when one cannot be evaluated, say for a parameter that there is not.
         """
+        return self.first_true(parameters) is not None
+
+    def first_true(self, parameters: Mapping[str, Any]) -> str | None:
+        """The first condition that holds for an assignment; None when none does.
+
+        Raises:
+            SpecError: as `any_true` does.
+        """
         names = Lookup(parameters, self._declared)
         try:
-            return any(condition.holds(names) for condition in self._parsed)
+            return next((c.source for c in self._parsed if c.holds(names)), None)
         except SpecError as error:
             raise SpecError(
                 f"{error.message}; the parameters are {', '.join(parameters)}"

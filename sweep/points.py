@@ -14,6 +14,9 @@ from sweep.values import canonical, same
 Point = Mapping[Path, Value]
 """The values that a point names for kinds."""
 
+Accept = Callable[[Kind, object], Value]
+"""Takes a value for a kind as one of it, or raises ValueError and says why not."""
+
 _WAYS = 200_000
 """How many ways to complete points are tried in all."""
 
@@ -27,12 +30,60 @@ def read_points(spec: SweepSpec) -> tuple[Point, ...]:
     problems: list[FieldProblem] = []
     points = []
     for place, raw in enumerate(spec.search.points_to_evaluate):
-        point: dict[Path, Value] = {}
-        _read(raw, spec.parameters, where=_field(place), path=(), into=point, problems=problems)
+        point, bad = read_point(raw, spec.parameters, where=_field(place), accept=_of_its_kind)
         points.append(point)
+        problems += bad
     if problems:
         raise SpecError(problems)
     return tuple(points)
+
+
+def read_point(
+    raw: Mapping[str, Any], nodes: Mapping[str, Node], *, where: str, accept: Accept
+) -> tuple[Point, list[FieldProblem]]:
+    """The values that an assignment names for kinds, and what is wrong with it.
+
+    Args:
+        raw: the assignment, whole or in part.
+        nodes: a spec's parameters.
+        where: put before the path of each problem.
+        accept: takes a value for a kind, or raises ValueError.
+    """
+    point: dict[Path, Value] = {}
+    problems: list[FieldProblem] = []
+
+    def read(raw: Mapping[str, Any], nodes: Mapping[str, Node], path: Path) -> None:
+        for key, value in raw.items():
+            here = (*path, key)
+            try:
+                if key not in nodes:
+                    raise ValueError(f"is no parameter; there are {', '.join(nodes)}")
+                node = unwrap(nodes[key])
+                if isinstance(node, Mapping) and node and isinstance(value, Mapping):
+                    read(value, node, here)
+                elif isinstance(node, Kind):
+                    point[here] = accept(node, value)
+                else:
+                    _check_constant(node, value)
+            except ValueError as error:
+                problems.append(FieldProblem(".".join((where, *here)), str(error)))
+
+    read(raw, nodes, ())
+    return point, problems
+
+
+def _of_its_kind(kind: Kind, value: object) -> Value:
+    try:
+        return kind.accept(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; got {value!r:.100}") from None
+
+
+def _check_constant(node: Node, value: object) -> None:
+    if isinstance(node, Mapping) and node:
+        raise ValueError(f"needs a mapping with {', '.join(node)}; got {value!r:.100}")
+    if not same(node, value):
+        raise ValueError(f"is the constant {node!r:.100}; got {value!r:.100}")
 
 
 def complete(
@@ -78,39 +129,6 @@ def _first(
         else:
             return whole, ""
     return None, problem or f"is not completed in {_WAYS:,} tries, with those before it: name more"
-
-
-def _read(
-    raw: Mapping[str, Any],
-    nodes: Mapping[str, Node],
-    *,
-    where: str,
-    path: Path,
-    into: dict[Path, Value],
-    problems: list[FieldProblem],
-) -> None:
-    for key, value in raw.items():
-        here, field = (*path, key), f"{where}.{key}"
-        if key not in nodes:
-            message = f"is no parameter; there are {', '.join(nodes)}"
-            problems.append(FieldProblem(field, message))
-            continue
-        node = unwrap(nodes[key])
-        if isinstance(node, Kind):
-            try:
-                into[here] = node.accept(value)
-            except ValueError as error:
-                problems.append(FieldProblem(field, f"{error}; got {value!r:.100}"))
-        elif isinstance(node, Mapping) and node:
-            if isinstance(value, Mapping):
-                _read(value, node, where=field, path=here, into=into, problems=problems)
-            else:
-                message = f"needs a mapping with {', '.join(node)}; got {value!r:.100}"
-                problems.append(FieldProblem(field, message))
-        elif not same(node, value):
-            problems.append(
-                FieldProblem(field, f"is the constant {node!r:.100}; got {value!r:.100}")
-            )
 
 
 def _field(place: int) -> str:

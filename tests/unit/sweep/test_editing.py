@@ -75,7 +75,7 @@ def test_a_trial_needs_every_parameter_but_constants() -> None:
     assert added({"add": {"trials": [{"x": 9, "y": "z"}]}}) == [{"x": 9, "y": "z", "depth": 3}]
     assert problems({"add": {"trials": [{"x": 9, "lr": 1}]}}) == {
         "add.trials[0].y": "is missing",
-        "add.trials[0].lr": "is no parameter of this sweep",
+        "add.trials[0].lr": "is no parameter; there are x, y, depth",
     }
 
 
@@ -135,3 +135,55 @@ def test_a_parameter_with_a_condition_gets_new_values_and_may_be_left_out() -> N
     assert added({"add": {"grid": {"x": [3]}}}, of=of) == [{"x": 3}]
     trials = [{"x": 7}, {"x": 2, "y": "b", "depth": 3}]
     assert added({"add": {"trials": trials}}, of=of) == trials
+
+
+CHOSEN: dict[str, Any] = {
+    "x": {"randint": {"min": 1, "max": 9}},
+    "net": {"width": {"choice": [8, 16]}, "act": "relu"},
+    "opt": {"grid": ["sgd", "adam"]},
+    "nesterov": {"when": "opt == 'sgd'", "value": True},
+    "mom": {"when": "opt == 'sgd'", "uniform": {"min": 0, "max": 1}},
+}
+ANY = Trainable(name="any", description="", code="m:g")
+
+
+def chosen(trial: dict[str, Any]) -> Any:
+    of = spec(
+        parameters=CHOSEN,
+        search={"type": "random", "num_trials": 4},
+        exclude=["x == 9 and opt == 'adam'"],
+    )
+    edit = read_edit({"add": {"trials": [{"x": 5, "net": {"width": 8}, **trial}]}})
+    (parameters,) = apply_edit(edit, of, trainable=ANY, room=9).assignments
+    return parameters
+
+
+def test_a_trial_gets_the_constants_whose_conditions_hold() -> None:
+    net = {"width": 8, "act": "relu"}
+    with_sgd = {"x": 5, "net": net, "opt": "sgd", "nesterov": True, "mom": 0.5}
+    assert chosen({"opt": "sgd", "mom": 0.5}) == with_sgd
+    assert chosen(with_sgd) == with_sgd
+    assert chosen({"opt": "lion"}) == {"x": 5, "net": net, "opt": "lion"}
+
+
+@pytest.mark.parametrize(
+    ("trial", "path", "part"),
+    [
+        ({"opt": "adam", "mom": 0.5}, ".mom", "its `when` does not hold"),
+        ({"opt": "adam", "nesterov": True}, ".nesterov", "its `when` does not hold"),
+        ({"opt": "sgd"}, ".mom", "is missing: its `when` holds"),
+        ({"opt": "sgd", "mom": 1.5}, ".mom", "between 0.0 and 1.0; got 1.5"),
+        ({"opt": "sgd", "mom": 0.5, "nesterov": False}, ".nesterov", "is the constant True"),
+        ({"opt": "adam", "net": {}}, ".net.width", "is missing"),
+        ({"opt": "adam", "net": {"width": 8, "depth": 1}}, ".net.depth", "is no parameter"),
+        ({"opt": "adam", "x": 9}, "", "left out by `exclude`: x == 9 and opt == 'adam'"),
+    ],
+)
+def test_a_trial_that_is_no_assignment_is_refused(
+    trial: dict[str, Any], path: str, part: str
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        chosen(trial)
+    (problem,) = caught.value.problems
+    assert problem.path == f"add.trials[0]{path}"
+    assert part in problem.message
