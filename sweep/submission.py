@@ -1,20 +1,22 @@
 """From a posted document to a stored sweep, or to a dry run of it."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
+from sweep.assembling import Path
 from sweep.errors import FieldProblem, SpecError
 from sweep.estimating import NOTHING_PAST, PastTraining, estimate, places_on, plan_budget
-from sweep.parameters import kinds_in
+from sweep.parameters import Kind, kinds_in
 from sweep.plain import has
 from sweep.population import replaced
 from sweep.records import DryRun, Estimate, GroupPlan, RungPlan
 from sweep.rungs import plan_rungs, trial_steps
-from sweep.searches import ModelSearch
+from sweep.searches import ModelSearch, given_assignments
 from sweep.space import PlannedTrial, Space
 from sweep.spec import SweepSpec, parse_spec
 from sweep.stopping import Halving, Pbt
@@ -35,6 +37,11 @@ class Submission:
     trainable: Trainable
     max_trials: int
 
+    @cached_property
+    def space(self) -> Space:
+        """What the spec enumerates, set up once."""
+        return Space(self.spec)
+
     def trials(self) -> Iterator[PlannedTrial]:
         """Every trial, each checked against the trainable's parameter model.
 
@@ -43,7 +50,7 @@ class Submission:
         """
         problems: dict[FieldProblem, None] = {}
         assignment = -1
-        for trial in Space(self.spec).trials():
+        for trial in self.space.trials():
             if trial.assignment != assignment:
                 assignment = trial.assignment
                 problems.update(self._problems(trial.parameters))
@@ -73,12 +80,13 @@ def read_submission(
     spec = parse_spec(raw)
     trainable = find(spec.trainable, trainables)
     check_spec(spec, trainable)
-    Space(spec).check(max_trials)
-    _check_packed_population(spec, trainable)
-    return Submission(spec, trainable, max_trials)
+    submission = Submission(spec, trainable, max_trials)
+    submission.space.check(max_trials)
+    _check_packed_population(submission.space, spec, trainable)
+    return submission
 
 
-def _check_packed_population(spec: SweepSpec, trainable: Trainable) -> None:
+def _check_packed_population(space: Space, spec: SweepSpec, trainable: Trainable) -> None:
     """Refuse to explore, in a pack, what all members of a pack share.
 
     Raises:
@@ -87,40 +95,46 @@ def _check_packed_population(spec: SweepSpec, trainable: Trainable) -> None:
     rule, fuse_key = spec.early_stopping, trainable.fuse_key
     if not isinstance(rule, Pbt) or fuse_key is None or spec.pack in ("off", 1):
         return
-    with suppress(ValueError):  # parameters that the trainable refuses are told with the trials
-        shared = [
-            name
-            for path, kind in kinds_in(spec.parameters)
-            if (name := ".".join(path)) in rule.perturb
-            and (found := _parameters_with(spec, path)) is not None
-            and len({fuse_key(replaced(found, path, kind.sample(u))) for u in _UNITS}) > 1
-        ]
-        if shared:
-            text = (
-                "is part of the computation that all members of a pack share, so that a trial "
-                "could not change it in training: leave it out, or set pack to off"
-            )
-            where = "early_stopping.perturb"
-            raise SpecError([FieldProblem(f"{where}.{name}", text) for name in shared])
+    perturbed = [(p, kind) for p, kind in kinds_in(spec.parameters) if ".".join(p) in rule.perturb]
+    found = _first_with(space, [path for path, _ in perturbed])
+    shared = [
+        ".".join(path)
+        for path, kind in perturbed
+        if path in found and len(_fuse_keys(fuse_key, found[path], path, kind)) > 1
+    ]
+    if shared:
+        text = (
+            "is part of the computation that all members of a pack share, so that a trial "
+            "could not change it in training: leave it out, or set pack to off"
+        )
+        where = "early_stopping.perturb"
+        raise SpecError([FieldProblem(f"{where}.{name}", text) for name in shared])
 
 
-def _parameters_with(spec: SweepSpec, path: Sequence[str]) -> Mapping[str, Any] | None:
-    """Those of the first trial that has a parameter; None where the first thousand lack it."""
-    trials = islice(Space(spec).trials(), _LOOKED_THROUGH)
-    return next((t.parameters for t in trials if has(t.parameters, path)), None)
+def _first_with(space: Space, paths: Sequence[Path]) -> dict[Path, Mapping[str, Any]]:
+    """Those of the first trial that has a parameter, for each that the first thousand have."""
+    found: dict[Path, Mapping[str, Any]] = {}
+    for trial in islice(space.trials(), _LOOKED_THROUGH):
+        for path in paths:
+            if path not in found and has(trial.parameters, path):
+                found[path] = trial.parameters
+        if len(found) == len(paths):
+            break
+    return found
 
 
-def _proposed(spec: SweepSpec) -> int:
-    """How many trials a model-based search comes to; 0 of others."""
-    return Space(spec).upper_bound if isinstance(spec.search, ModelSearch) else 0
-
-
-def _startup_trials(spec: SweepSpec) -> int | None:
-    """How many assignments a model-based search starts with; None of others."""
-    search = spec.search
-    if not isinstance(search, ModelSearch):
-        return None
-    return min(search.startup_trials, search.num_trials)
+def _fuse_keys(
+    fuse_key: Callable[[Mapping[str, Any]], Hashable],
+    parameters: Mapping[str, Any],
+    path: Path,
+    kind: Kind,
+) -> set[Hashable]:
+    """The keys that values of a parameter give; those that the trainable refuses give none."""
+    keys: set[Hashable] = set()
+    for unit in _UNITS:
+        with suppress(ValueError):
+            keys.add(fuse_key(replaced(parameters, path, kind.sample(unit))))
+    return keys
 
 
 @dataclass(frozen=True)
@@ -144,7 +158,7 @@ def dry_run(submission: Submission, known: Known | None = None) -> DryRun:
             shown.append(trial.parameters)
         last = trial.assignment
     if isinstance(spec.search, ModelSearch) and not rule.group_by:
-        groups = Counter({group: Space(spec).upper_bound for group in groups})
+        groups = Counter(dict.fromkeys(groups, submission.space.upper_bound))
     replicates = spec.replicates
     sizes = Counter(count // replicates for count in groups.values())
     rungs: Counter[int] = Counter()
@@ -158,12 +172,15 @@ def dry_run(submission: Submission, known: Known | None = None) -> DryRun:
         steps = None  # which groups the proposals will be of is not known
     restarts = isinstance(rule, Halving) and rule.restart_winner is not None
     estimated = _estimate(submission, steps, known or Known())
-    trials = max(groups.total(), _proposed(spec))
+    trials, given = groups.total(), None
+    if isinstance(spec.search, ModelSearch):
+        trials = max(trials, submission.space.upper_bound)
+        given = given_assignments(spec.search)
     budget = plan_budget(spec.budget, trials=trials, trial_steps=steps, estimated=estimated)
     return DryRun(
         trials=trials,
         num_assignments=trials // spec.replicates,
-        startup_trials=_startup_trials(spec),
+        startup_trials=given,
         assignments=tuple(shown),
         groups=tuple(
             GroupPlan(group=group, trials=count)

@@ -152,3 +152,8 @@ def test_a_pack_explores_only_what_is_each_members_own() -> None:
     with pytest.raises(SpecError, match="pack share") as caught:
         submit(["lr", "batch_size"])
     assert [p.path for p in caught.value.problems] == ["early_stopping.perturb.batch_size"]
+    parameters["lr"] = {"uniform": {"min": -0.01, "max": 0.1}}  # values that are refused, too
+    submit(["lr"])
+    with pytest.raises(SpecError, match="pack share") as caught:
+        submit(["lr", "batch_size"])
+    assert [p.path for p in caught.value.problems] == ["early_stopping.perturb.batch_size"]
