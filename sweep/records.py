@@ -286,7 +286,8 @@ class DryRun(_Record):
     num_assignments: int
     """Of which each is tried in `replicates` trials."""
     startup_trials: int | None = None
-    """How many of them are drawn before a model proposes the others; null without a model."""
+    """How many of them come before a model proposes the others, points to evaluate among them;
+    null without a model."""
     assignments: tuple[Mapping[str, Any], ...]
     """The first ten."""
     groups: tuple[GroupPlan, ...]

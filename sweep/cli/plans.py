@@ -17,7 +17,7 @@ def plan_rows(plan: DryRun) -> list[list[str]]:
     steps = "unknown: no max_t" if plan.trial_steps is None else f"about {plan.trial_steps:,}"
     rows = [["assignments", f"{plan.num_assignments:,}"], ["trials", f"{plan.trials:,}"]]
     if plan.startup_trials is not None:
-        rows.append(["drawn before a model proposes", f"{plan.startup_trials:,}"])
+        rows.append(["assignments before a model proposes", f"{plan.startup_trials:,}"])
     rows += [["groups", f"{plan.num_groups:,}"], ["rungs", f"{len(plan.rungs):,}"]]
     rows.append(["trial-steps", steps])
     if plan.restarts:

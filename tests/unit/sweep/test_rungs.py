@@ -46,13 +46,22 @@ def test_every_rule_has_a_plan(rule: dict[str, Any], steps: list[int]) -> None:
     assert plan.trial_steps <= 9 * rule["max_t"]
 
 
-def test_a_search_does_not_start_with_more_trials_than_it_has() -> None:
+@pytest.mark.parametrize(("trials", "points", "given"), [(5, 0, 5), (50, 0, 10), (50, 20, 20)])
+def test_a_search_starts_with_as_many_assignments_as_it_is_given(
+    trials: int, points: int, given: int
+) -> None:
     spec = {
         "name": "plan",
         "trainable": "some.module:train",
         "metric": {"name": "score", "mode": "max"},
         "parameters": {"x": {"uniform": {"min": 0, "max": 1}}},
-        "search": {"type": "tpe", "num_trials": 5},
+        "search": {
+            "type": "tpe",
+            "num_trials": trials,
+            "points_to_evaluate": [{"x": i / 100} for i in range(points)],
+        },
     }
-    plan = dry_run(read_submission(spec, trainables={}, max_trials=1_000))
-    assert (plan.trials, plan.startup_trials) == (5, 5)
+    submission = read_submission(spec, trainables={}, max_trials=1_000)
+    plan = dry_run(submission)
+    assert (plan.trials, plan.startup_trials) == (trials, given)
+    assert len(list(submission.trials())) == given

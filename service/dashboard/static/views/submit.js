@@ -107,7 +107,7 @@ async function examples(take) {
 
 function previewOf(plan) {
   const facts = [["Assignments", number(plan.num_assignments)], ["Trials", number(plan.trials)], ["Groups", number(plan.num_groups)], ["Steps at most", plan.trial_steps === null ? "until each ends" : number(plan.trial_steps)]];
-  if (plan.startup_trials !== null) facts.push(["Drawn before a model proposes", number(plan.startup_trials)]);
+  if (plan.startup_trials !== null) facts.push(["Assignments before a model proposes", number(plan.startup_trials)]);
   if (plan.restarts) facts.push(["Winners trained again", number(plan.restarts)]);
   if (plan.estimate) {
     facts.push(plan.estimate.hours === null ? ["Hours with one place", about(plan.estimate.place_hours)] : ["Hours", about(plan.estimate.hours)]);
