@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from sweep.errors import SpecError
 from sweep.metric import SpecModel
-from sweep.plain import check_plain
 
 MAX_HISTORY = 10_000
 
@@ -21,15 +19,6 @@ class HistoryPoint(SpecModel):
         examples=[{"lr": 0.01}],
     )
     value: float = Field(description="What it reached of the sweep's metric.", examples=[0.93])
-
-    @field_validator("parameters")
-    @classmethod
-    def _is_plain(cls, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-        try:
-            check_plain(parameters)
-        except SpecError as error:
-            raise ValueError(error.message) from None
-        return parameters
 
 
 History = Annotated[

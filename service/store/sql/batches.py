@@ -1,8 +1,6 @@
 """What a driver sends, written in one transaction each."""
 
-import json
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -15,7 +13,7 @@ from service.store.tables import drivers, reports, rung_decisions, trials
 from sweep.applying import Changes, apply, event_trial, trials_named
 from sweep.errors import Fenced
 from sweep.rows import TrialRow, to_task
-from sweep.spec import Budget, SweepSpec, parse_spec
+from sweep.spec import Budget
 from sweep.states import FINAL_SWEEP_STATES, SweepState, WantedState
 from sweep.wire import Ack, Batch, Heartbeat, Known, ReportRow, RestartAsked, SweepFinished
 
@@ -118,7 +116,7 @@ def _write(
     changes = apply(
         batch,
         rows,
-        spec=_spec(json.dumps(sweep.spec)),
+        spec=convert.spec_of(sweep),
         next_index=sweep.num_trials,
         restarted=_restarted(connection, sweep.pk, batch),
         reports_up_to=lambda index, step: _reports_up_to(connection, keys[index], step),
@@ -164,12 +162,6 @@ def _has_more(sweep: convert.AnyRow, done: SweepFinished, known: Known) -> bool:
     if done.state not in (SweepState.COMPLETED, SweepState.FAILED):
         return False
     return bool(known.trials < sweep.num_trials or known.edits < sweep.edits)
-
-
-@lru_cache(maxsize=64)
-def _spec(text: str) -> SweepSpec:
-    """A spec, read once however many batches come; an edited one is another text."""
-    return parse_spec(json.loads(text))
 
 
 def _sweep_values(sweep: convert.AnyRow, changes: Changes) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Rows of the database to and from the shapes of the rest of the program."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 from sweep.records import (
@@ -15,7 +17,7 @@ from sweep.records import (
     Usage,
 )
 from sweep.rows import TrialRow, trial_id
-from sweep.spec import parse_spec
+from sweep.spec import SweepSpec, parse_spec
 from sweep.states import SweepState, TrialState, WantedState
 from sweep.wire import ReportRow, RungEntry
 
@@ -61,6 +63,17 @@ def trial_row(row: AnyRow) -> TrialRow:
     return TrialRow(**values)
 
 
+def spec_of(row: AnyRow) -> SweepSpec:
+    """The spec in a sweep's row, read once however often it is asked for."""
+    return _spec(json.dumps(row.spec))
+
+
+@lru_cache(maxsize=64)
+def _spec(text: str) -> SweepSpec:
+    """A spec by its text; an edited one is another text."""
+    return parse_spec(json.loads(text))
+
+
 def sweep_record(row: AnyRow, counts: Mapping[str, int], best: AnyRow | None) -> SweepRecord:
     """A sweep from its table's row, its trials by state and the best of them."""
     return SweepRecord(
@@ -70,7 +83,7 @@ def sweep_record(row: AnyRow, counts: Mapping[str, int], best: AnyRow | None) ->
         reason=row.reason,
         priority=row.priority,
         tags=tuple(row.tags),
-        spec=parse_spec(row.spec),
+        spec=spec_of(row),
         trials={state: counts.get(state.value, 0) for state in TrialState},
         best=None
         if best is None

@@ -11,7 +11,7 @@ from service.store.tables import sweeps, trials
 from sweep.records import Origin
 from sweep.rows import watched
 from sweep.searches import ModelSearch, WarmStart
-from sweep.spec import SweepSpec, parse_spec
+from sweep.spec import SweepSpec
 from sweep.states import TrialState
 from sweep.wire import Batch, Proposed, ResultPage, SearchResult
 
@@ -52,7 +52,7 @@ def results(connection: Connection, sweep_id: str, *, after: int, limit: int) ->
         .where(trials.c.origin == Origin.SEARCH.value, after < _INDEX)
         .limit(limit)
     ).all()
-    items = _items(rows, parse_spec(sweep.spec))
+    items = _items(rows, convert.spec_of(sweep))
     return ResultPage(items=items, next_after=items[-1].index if len(rows) == limit else None)
 
 
@@ -62,7 +62,7 @@ def history(connection: Connection, sweep_id: str, *, after: int, limit: int) ->
     They had ended before the sweep was posted, so that the answer stays the same.
     """
     sweep = sweep_rows.find(connection, sweep_id)
-    spec = parse_spec(sweep.spec)
+    spec = convert.spec_of(sweep)
     start = spec.search.warm_start if isinstance(spec.search, ModelSearch) else None
     if start is None:
         return ResultPage(items=())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.store.interface import DriverIdentity, Store
+from service.store.interface import DriverIdentity, Store, SweepQuery
 from sweep.editing import apply_edit, read_edit
 from sweep.errors import Conflict
 from sweep.records import Origin, SweepRecord, Usage
@@ -171,6 +171,15 @@ def test_limits_change_while_a_sweep_runs(store: Store) -> None:
     assert (duty.priority, duty.weight) == (7, 2.5)
     detail = store.list_events("s1").items[-2].detail
     assert (detail["max_concurrent"], detail["priority"]) == (5, 7)
+
+
+def test_a_stored_spec_is_read_once_until_it_changes(store: Store) -> None:
+    create(store)
+    first = store.get_sweep("s1").spec
+    assert store.get_sweep("s1").spec is first
+    assert store.list_sweeps(SweepQuery(limit=9)).items[0].spec is first
+    assert change(store, max_concurrent=5).spec.max_concurrent == 5
+    assert first.max_concurrent is None
 
 
 def test_grid_values_and_trials_are_added_at_the_end(store: Store) -> None:

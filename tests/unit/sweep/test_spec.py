@@ -105,6 +105,13 @@ def test_what_is_no_plain_data_is_named(raw: object, path: str) -> None:
     assert [p.path for p in caught.value.problems] == [path]
 
 
+def test_a_history_is_plain_data_too() -> None:
+    points = [{"parameters": {"x": x}, "value": 1} for x in (1, math.inf)]
+    with pytest.raises(SpecError) as caught:
+        parse_spec({"name": "s", "search": {"type": "tpe", "num_trials": 1, "history": points}})
+    assert [p.path for p in caught.value.problems] == ["search.history[1].parameters.x"]
+
+
 def test_a_union_is_not_part_of_a_path() -> None:
     with pytest.raises(SpecError) as caught:
         parse_spec(
