@@ -8,6 +8,7 @@ lacks is None.
 
 import ast
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, Field
@@ -39,7 +40,19 @@ Condition = Annotated[
 ]
 
 
-def _parse(source: str) -> ast.Expr:
+def names_in(source: str) -> tuple[str, ...]:
+    """Every name in a condition, with dots, in the order of the expression.
+
+    Raises:
+        ValueError: as `check_condition` does.
+    """
+    walked = ast.walk(_parse(source))
+    return tuple(dict.fromkeys(n.id for n in walked if isinstance(n, ast.Name)))
+
+
+@lru_cache(maxsize=512)
+def _parse(source: str) -> ast.AST:
+    """The condition's tree, which nobody changes; attributes of names are dotted names."""
     from simpleeval import InvalidExpression, SimpleEval
 
     try:
@@ -54,7 +67,8 @@ def _parse(source: str) -> ast.Expr:
         name = str(getattr(node, "attr", "") or getattr(node, "id", ""))
         if name.startswith("_"):
             raise ValueError(f"the condition {source!r} may not name {name!r}")
-    return tree
+    dotted: ast.AST = _Dotted().visit(tree)
+    return dotted
 
 
 class _Dotted(ast.NodeTransformer):
@@ -82,12 +96,10 @@ class ParsedCondition:
         from simpleeval import EvalWithCompoundTypes
 
         self.source = source
-        self._tree = _Dotted().visit(_parse(source))
+        self._tree = _parse(source)
         self._evaluator = EvalWithCompoundTypes(functions={})
         self._evaluator.functions.clear()
-        walked = ast.walk(self._tree)
-        self.names = tuple(dict.fromkeys(n.id for n in walked if isinstance(n, ast.Name)))
-        """Every name in it, with dots, in the order of the expression."""
+        self.names = names_in(source)
 
     def holds(self, names: Names) -> bool:
         """Whether it is true.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.errors import FieldProblem
-from sweep.expressions import ParsedCondition
+from sweep.expressions import names_in
 from sweep.parameters import Grid, Value, When, kinds_in
 from sweep.stopping import Pbt
 
@@ -72,7 +72,7 @@ def _lies_in(name: str, paths: Iterable[str]) -> bool:
 def _named_in_conditions(node: object) -> Iterator[str]:
     """The parameters on which it depends whether others are there."""
     while isinstance(node, When):
-        yield from ParsedCondition(node.condition).names
+        yield from names_in(node.condition)
         node = node.node
     if isinstance(node, Mapping):
         for inner in node.values():

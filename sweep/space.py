@@ -18,7 +18,7 @@ from typing import Any
 
 from sweep.assembling import Assembler, Path, distinct, is_known, known_names
 from sweep.errors import FieldProblem, SpecError, SpecTooLarge
-from sweep.expressions import ConditionEvaluator, ParsedCondition
+from sweep.expressions import ConditionEvaluator, names_in
 from sweep.parameters import Grid, Kind, Value, kinds_in
 from sweep.plain import find
 from sweep.points import Point, complete, read_points
@@ -167,7 +167,7 @@ class Space:
                     f"there is no parameter {path!r}; there are {there}",
                 )
         for i, source in enumerate(self._spec.exclude):
-            for name in ParsedCondition(source).names:
+            for name in names_in(source):
                 if not is_known(nodes, name):
                     yield FieldProblem(
                         f"exclude[{i}]",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sweep.assembling import Assembler
 from sweep.errors import SpecError, SpecTooLarge
+from sweep.expressions import ParsedCondition, names_in
 from sweep.parameters import Grid, Kind, Value
 from sweep.space import Space
 from sweep.values import canonical
@@ -119,6 +120,16 @@ def test_a_condition_that_cannot_be_evaluated_is_said_with_its_place() -> None:
     with pytest.raises(SpecError) as caught:
         found({"a": {"grid": ["x"]}, "b": {"when": "a < 3", "value": 1}})
     assert caught.value.problems[0].path == "parameters.b.when"
+
+
+def test_a_condition_that_is_read_again_is_the_same() -> None:
+    source = "net.depth > 2 and lr in [0.1, net.rates.high]"
+    first, again = ParsedCondition(source), ParsedCondition(source)
+    names = {"net.depth": 3, "lr": 0.5, "net.rates.high": 0.5}
+    for condition in (first, again, first):
+        assert condition.names == names_in(source) == ("net.depth", "lr", "net.rates.high")
+        assert condition.holds(names)
+        assert not condition.holds({**names, "net.depth": 2})
 
 
 def test_an_exclusion_that_names_no_parameter_is_refused_at_submission() -> None:
