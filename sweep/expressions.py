@@ -67,7 +67,10 @@ def _parse(source: str) -> ast.AST:
         name = str(getattr(node, "attr", "") or getattr(node, "id", ""))
         if name.startswith("_"):
             raise ValueError(f"the condition {source!r} may not name {name!r}")
-    dotted: ast.AST = _Dotted().visit(tree)
+    try:
+        dotted: ast.AST = _Dotted().visit(tree)
+    except RecursionError:
+        raise ValueError(f"the condition {source!r:.100} is nested too deep") from None
     return dotted
 
 

@@ -147,6 +147,7 @@ def test_many_trials_of_which_none_could_differ_are_refused() -> None:
         "a ==",
         "import os",
         "a" * 3000,
+        "-" * 1998 + "a",
     ],
 )
 def test_an_unsafe_or_broken_condition_is_refused(condition: str) -> None:
