@@ -41,6 +41,7 @@ from sweep.cli.output import (
 from sweep.cli.own_code import check_reachable
 from sweep.cli.trying import run_trial
 from sweep.client import Client
+from sweep.documents import spec_data
 from sweep.errors import SweepError
 from sweep.logs import as_text
 from sweep.records import DryRun, SweepRecord
@@ -101,10 +102,11 @@ def submit(
     json: Json = False,
 ) -> None:
     """Post a sweep."""
-    spec = sys.stdin.read() + "\n" if file == "-" else Path(file)
+    path = None if file == "-" else Path(file)
+    spec = spec_data(path or sys.stdin.read() + "\n")
     with client_of(context) as client:
         if code is None:
-            check_reachable(spec, url=client.url)
+            check_reachable(spec, url=client.url, beside=path)
         if dry_run:
             plan = client.dry_run(spec, code=code)
             print_json(plan) if json else _print_plan(plan)

@@ -1,9 +1,10 @@
 """`sweep import`: sweep files of other systems as specs."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -74,7 +75,7 @@ def import_sweep(
     else:
         _write(output, text)
     if submit:
-        _submit(context, text, code)
+        _submit(context, imported.document, code)
 
 
 def _read(system: System, source: str, study: str | None, options: Options) -> Imported:
@@ -100,11 +101,11 @@ def _text(file: str) -> str | bytes:
         raise bad("", f"{file} cannot be read: {error.strerror}") from None
 
 
-def _submit(context: typer.Context, text: str, code: Path | None) -> None:
+def _submit(context: typer.Context, spec: Mapping[str, Any], code: Path | None) -> None:
     with client_of(context) as client:
         if code is None:
-            check_reachable(text, url=client.url)
-        sweep = client.submit(text, code=code)
+            check_reachable(spec, url=client.url)
+        sweep = client.submit(spec, code=code)
     sys.stderr.write(f"sweep {sweep.id}: {sweep.num_trials} trials, {sweep.state}\n")
 
 

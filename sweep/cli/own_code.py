@@ -1,7 +1,6 @@
 """What `sweep submit` says of code that lies on the user's machine alone."""
 
 import ipaddress
-import json
 import sys
 from collections.abc import Mapping
 from importlib.machinery import PathFinder
@@ -9,10 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sweep.documents import spec_document
 
-
-def check_reachable(spec: Path | str, *, url: str) -> None:
+def check_reachable(spec: Mapping[str, Any], *, url: str, beside: Path | None = None) -> None:
     """Warn of a function of a module that workers may not have.
 
     A module that is a file here and is not installed cannot be imported on other machines,
@@ -20,17 +17,17 @@ def check_reachable(spec: Path | str, *, url: str) -> None:
     it can.
 
     Args:
-        spec: the spec's file, or its text.
+        spec: its plain data.
         url: the service's.
+        beside: the spec's file.
     """
     if _is_this_machine(url):
         return
-    raw: Any = json.loads(spec_document(spec))
-    module = _module(raw) if isinstance(raw, dict) and raw.get("code") is None else None
+    module = _module(spec) if spec.get("code") is None else None
     if module is None or _installed(module):
         return
-    beside = [spec.absolute().parent] if isinstance(spec, Path) else []
-    folder = next((f for f in (Path.cwd(), *beside) if _is_file(f, module)), None)
+    folders = [Path.cwd(), *([beside.absolute().parent] if beside else [])]
+    folder = next((f for f in folders if _is_file(f, module)), None)
     if folder is None:
         return
     sys.stderr.write(

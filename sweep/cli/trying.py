@@ -17,8 +17,8 @@ from rich.table import Table
 
 from sweep.cli.context import Json, named_value
 from sweep.cli.output import EXIT_FAILED, make_console, print_json, show, table
-from sweep.errors import NotFound, SpecError
-from sweep.loading import load_yaml
+from sweep.documents import spec_data
+from sweep.errors import SpecError
 from sweep.plain import check_plain
 from sweep.spec import parse_spec
 from sweep.states import TrialState
@@ -82,11 +82,7 @@ def _given(options: Sequence[str]) -> dict[str, Any]:
 
 def _attempt(trainable: str | None, given: Mapping[str, Any], file: Path | None) -> Attempt:
     if file is not None:
-        try:
-            text = file.read_bytes()
-        except OSError as error:
-            raise NotFound(f"cannot read the spec {str(file)!r}: {error.strerror}") from None
-        found = of_spec(parse_spec(load_yaml(text)), given)
+        found = of_spec(parse_spec(spec_data(file)), given)
         return found if trainable is None else replace(found, trainable=trainable)
     if trainable is None:
         raise SpecError("name what to train, as package.module:function or train.py, or a --spec")

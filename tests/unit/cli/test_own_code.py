@@ -17,6 +17,7 @@ from sweep.cli import own_code
 from sweep.cli.app import app as cli
 from sweep.cli.output import exit_code
 from sweep.client import Client
+from sweep.documents import spec_data
 from sweep.errors import BadCode, SpecError
 from tests.unit.store.builders import LEASE, START
 from workers.driver.code import WrongCode, fetch
@@ -141,16 +142,20 @@ def test_the_same_code_is_sent_once(
 def test_a_local_module_is_told_of_where_no_worker_may_have_it(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    far, spec = "https://sweeps.example", folder / "spec.yaml"
+    far, file = "https://sweeps.example", folder / "spec.yaml"
+    spec = spec_data(file)
+    monkeypatch.chdir(folder.parent)
     own_code.check_reachable(spec, url=far)
+    assert capsys.readouterr().err == ""
+    own_code.check_reachable(spec, url=far, beside=file)
     told = capsys.readouterr().err
     assert told.startswith("warning: module 'train' is a file in ")
     assert f"workers of {far} have it" in told
     assert f"--code {folder}\n" in told
+    monkeypatch.chdir(folder)
     own_code.check_reachable(spec, url="http://127.0.0.1:8080")
-    own_code.check_reachable(SPEC.replace("train:fn", "json:dumps"), url=far)
-    own_code.check_reachable(SPEC.replace("train:fn", "elsewhere:fn"), url=far)
-    own_code.check_reachable(SPEC.replace("train:fn", "noop"), url=far)
+    for trainable in ("json:dumps", "elsewhere:fn", "noop"):
+        own_code.check_reachable({**spec, "trainable": trainable}, url=far)
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Editable(folder / "train.py")])
     own_code.check_reachable(spec, url=far)
     assert capsys.readouterr().err == ""
