@@ -23,7 +23,7 @@ from sweep.imports.common import (
     until,
 )
 from sweep.imports.reading import Notes, Section, bad
-from sweep.imports.rungs import Rungs, asha, hyperband
+from sweep.imports.rungs import Rungs, asha, factor_of, hyperband
 
 _SEARCHERS = ("single", "random", "grid", "adaptive_asha", "asha", "async_halving")
 _HALVING = ("adaptive_asha", "asha", "async_halving")
@@ -225,9 +225,7 @@ def _stopping(searcher: Section, name: str, options: Options, notes: Notes) -> A
         return until(length)
     if length is None:
         raise bad("searcher", f"{name} needs max_length, or time_metric and max_time")
-    divisor = searcher.number("divisor", 4)
-    if divisor <= 1:
-        raise bad("searcher.divisor", f"is {divisor!r}: it must be above 1")
+    divisor = factor_of(searcher, "divisor", 4)
     brackets = _brackets(searcher, name, length, divisor)
     if not searcher.flag("stop_once", default="max_time" in searcher):
         notes.warn(

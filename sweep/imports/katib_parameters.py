@@ -6,7 +6,7 @@ from typing import Any
 from sweep.imports import quantised
 from sweep.imports.common import Names
 from sweep.imports.quantised import Place
-from sweep.imports.reading import Section, bad
+from sweep.imports.reading import Section, bad, fits
 from sweep.values import times_step
 
 _DISTRIBUTIONS = ("uniform", "logUniform", "normal", "logNormal")
@@ -79,10 +79,10 @@ def _ends(space: Section, kind: str) -> tuple[float, float, float | None]:
 def _end(space: Section, key: str, kind: str) -> float:
     raw = space.take(key)
     number = number_or_text(raw)
-    if isinstance(number, int | float) and not isinstance(number, bool):
+    if isinstance(number, int | float) and not isinstance(number, bool) and fits(number):
         if kind == "double":
             return float(number)
-        if number == int(number):
+        if number == int(number) and fits(int(number)):
             return int(number)
     found = "is missing" if raw is None else f"is {raw!r:.100}"
     wanted = "a number" if kind == "double" else "an integer"
@@ -98,7 +98,8 @@ def number_or_text(raw: Any) -> Any:
             value = number(raw)
         except ValueError:
             continue
-        return value if math.isfinite(value) else raw
+        if fits(value):
+            return value
     return raw
 
 

@@ -91,16 +91,18 @@ class Section:
     def number(self, key: str, default: float | None = None) -> float:
         """A number; an integer stays one. Required when there is no default."""
         raw = self.take(key, default)
-        if isinstance(raw, int | float) and not isinstance(raw, bool) and abs(raw) < math.inf:
+        if isinstance(raw, int | float) and not isinstance(raw, bool) and fits(raw):
             return raw
         found = "is missing" if raw is None else f"is {raw!r:.100}"
-        raise bad(self.at(key), f"{found}: it must be a finite number")
+        raise bad(self.at(key), f"{found}: it must be a finite number; an integer has 64 bits")
 
     def count(self, key: str, default: int | None = None, *, least: int = 0) -> int:
         """An integer, at least `least`. Required when there is no default."""
         raw = self.number(key, default)
-        if raw != int(raw) or raw < least:
-            raise bad(self.at(key), f"is {raw!r}: it must be an integer from {least} up")
+        if raw != int(raw) or raw < least or not fits(int(raw)):
+            raise bad(
+                self.at(key), f"is {raw!r}: it must be an integer from {least} up, of 64 bits"
+            )
         return int(raw)
 
     def flag(self, key: str, default: bool) -> bool:
@@ -129,6 +131,11 @@ class Section:
         """Warn of every key that was not read."""
         for key in self._left:
             self.notes.warn(self.at(str(key)), "has no equal here and is left out")
+
+
+def fits(number: float) -> bool:
+    """Whether a spec can hold a number: it is finite, and has 64 bits where it is an integer."""
+    return abs(number) < 2**63 if isinstance(number, int) else math.isfinite(number)
 
 
 def bad(path: str, message: str) -> SourceError:

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.imports.reading import Notes
+from sweep.imports.reading import Notes, Section, bad
 from sweep.rungs import bracket_steps, rung_steps
 from sweep.stopping import Asha, Hyperband
+
+_LARGEST_FACTOR = 1_000
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,16 @@ class Rungs:
     """Each rung stands at that many times the step of the one before."""
     path: str
     notes: Notes
+
+
+def factor_of(section: Section, key: str, default: float) -> float:
+    """By how much rungs lie apart, as our rules take it."""
+    factor = section.number(key, default)
+    if not 1 < factor <= _LARGEST_FACTOR:
+        raise bad(
+            section.at(key), f"is {factor!r}: it must be above 1, and at most {_LARGEST_FACTOR:,}"
+        )
+    return factor
 
 
 def asha(rungs: Rungs, *, first: float) -> dict[str, Any]:

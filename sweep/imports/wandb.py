@@ -20,7 +20,7 @@ from sweep.imports.common import (
     until,
 )
 from sweep.imports.reading import Notes, Section, bad
-from sweep.imports.rungs import Rungs, asha
+from sweep.imports.rungs import Rungs, asha, factor_of
 from sweep.imports.wandb_parameters import endless, read_parameters
 
 _SEARCHES = {"grid": "grid", "random": "random", "bayes": "gp"}
@@ -94,9 +94,7 @@ def _early_terminate(source: Section, options: Options, notes: Notes) -> Any:
     if section is None:
         return until(options.max_t)
     section.one_of("type", ("hyperband",))
-    eta = section.number("eta", 3)
-    if eta <= 1:
-        raise bad(section.at("eta"), f"is {eta!r}: it must be above 1")
+    eta = factor_of(section, "eta", 3)
     if not section.flag("strict", default=False):
         notes.warn(section.at("strict"), "trials are always stopped strictly here")
     rule = _backwards(section, eta, options) if "s" in section else _forwards(section, eta, options)

@@ -164,16 +164,18 @@ def _real_ends(one: Section, kind: str, low: float, high: float) -> tuple[float,
         if low <= 0:
             raise bad(one.at("min"), f"is {low!r}: a log-uniform range lies above 0")
         return low, high
+    exponents = (-high, -low) if kind == "inv_log_uniform" else (low, high)
     try:
-        if kind == "inv_log_uniform":
-            return math.exp(-high), math.exp(-low)
-        return math.exp(low), math.exp(high)
+        ends = math.exp(exponents[0]), math.exp(exponents[1])
     except OverflowError:
+        ends = (0.0, 0.0)
+    if ends[0] <= 0:
         raise bad(
             one.path,
             f"min and max are exponents of e, and e to the {max(abs(low), abs(high))!r} is no "
             "number that fits: did you mean log_uniform_values?",
-        ) from None
+        )
+    return ends
 
 
 def _normal(one: Section, kind: str, step: float | None, place: Place) -> Any:
