@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from service.code.directory import check_extra_fields
+from service.code.directory import check_directory
 from sweep.code_names import check_name
 from sweep.errors import BadCode
 from sweep.records import CodeLimits
@@ -24,8 +24,6 @@ MAX_RATIO = 200
 _RATIO_FROM = 4 << 20
 """Bytes that any archive may unpack to, whatever its ratio."""
 _CHUNK = 256 * 1024
-_ENTRY = b"PK\x01\x02"
-"""What every entry of a zip file's directory begins with."""
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _PKWARE_UNIX = 0x000D
@@ -56,8 +54,7 @@ def check(file: IO[bytes], size: int, limits: CodeLimits) -> CheckedCode:
     """
     if size > limits.archive_bytes:
         raise BadCode(f"it has {size:,} bytes, and at most {limits.archive_bytes:,} are taken")
-    _check_signatures(file, limits)
-    check_extra_fields(file)
+    check_directory(file, limits)
     with opened(file) as archive:
         entries = archive.infolist()
         _check_counts(entries, size, limits)
@@ -87,17 +84,6 @@ def opened(file: IO[bytes]) -> zipfile.ZipFile:
         return zipfile.ZipFile(file)
     except _UNREADABLE as error:
         raise BadCode(f"this zip file cannot be read: {error}") from None
-
-
-def _check_signatures(file: IO[bytes], limits: CodeLimits) -> None:
-    """Refuse too many entries before objects are made of them, which takes far more memory."""
-    file.seek(0)
-    found, tail = 0, b""
-    while chunk := file.read(_CHUNK):
-        found += (tail + chunk).count(_ENTRY)
-        tail = chunk[1 - len(_ENTRY) :]
-    if found > limits.files:
-        raise BadCode(f"it has {found:,} entries, and at most {limits.files:,} are taken")
 
 
 def _check_counts(entries: Sequence[zipfile.ZipInfo], size: int, limits: CodeLimits) -> None:

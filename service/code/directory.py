@@ -1,13 +1,15 @@
 """A look at a zip file's directory before `zipfile` reads it.
 
-`zipfile` walks an entry's extra fields by copying what is left of them, so that long ones of
-many short fields take it minutes. Archives of code need almost none.
+`zipfile` makes an object of every entry, which takes far more memory than the entry, and walks
+its extra fields by copying what is left of them, so that long ones of many short fields take it
+minutes. Archives of code need few entries, and almost no such fields.
 """
 
 import struct
 from typing import IO
 
 from sweep.errors import BadCode
+from sweep.records import CodeLimits
 
 _MAX_EXTRA = 1_024
 _MAX_COMMENT = 1 << 16
@@ -16,24 +18,24 @@ _END_MARK = b"PK\x05\x06"
 _END_64 = struct.Struct("<4sQ2H2L4Q")
 _END_64_MARK = b"PK\x06\x06"
 _LOCATOR_MARK = b"PK\x06\x07"
-_LOCATOR_BYTES = 20
-_TAIL = _MAX_COMMENT + _END.size + _LOCATOR_BYTES + _END_64.size
+_LOCATOR = struct.Struct("<4sLQL")
+_TAIL = _MAX_COMMENT + _END.size + _LOCATOR.size + _END_64.size
 """Bytes from the file's end in which `zipfile` looks for the records of the directory's end."""
 _ENTRY = struct.Struct("<4s24x3H12x")
 _ENTRY_MARK = b"PK\x01\x02"
 
 
-def check_extra_fields(file: IO[bytes]) -> None:
-    """Refuse entries with long extra fields; leave whatever else is wrong to `zipfile`.
+def check_directory(file: IO[bytes], limits: CodeLimits) -> None:
+    """Refuse too many entries, and long extra fields; leave what else is wrong to `zipfile`.
 
     Raises:
-        BadCode: naming the entry.
+        BadCode: naming the entry, where it is one.
     """
-    directory, at = _directory(file), 0
+    directory, at, entries = _directory(file), 0, 0
     while at + _ENTRY.size <= len(directory):
         mark, name, extra, comment = _ENTRY.unpack_from(directory, at)
         if mark != _ENTRY_MARK:
-            return
+            break
         if extra > _MAX_EXTRA:
             start = at + _ENTRY.size
             raise BadCode(
@@ -41,6 +43,9 @@ def check_extra_fields(file: IO[bytes]) -> None:
                 entry=directory[start : start + name].decode(errors="replace"),
             )
         at += _ENTRY.size + name + extra + comment
+        entries += 1
+    if entries > limits.files:
+        raise BadCode(f"it has {entries:,} entries, and at most {limits.files:,} are taken")
 
 
 def _directory(file: IO[bytes]) -> bytes:
@@ -51,16 +56,29 @@ def _directory(file: IO[bytes]) -> bytes:
     end = _end(tail)
     if end < 0:
         return b""
-    length, end_64 = _END.unpack_from(tail, end)[5], end - _LOCATOR_BYTES - _END_64.size
-    if end_64 >= 0 and tail.startswith(_LOCATOR_MARK, end - _LOCATOR_BYTES):  # very many entries
-        record = _END_64.unpack_from(tail, end_64)
-        if record[0] == _END_64_MARK:
-            length, end = record[8], end_64
+    length, locator = _END.unpack_from(tail, end)[5], end - _LOCATOR.size
+    if locator >= 0 and tail.startswith(_LOCATOR_MARK, locator):  # very many entries
+        end = locator - _END_64.size
+        length = _length_64(tail, end, said=_LOCATOR.unpack_from(tail, locator)[2] - tail_at)
     start = tail_at + end - length
     if start < 0:
         return b""
     file.seek(start)
     return file.read(length)
+
+
+def _length_64(tail: bytes, at: int, *, said: int) -> int:
+    """The directory's length by the record for very many entries.
+
+    Versions of `zipfile` look for that record in two places, which must be one.
+
+    Raises:
+        BadCode: when they are not, or it is not there.
+    """
+    if at < 0 or said != at or not tail.startswith(_END_64_MARK, at):
+        raise BadCode("this zip file cannot be read: its directory's end is not where it says")
+    length: int = _END_64.unpack_from(tail, at)[8]
+    return length
 
 
 def _end(tail: bytes) -> int:

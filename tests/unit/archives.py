@@ -57,6 +57,19 @@ def claims(size: int) -> bytes:
     return bytes(content)
 
 
+def with_long_end(offset: int = 0) -> bytes:
+    """A directory that ends as those of very many entries do, whose end lies elsewhere by so much.
+
+    Some versions of Python look for the end where it should be, and others where it says.
+    """
+    content = files()
+    end = content.index(b"PK\x05\x06")
+    count, length, start = struct.unpack_from("<HLL", content, end + 10)
+    record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, length, start)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, end + offset, 1)
+    return content[:end] + record + locator + content[end:]
+
+
 def overlapping() -> bytes:
     """Two entries in the directory that share the bytes of one."""
     content = bytearray(archive((entry("a.py"), b"1" * 50), (entry("b.py"), b"1" * 50)))
@@ -104,6 +117,7 @@ ATTACKS: Mapping[str, tuple[bytes, str]] = {
     "twice": (archive(*[(entry("train.py"), b"")] * 2), "stands twice"),
     "folder and file": (archive((entry("a"), b""), (entry("a/b"), b"")), "which is a file"),
     "too many": (archive(*((entry(f"{i}.py"), b"") for i in range(60))), "60 entries"),
+    "end elsewhere": (with_long_end(-1), "is not where it says"),
     "truncated": (files()[:-30], "cannot be read"),
     "cut in the middle": (files()[:100] + files()[140:], "lies where"),
     "no archive": (b"#!/bin/sh\nrm -rf /\n", "no zip file"),

@@ -23,7 +23,7 @@ from service.store.interface import Store
 from service.store.open import migrate, open_store
 from tests.unit.api.conftest import TOY, Clock
 from tests.unit.api.test_auth import bearer
-from tests.unit.archives import ATTACKS, FILES, files
+from tests.unit.archives import ATTACKS, FILES, archive, entry, files, with_long_end
 from tests.unit.store.builders import LEASE, START
 
 GOOD = files()
@@ -128,6 +128,19 @@ def test_a_refusal_names_the_entry(shared: Shared) -> None:
 def test_files_beside_the_code_may_have_names_of_ours(kept: TestClient) -> None:
     content = files({**FILES, "sweep.yaml": "", "ray/data.so": "", "pkg/sweep.py": ""})
     assert put(kept, content).status_code == 201
+
+
+def test_an_archive_in_an_archive_is_one_file(kept: TestClient) -> None:
+    inner = entry("data.zip")
+    inner.compress_type = zipfile.ZIP_STORED
+    many = files({f"{i}.txt": "" for i in range(60)})
+    answer = put(kept, archive((entry("train.py"), b""), (inner, many)))
+    assert (answer.status_code, answer.json()["files"]) == (201, 2)
+
+
+def test_a_directory_may_end_as_one_of_very_many_entries(kept: TestClient) -> None:
+    answer = put(kept, with_long_end())
+    assert (answer.status_code, answer.json()["files"]) == (201, len(FILES))
 
 
 def test_a_wrong_or_cut_off_body_is_refused(shared: Shared) -> None:
