@@ -1,6 +1,6 @@
 """What trials took in the past, in SQL."""
 
-from sqlalchemy import Connection, String, and_, case, cast, func, select
+from sqlalchemy import Connection, String, and_, cast, func, select
 
 from service.query.fields import TRIALS
 from service.store.sql.readings import Reader
@@ -17,15 +17,15 @@ _ENDED = (TrialState.COMPLETED.value, TrialState.STOPPED.value, TrialState.DIVER
 def past_training(connection: Connection, trainable: str) -> PastTraining:
     """What the ended trials took of the newest sweeps of a trainable.
 
-    At most 20,000 trials count, of those that trained in one attempt: others waited between
-    theirs, at a rung, in a pause or after a failure. The members of a pack count as one work,
-    from the first one's start to the last one's end.
+    At most 20,000 trials count, the newest sweeps' first, of those that trained in one attempt:
+    others waited between theirs, at a rung, in a pause or after a failure. The members of a pack
+    count as one work, from the first one's start to the last one's end.
     """
     reader = Reader(TRIALS, connection.dialect.name)
     newest = select(sweeps.c.pk, sweeps.c.spec).order_by(sweeps.c.pk.desc()).limit(_LOOKED_THROUGH)
     looked = newest.subquery()
     same = select(looked.c.pk).where(looked.c.spec["trainable"].as_string() == trainable)
-    work = case((trials.c.pack.is_not(None), trials.c.pack), else_=cast(trials.c["index"], String))
+    work = func.coalesce(trials.c.pack, cast(trials.c["index"], String))
     ended = (
         select(
             trials.c.sweep_pk,
@@ -44,6 +44,7 @@ def past_training(connection: Connection, trainable: str) -> PastTraining:
                 trials.c.ended_at.is_not(None),
             )
         )
+        .order_by(trials.c.sweep_pk.desc(), trials.c["index"].desc())
         .limit(_COUNTED)
         .subquery()
     )

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from service.store.interface import Store
 from sweep.estimating import NOTHING_PAST, PastTraining
 from sweep.states import TrialState
@@ -85,3 +87,19 @@ def test_old_sweeps_do_not_count(store: Store) -> None:
     for i in range(20):
         create(store, f"n{i}")
     assert store.past_training("noop") == NOTHING_PAST
+
+
+def test_where_there_are_too_many_the_newest_sweeps_count_whatever_became_of_their_trials(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.store.sql.past._COUNTED", 3)
+    for sweep_id, steps in (("old", 1), ("new", 10)):
+        create(store, sweep_id)
+        send(
+            store,
+            drive(store, sweep_id),
+            *(begin(trial, 0, "pack" if trial else None) for trial in range(3)),
+            *(reported((steps, 0.1), trial=trial) for trial in range(3)),
+            *(end(0, 20, TrialState.STOPPED), end(1, 30), end(2, 30)),
+        )
+    assert store.past_training("noop") == PastTraining(trials=3, trial_steps=30, seconds=50.0)
