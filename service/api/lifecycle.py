@@ -1,5 +1,6 @@
 """What users ask of sweeps that are there: pause, resume, cancel, retry, change."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter
@@ -59,6 +60,8 @@ def edit_sweep(context: In, user: User, sweep_id: str, document: Document) -> Sw
 )
 def add_trials(context: In, user: User, sweep_id: str, document: Document) -> SweepRecord:
     """Add trials to a sweep; an ended one is queued again."""
+    if not isinstance(document, Mapping):
+        raise SpecError(f"what is added is a mapping of fields to values; got {document!r:.100}")
     try:
         return _edit(context, user, sweep_id, {"add": document})
     except SpecError as error:

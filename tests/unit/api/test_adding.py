@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from fastapi.testclient import TestClient
 
 from service.api.problems import _TITLES
@@ -33,6 +34,17 @@ def test_problems_stand_where_the_body_has_them(client: TestClient) -> None:
     assert not any(path.startswith("add.") for path in paths)
     edited = client.patch(f"/v1/sweeps/{sweep}", json={"add": body}).json()["problems"]
     assert {problem["path"] for problem in edited} == {f"add.{path}" for path in paths}
+
+
+@pytest.mark.parametrize("body", [[], "x", 1])
+def test_a_body_that_is_no_mapping_is_the_problem_itself(client: TestClient, body: object) -> None:
+    sweep = client.post("/v1/sweeps", json=SPEC).json()["id"]
+    answer = client.post(f"/v1/sweeps/{sweep}/trials", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == (
+        f"what is added is a mapping of fields to values; got {body!r}"
+    )
+    assert not answer.json().get("problems")
 
 
 def test_every_code_of_a_problem_is_documented() -> None:
