@@ -52,9 +52,9 @@ def upload(http: httpx.Client, folder: Path | str, limits: CodeLimits) -> httpx.
     """
     with packed(folder, limits) as (archive, file):
         path = f"/v1/code/{archive.digest}"
-        answer = http.head(path)
+        answer = http.get(path)
         if answer.status_code != httpx.codes.NOT_FOUND:
-            return http.get(path)
+            return answer
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(archive.size)}
         return http.put(path, content=_pieces(file), headers=headers, timeout=_TIMEOUT)
 

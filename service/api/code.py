@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import IO, Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request
 
 from service.api.context import In, Signed, problems
 from service.code.keeping import IN_MEMORY_BYTES, keep, remove_unused
@@ -88,10 +88,3 @@ def put_code(
 def get_code(context: In, uploader: Uploader, digest: Digest) -> CodeRecord:
     """What is known of an archive; asking keeps it for a while."""
     return context.store.use_code(digest, now=context.clock())
-
-
-@router.head("/code/{digest}", operation_id="has_code", responses=problems(404, 422))
-def has_code(context: In, uploader: Uploader, digest: Digest) -> Response:
-    """Whether an archive is there; asking keeps it for a while."""
-    context.store.use_code(digest, now=context.clock())
-    return Response()

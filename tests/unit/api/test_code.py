@@ -117,7 +117,7 @@ def test_attacks_are_refused_and_leave_nothing(
     assert message in problem["detail"]
     assert rows(shared.folder) == (0, 0, 0)
     assert list((shared.folder / "home").iterdir()) == list(tmp_path.iterdir()) == []
-    assert shared.client.head(f"/v1/code/{digest(content)}").status_code == 404
+    assert shared.client.get(f"/v1/code/{digest(content)}").status_code == 404
 
 
 def test_a_refusal_names_the_entry(shared: Shared) -> None:
@@ -173,7 +173,7 @@ def test_a_large_archive_comes_back_byte_for_byte(client: TestClient, store: Sto
         "created_at": None,
     }
     assert put(client, content).json() == made.json()
-    assert client.head(f"/v1/code/{digest(content)}").status_code == 200
+    assert client.get(f"/v1/code/{digest(content)}").status_code == 200
     client.post("/v1/sweeps", json=spec(content=content)).raise_for_status()
     secret, token_hash = new_driver_token()
     store.start_driver("id1", after_epoch=0, token_hash=token_hash, now=START, lease=LEASE)
@@ -289,7 +289,7 @@ def test_unused_archives_go_after_a_while(
     client.post("/v1/sweeps/id1/cancel").raise_for_status()
     client.delete("/v1/sweeps/id1").raise_for_status()
     assert rows(tmp_path) == (1, 1, 0)
-    assert client.head(f"/v1/code/{digest(other)}").status_code == 200
+    assert client.get(f"/v1/code/{digest(other)}").status_code == 200
     kinds = [event.kind for event in store.list_events().items]
     assert kinds.count("code.added") == 2
     assert kinds.count("code.removed") == 1
