@@ -71,7 +71,7 @@ def create_app(
         batches=Places(settings.max_batches),
     )
     install(app)
-    app.add_middleware(BodyLimit, max_code=settings.code_max_mb << 20)
+    app.add_middleware(BodyLimit, max_code=settings.code_limits.archive_bytes)
     for part in PARTS:
         app.include_router(part.router)
     _document_bodies(app)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from sweep.code_names import check_name
+from sweep.code_names import address_of, check_name
 from sweep.errors import BadCode
 from sweep.records import CodeLimits
 
@@ -45,7 +45,7 @@ class Archive:
     @property
     def address(self) -> str:
         """What a spec's `code` is."""
-        return f"sha256:{self.digest}"
+        return address_of(self.digest)
 
 
 @dataclass(frozen=True)

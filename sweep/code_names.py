@@ -1,4 +1,7 @@
-"""The names that files of a user's own code may have, checked where they are packed and kept."""
+"""Names: an archive's address, and those that files of a user's own code may have.
+
+The latter are checked where files are packed and where they are kept.
+"""
 
 import re
 from collections.abc import Sequence
@@ -13,6 +16,18 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _OURS = frozenset({"sweep", "workers", "ray"})
 _IMPORTED = frozenset({"py", "pyc", "so", "pyd"})
 """Last parts of the names of files that Python imports: source, bytecode, machine code."""
+
+_SHA256 = "sha256:"
+
+
+def address_of(digest: str) -> str:
+    """What a spec's `code` is, of an archive whose bytes have that SHA-256 in hexadecimal."""
+    return _SHA256 + digest
+
+
+def digest_of(address: str) -> str:
+    """The SHA-256, in hexadecimal, in what a spec's `code` is."""
+    return address.removeprefix(_SHA256)
 
 
 def check_name(name: str) -> None:

@@ -3,28 +3,17 @@
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import IO, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request
 
 from service.api.context import In, Signed, problems
-from service.code.keeping import IN_MEMORY_BYTES, keep, remove_unused
-from service.store.code import NewCode
+from service.code.keeping import IN_MEMORY_BYTES, Upload, keep, remove_unused
 from sweep.records import CodeLimits, CodeRecord
 
 router = APIRouter(prefix="/v1", tags=["code"])
 
 Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256, in hexadecimal.")]
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A body that has come in whole."""
-
-    file: IO[bytes]
-    size: int
-    digest: str
 
 
 def _allowed(signed: Signed) -> str:
@@ -77,11 +66,10 @@ def put_code(
     The same archive again changes nothing.
     """
     now = context.clock()
-    new = NewCode(digest, upload.size, 0, 0, created_by=uploader, created_at=now)
     limits = context.settings.code_limits
-    keep(context.store, upload.file, new, found=upload.digest, limits=limits)
+    record = keep(context.store, upload, digest, by=uploader, now=now, limits=limits)
     remove_unused(context.store, context.settings, now=now)
-    return context.store.use_code(digest, now=now)
+    return record
 
 
 @router.get("/code/{digest}", operation_id="get_code", responses=problems(404, 422))

@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 from service.api.bodies import Body, model_body, read_model
 from service.api.context import Driver, In, problems
 from service.code.keeping import read_chunks
+from sweep.code_names import digest_of
 from sweep.spec import Resources
 from sweep.trainables import find
 from sweep.wire import (
@@ -75,7 +76,7 @@ def assignment(context: In, driver: Driver) -> Assignment:
 def code(context: In, driver: Driver) -> StreamingResponse:
     """The archive of code that the sweep names."""
     record = context.store.code_of(driver.sweep_id)
-    digest = record.code.removeprefix("sha256:")
+    digest = digest_of(record.code)
     headers = {"Content-Length": str(record.size)}
     chunks = read_chunks(context.store, digest)
     return StreamingResponse(chunks, media_type="application/zip", headers=headers)

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from typing import IO
@@ -10,9 +11,10 @@ from typing import IO
 from service.code.checking import check, opened
 from service.settings import Settings
 from service.store.code import CodeStore, NewCode, unknown_code
+from sweep.code_names import digest_of
 from sweep.errors import BadCode, NotFound
 from sweep.lookup import check_trainable
-from sweep.records import CodeLimits
+from sweep.records import CodeLimits, CodeRecord
 from sweep.submission import Submission
 
 CHUNK_BYTES = 1 << 20
@@ -20,37 +22,47 @@ IN_MEMORY_BYTES = 1 << 20
 """A longer archive lies in a file without a name while it is worked on."""
 
 
+@dataclass(frozen=True)
+class Upload:
+    """A body that has come in whole."""
+
+    file: IO[bytes]
+    size: int
+    digest: str
+
+
 def keep(
-    store: CodeStore, file: IO[bytes], new: NewCode, *, found: str, limits: CodeLimits
-) -> None:
+    store: CodeStore, upload: Upload, digest: str, *, by: str, now: datetime, limits: CodeLimits
+) -> CodeRecord:
     """Check an archive and keep it.
 
     Args:
         store: where to keep it.
-        file: its bytes.
-        new: what is said of it; `files` and `unpacked` are found out here.
-        found: the hash of its bytes.
+        upload: what came.
+        digest: the hash that its bytes should have.
+        by: who sent it.
+        now: the time.
         limits: what it may be.
 
     Raises:
         BadCode: saying what is wrong with it.
     """
-    if found != new.digest:
+    if upload.digest != digest:
         raise BadCode(
-            f"its bytes have the SHA-256 {found}, and the address says {new.digest}: it changed "
-            "on its way, or was cut off"
+            f"its bytes have the SHA-256 {upload.digest}, and the address says {digest}: it "
+            "changed on its way, or was cut off"
         )
-    checked = check(file, new.size, limits)
-    file.seek(0)
-    whole = NewCode(
-        digest=new.digest,
-        size=new.size,
+    checked = check(upload.file, upload.size, limits)
+    new = NewCode(
+        digest=digest,
+        size=upload.size,
         files=checked.files,
         unpacked=checked.unpacked,
-        created_by=new.created_by,
-        created_at=new.created_at,
+        created_by=by,
+        created_at=now,
     )
-    store.add_code(whole, iter(lambda: file.read(CHUNK_BYTES), b""))
+    upload.file.seek(0)
+    return store.add_code(new, iter(lambda: upload.file.read(CHUNK_BYTES), b""))
 
 
 def read_chunks(store: CodeStore, digest: str) -> Iterator[bytes]:
@@ -85,7 +97,7 @@ def check_code(store: CodeStore, submission: Submission, *, now: datetime, neede
     address = submission.spec.code
     if address is None:
         return
-    digest = address.removeprefix("sha256:")
+    digest = digest_of(address)
     try:
         store.use_code(digest, now=now)
     except NotFound:

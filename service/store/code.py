@@ -29,8 +29,8 @@ class CodeStore(Protocol):
     no sweep names is removed some time after its last use.
     """
 
-    def add_code(self, new: NewCode, chunks: Iterable[bytes]) -> bool:
-        """Keep an archive; False when it is there already. Event: code.added."""
+    def add_code(self, new: NewCode, chunks: Iterable[bytes]) -> CodeRecord:
+        """Keep an archive, unless it is there; what is known of it. Event: code.added."""
         ...
 
     def use_code(self, digest: str, *, now: datetime) -> CodeRecord:
@@ -45,8 +45,8 @@ class CodeStore(Protocol):
         """A piece of an archive, from 0 on; None past the last."""
         ...
 
-    def remove_unused_code(self, *, used_before: datetime, now: datetime) -> int:
-        """Remove archives that no sweep names; how many. Event: code.removed, of each."""
+    def remove_unused_code(self, *, used_before: datetime, now: datetime) -> None:
+        """Remove archives that no sweep names. Event: code.removed, of each."""
         ...
 
 

@@ -10,6 +10,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+from sweep.code_names import address_of
 from sweep.errors import SweepError
 from sweep.spec import SweepSpec
 from workers.driver.service import DriverService
@@ -32,7 +33,7 @@ def fetch(service: DriverService, spec: SweepSpec, folder: Path) -> Path | None:
     with file.open("w+b") as content:
         service.code(content)
         content.seek(0)
-        found = f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"
+        found = address_of(hashlib.file_digest(content, "sha256").hexdigest())
     if found != spec.code:
         raise WrongCode(f"the spec names the code {spec.code}, and what came is {found}")
     if spec.pack not in (None, "off"):

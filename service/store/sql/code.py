@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from service.store.code import NewCode, unknown_code
 from service.store.sql import audit, convert
 from service.store.tables import code, code_chunks, sweep_code, sweeps
+from sweep.code_names import address_of, digest_of
 from sweep.errors import NotFound
 from sweep.records import CodeRecord
 from sweep.spec import SweepSpec
@@ -18,8 +19,8 @@ _USED_WITHIN = timedelta(minutes=5)
 """How old the time of an archive's last use may be; far less than what unused ones are kept."""
 
 
-def add(connection: Connection, new: NewCode, chunks: Iterable[bytes]) -> bool:
-    """Keep an archive; False when it is there already."""
+def add(connection: Connection, new: NewCode, chunks: Iterable[bytes]) -> CodeRecord:
+    """Keep an archive, unless it is there already; what is known of it."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     values = {
         "digest": new.digest,
@@ -32,14 +33,16 @@ def add(connection: Connection, new: NewCode, chunks: Iterable[bytes]) -> bool:
     }
     wanted = dialect.insert(code).values(values).on_conflict_do_nothing().returning(code.c.pk)
     key = connection.execute(wanted).scalar()
-    if key is None:
-        connection.execute(_touch(new.digest, new.created_at))
-        return False
+    if key is not None:
+        _fill(connection, key, new, chunks)
+    return use(connection, new.digest, now=new.created_at)
+
+
+def _fill(connection: Connection, key: int, new: NewCode, chunks: Iterable[bytes]) -> None:
     for seq, data in enumerate(chunks):
         connection.execute(insert(code_chunks).values(code_pk=key, seq=seq, data=data))
     detail = {"code": new.digest, "bytes": new.size, "files": new.files}
     audit.record(connection, "code.added", actor=new.created_by, now=new.created_at, detail=detail)
-    return True
 
 
 def use(connection: Connection, digest: str, *, now: datetime) -> CodeRecord:
@@ -47,7 +50,7 @@ def use(connection: Connection, digest: str, *, now: datetime) -> CodeRecord:
     connection.execute(_touch(digest, now))
     row = connection.execute(select(code).where(code.c.digest == digest)).first()
     if row is None:
-        raise NotFound(f"there is no code sha256:{digest}")
+        raise NotFound(f"there is no code {address_of(digest)}")
     return _record(row)
 
 
@@ -62,7 +65,7 @@ def tie(connection: Connection, sweep_pk: int, spec: SweepSpec, *, now: datetime
     """
     if spec.code is None:
         return
-    digest = spec.code.removeprefix("sha256:")
+    digest = digest_of(spec.code)
     connection.execute(_touch(digest, now))
     key = connection.execute(select(code.c.pk).where(code.c.digest == digest)).scalar()
     if key is None:
@@ -91,14 +94,13 @@ def chunk(connection: Connection, digest: str, seq: int) -> bytes | None:
     return found
 
 
-def remove_unused(connection: Connection, *, used_before: datetime, now: datetime) -> int:
+def remove_unused(connection: Connection, *, used_before: datetime, now: datetime) -> None:
     """Remove archives that no sweep names and that were last used before a time."""
     unnamed = ~exists().where(sweep_code.c.code_pk == code.c.pk)
     gone = delete(code).where(code.c.used_at < used_before, unnamed).returning(code.c.digest)
-    digests = [row.digest for row in connection.execute(gone)]
-    for digest in digests:
-        audit.record(connection, "code.removed", actor=_ACTOR, now=now, detail={"code": digest})
-    return len(digests)
+    for row in connection.execute(gone).all():
+        detail = {"code": row.digest}
+        audit.record(connection, "code.removed", actor=_ACTOR, now=now, detail=detail)
 
 
 def _touch(digest: str, now: datetime) -> Update:
@@ -109,7 +111,7 @@ def _touch(digest: str, now: datetime) -> Update:
 
 def _record(row: convert.AnyRow) -> CodeRecord:
     return CodeRecord(
-        code=f"sha256:{row.digest}",
+        code=address_of(row.digest),
         size=row.size,
         files=row.files,
         unpacked=row.unpacked,

@@ -16,7 +16,7 @@ class SqlCode:
 
     _engine: Engine
 
-    def add_code(self, new: NewCode, chunks: Iterable[bytes]) -> bool:
+    def add_code(self, new: NewCode, chunks: Iterable[bytes]) -> CodeRecord:
         """See `CodeStore`."""
         with transaction(self._engine, writes=True) as connection:
             return code.add(connection, new, chunks)
@@ -36,7 +36,7 @@ class SqlCode:
         with transaction(self._engine, writes=False) as connection:
             return code.chunk(connection, digest, seq)
 
-    def remove_unused_code(self, *, used_before: datetime, now: datetime) -> int:
+    def remove_unused_code(self, *, used_before: datetime, now: datetime) -> None:
         """See `CodeStore`."""
         with transaction(self._engine, writes=True) as connection:
-            return code.remove_unused(connection, used_before=used_before, now=now)
+            code.remove_unused(connection, used_before=used_before, now=now)
