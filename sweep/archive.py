@@ -142,10 +142,13 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     for parent, folders, names in os.walk(folder, onerror=_unreadable):
         at = PurePosixPath(*Path(parent).relative_to(folder).parts)
         kept = [n for n in folders if not _ignored(rules, str(at / n), is_folder=True)]
-        folders[:] = [n for n in kept if not _is_link(folder, str(at / n))]
+        for name in kept:
+            _check_plain(folder, str(at / name))
+        folders[:] = kept
         for name in names:
             path = str(at / name)
-            if not _ignored(rules, path, is_folder=False) and not _is_link(folder, path):
+            if not _ignored(rules, path, is_folder=False):
+                _check_plain(folder, path)
                 check_name(path)
                 found.append((path, Path(parent, name)))
     yield from sorted(found)
@@ -157,8 +160,12 @@ def _unreadable(error: OSError) -> None:
     raise BadCode(f"the folder {str(error.filename)!r} cannot be read: {error.strerror}") from None
 
 
-def _is_link(folder: Path, name: str) -> bool:
-    """False; a link or a device is an error, not something to leave out in silence."""
+def _check_plain(folder: Path, name: str) -> None:
+    """Refuse a link or a device: it is not something to leave out in silence.
+
+    Raises:
+        BadCode: naming it.
+    """
     mode = (folder / name).lstat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         kind = "a symbolic link" if stat.S_ISLNK(mode) else "no plain file"
@@ -166,7 +173,6 @@ def _is_link(folder: Path, name: str) -> bool:
             f"{name!r} is {kind}, which an archive of code cannot hold: put a file in its place, "
             f"or name it in {IGNORE_FILE}"
         )
-    return False
 
 
 def _read_rules(file: Path) -> list[_Rule]:
