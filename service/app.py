@@ -28,6 +28,7 @@ from service.api.places import Places
 from service.api.problems import install
 from service.api.session import SignIn
 from service.api.tokens import TokenRequest
+from service.code.looking import CodeChecks
 from service.dashboard import assets, pages
 from service.live.hub import Hub
 from service.settings import Settings
@@ -69,6 +70,7 @@ def create_app(
         trainables=trainables,
         hub=Hub(store),
         batches=Places(settings.max_batches),
+        code_checks=CodeChecks(store),
     )
     install(app)
     app.add_middleware(BodyLimit, max_code=settings.code_limits.archive_bytes)

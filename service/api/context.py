@@ -16,6 +16,7 @@ from service.auth import (
     authenticate_driver,
     authenticate_user,
 )
+from service.code.looking import CodeChecks
 from service.live.hub import Hub
 from service.settings import Settings
 from service.store.interface import DriverIdentity, Store
@@ -34,6 +35,7 @@ class Context:
     trainables: Mapping[str, Trainable]
     hub: Hub
     batches: Places
+    code_checks: CodeChecks
 
     @property
     def lease(self) -> timedelta:

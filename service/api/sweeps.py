@@ -11,7 +11,7 @@ from service.api.bodies import SPEC_BODY, read_document
 from service.api.context import Cursor, In, Limit, User, problems
 from service.api.queries import Count, FieldsText, FilterText, SortText, TrialFilter, TrialSort
 from service.api.warm_start import check_warm_start
-from service.code.keeping import check_code, remove_unused
+from service.code.keeping import remove_unused
 from service.dispatch.shares import cluster_of
 from service.exports.files import MEDIA_TYPES, Export, Format, Layout, export
 from service.query.ast import All, Compare, Field, Filter
@@ -54,7 +54,7 @@ def create_sweep(
         document, trainables=context.trainables, max_trials=context.settings.max_trials
     )
     check_warm_start(submission.spec, context.store)
-    check_code(context.store, submission, now=context.clock(), needed=not dry_run)
+    context.code_checks.check(submission, now=context.clock(), needed=not dry_run)
     if dry_run:
         response.status_code = 200
         known = Known(

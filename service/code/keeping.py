@@ -1,21 +1,16 @@
 """Archives of code between the store and who asks for them."""
 
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from typing import IO
 
-from service.code.checking import check, opened
+from service.code.checking import check
 from service.settings import Settings
-from service.store.code import CodeStore, NewCode, unknown_code
-from sweep.code_names import digest_of
-from sweep.errors import BadCode, NotFound
-from sweep.lookup import check_trainable
+from service.store.code import CodeStore, NewCode
+from sweep.errors import BadCode
 from sweep.records import CodeLimits, CodeRecord
-from sweep.submission import Submission
 
 CHUNK_BYTES = 1 << 20
 IN_MEMORY_BYTES = 1 << 20
@@ -72,40 +67,6 @@ def read_chunks(store: CodeStore, digest: str) -> Iterator[bytes]:
         if chunk is None:
             return
         yield chunk
-
-
-@contextmanager
-def _opened(store: CodeStore, digest: str) -> Iterator[IO[bytes]]:
-    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as file:
-        for chunk in read_chunks(store, digest):
-            file.write(chunk)
-        yield file
-
-
-def check_code(store: CodeStore, submission: Submission, *, now: datetime, needed: bool) -> None:
-    """Check that a spec's archive is there and has what its trainable names.
-
-    Args:
-        store: where archives are.
-        submission: the spec.
-        now: the time.
-        needed: whether it must be there; a dry run goes without, and who has it checks it there.
-
-    Raises:
-        SpecError: when it is not there, or has not what the trainable names.
-    """
-    address = submission.spec.code
-    if address is None:
-        return
-    digest = digest_of(address)
-    try:
-        store.use_code(digest, now=now)
-    except NotFound:
-        if needed:
-            raise unknown_code(address) from None
-        return
-    with _opened(store, digest) as file, opened(file) as archive:
-        check_trainable(archive, submission.trainable.code)
 
 
 def remove_unused(store: CodeStore, settings: Settings, *, now: datetime) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 
 from service.app import create_app
 from service.auth import issue_token, new_driver_token
@@ -58,6 +58,22 @@ def rows(tmp_path: Path) -> tuple[int, ...]:
         )
     engine.dispose()
     return found
+
+
+@contextmanager
+def noted(table: str) -> Iterator[list[str]]:
+    """The statements that name a table."""
+    found: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        if table in statement:
+            found.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
 
 
 @contextmanager
@@ -221,6 +237,20 @@ def test_a_trainable_must_be_in_the_archive(
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid-spec")
     assert [problem["path"] for problem in answer.json()["problems"]] == ["trainable"]
     assert message in answer.json()["detail"]
+
+
+def test_an_archive_is_read_once_for_each_trainable_that_it_has(client: TestClient) -> None:
+    put(client, GOOD)
+
+    def reads(trainable: str, *, dry_run: bool = True) -> int:
+        with noted("code_chunks") as read:
+            client.post(f"/v1/sweeps?dry_run={dry_run}", json=spec(trainable))
+        return len(read)
+
+    assert reads("train:fn") > 0
+    assert reads("train:fn") == reads("train:fn", dry_run=False) == 0
+    assert reads("pkg.deep:fn") > 0
+    assert reads("train:absent") > 0
 
 
 @pytest.mark.parametrize(
