@@ -79,6 +79,11 @@ def is_script(code: str) -> bool:
     return _SCRIPT.fullmatch(code) is not None
 
 
+def is_function(code: str) -> bool:
+    """Whether a trainable's name or code is a module's function, `package.module:function`."""
+    return _FUNCTION.fullmatch(code) is not None
+
+
 def find(name: str, known: Mapping[str, Trainable]) -> Trainable:
     """The trainable of that name, or one made up for a user's own function or script.
 
@@ -87,7 +92,7 @@ def find(name: str, known: Mapping[str, Trainable]) -> Trainable:
     """
     if name in known:
         return known[name]
-    if _FUNCTION.fullmatch(name):
+    if is_function(name):
         return Trainable(name=name, description="A user's own function.", code=name)
     if is_script(name):
         return Trainable(name=name, description="A user's own script.", code=name)

@@ -10,13 +10,15 @@ from sweep.imports.reading import Notes, SourceError, bad
 from sweep.imports.writing import to_yaml
 from sweep.parameters import kinds_named, parse_node
 from sweep.spec import parse_spec
+from sweep.trainables import is_function, is_script
 
 DEFAULT_TRIALS = 100
 """Assignments of a search whose source names no number of them."""
 
-_ASK = "say it with "
-_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-_SCRIPT = re.compile(r"(?:[\w-][\w.-]*/)*[\w-][\w.-]*\.py")
+MOST_POINTS = 10_000
+"""Values of one parameter that a grid takes, where the source gives a range and not a list."""
+
+ASK = "say it with "
 _SCRIPT_GUESS = "train.py"
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_]")
 
@@ -131,7 +133,7 @@ def metric_of(name: str | None, mode: str, path: str, options: Options, notes: N
     chosen = options.metric or name
     if chosen is None:
         chosen = "loss"
-        notes.warn(path, f"names no metric: {chosen!r} is a guess; {_ASK}--metric")
+        notes.warn(path, f"names no metric: {chosen!r} is a guess; {ASK}--metric")
     return {"name": chosen, "mode": options.mode or mode}
 
 
@@ -144,7 +146,7 @@ def trials_of(number: int | None, path: str, options: Options, notes: Notes) -> 
     notes.warn(
         path,
         f"the search has no end there and needs a number here: {DEFAULT_TRIALS} is a guess; "
-        f"{_ASK}--num-trials",
+        f"{ASK}--num-trials",
     )
     return DEFAULT_TRIALS
 
@@ -154,16 +156,16 @@ def trainable_of(program: str | None, path: str, options: Options, notes: Notes)
     if options.trainable is not None:
         return options.trainable
     words = [word.removeprefix("./") for word in (program or "").split()]
-    scripts = [word for word in words if _SCRIPT.fullmatch(word)]
+    scripts = [word for word in words if is_script(word)]
     if scripts:
         _mention_script(scripts[0], words, path, notes)
         return scripts[0]
-    functions = [word for word in words if _FUNCTION.fullmatch(word)]
+    functions = [word for word in words if is_function(word)]
     if functions:
         notes.warn(path, f"{functions[0]!r} must be a function train(params, run) here")
         return functions[0]
     found = "names no program" if program is None else f"is {program!r:.100}"
-    notes.warn(path, f"{found}: {_SCRIPT_GUESS!r} is a guess; {_ASK}--trainable")
+    notes.warn(path, f"{found}: {_SCRIPT_GUESS!r} is a guess; {ASK}--trainable")
     return _SCRIPT_GUESS
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.imports.common import (
+    MOST_POINTS,
     Imported,
     Names,
     Options,
@@ -30,7 +31,6 @@ _HALVING = ("adaptive_asha", "asha", "async_halving")
 _LEAVES = ("const", "int", "double", "log", "categorical")
 _UNITS = ("batches", "epochs", "records")
 _FROM_ANOTHER = "a trial starts from its own weights here: load them in your training function"
-_MOST_POINTS = 10_000
 _MOST_RUNGS = 1_000
 
 
@@ -135,8 +135,8 @@ def _leaf(one: Section, searcher: str) -> Any:
     count = one.take("count")
     if searcher != "grid":
         return _drawn(kind, low, high, base, one)
-    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= _MOST_POINTS:
-        raise bad(one.at("count"), f"is {count!r}: a grid needs one from 1 to {_MOST_POINTS:,}")
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_POINTS:
+        raise bad(one.at("count"), f"is {count!r}: a grid needs one from 1 to {MOST_POINTS:,}")
     return {"grid": _points(kind, low, high, base, count, one)}
 
 

@@ -4,13 +4,12 @@ import math
 from typing import Any
 
 from sweep.imports import quantised
-from sweep.imports.common import Names
+from sweep.imports.common import MOST_POINTS, Names
 from sweep.imports.quantised import Place
 from sweep.imports.reading import Section, bad, fits
 from sweep.values import times_step
 
 _DISTRIBUTIONS = ("uniform", "logUniform", "normal", "logNormal")
-_MOST_POINTS = 10_000
 
 
 def read_parameters(spec: Section, *, grid: bool, ordered: bool) -> dict[str, Any]:
@@ -109,8 +108,8 @@ def _points(space: Section, kind: str) -> list[float]:
         raise bad(space.at("step"), "is missing: a grid needs it for a double")
     space.leave("distribution", "a grid takes every value once: it has no effect")
     step = step or 1
-    if not high - low < step * _MOST_POINTS:
-        raise bad(space.path, f"a grid takes at most {_MOST_POINTS:,} values: raise step")
+    if not high - low < step * MOST_POINTS:
+        raise bad(space.path, f"a grid takes at most {MOST_POINTS:,} values: raise step")
     count = math.floor((high - low) / step * (1 + 1e-12) + 1e-12) + 1
     return [times_step(k, step, low) for k in range(count)]
 

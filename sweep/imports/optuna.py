@@ -15,10 +15,12 @@ from urllib.parse import unquote
 from sweep.errors import SweepError
 from sweep.history import MAX_HISTORY
 from sweep.imports.common import (
+    ASK,
     Imported,
     Names,
     Options,
     finish,
+    metric_of,
     trainable_of,
     trials_of,
     until,
@@ -179,13 +181,10 @@ def _metrics(study: "Study", options: Options, notes: Notes) -> list[dict[str, A
             notes.warn(
                 "study",
                 f"does not name what it optimises: {', '.join(map(repr, names))} is a guess; "
-                "say it with --metric",
+                f"{ASK}--metric",
             )
-    if options.metric is not None:
-        names[0] = options.metric
-    if options.mode is not None:
-        modes[0] = options.mode
-    return [{"name": n, "mode": m} for n, m in zip(names, modes, strict=True)]
+    first = metric_of(names[0], modes[0], "study", options, notes)
+    return [first, *({"name": n, "mode": m} for n, m in zip(names[1:], modes[1:], strict=True))]
 
 
 def _mention(study: "Study", trials: Sequence["FrozenTrial"], notes: Notes) -> None:

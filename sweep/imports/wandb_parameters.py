@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweep.imports import quantised
-from sweep.imports.common import Names, constant, nested
+from sweep.imports.common import MOST_POINTS, Names, constant, nested
 from sweep.imports.quantised import Place
 from sweep.imports.reading import Notes, Section, bad
 from sweep.values import times_step
@@ -99,8 +99,8 @@ def _listed(one: Section, distribution: str) -> Any:
     step = one.number("q", 1) if distribution == "q_uniform" else 1
     if step <= 0:
         raise bad(one.at("q"), f"is {step!r}: it must be above 0")
-    if not abs(high - low) < step * _MOST_POINTS or max(abs(low), abs(high)) > step * 2**50:
-        raise bad(one.path, f"a grid takes at most {_MOST_POINTS:,} values: use method random")
+    if not abs(high - low) < step * MOST_POINTS or max(abs(low), abs(high)) > step * 2**50:
+        raise bad(one.path, f"a grid takes at most {MOST_POINTS:,} values: use method random")
     first, last = round(low / step), round(high / step)
     if distribution == "q_uniform":
         one.notes.warn(
@@ -124,7 +124,6 @@ def _distribution(one: Section, name: str, place: Place) -> Any:
 
 
 _LARGEST_EXPONENT = 700
-_MOST_POINTS = 10_000
 _RANGES = frozenset(
     {
         "uniform",
