@@ -9,6 +9,7 @@ from sweep.errors import FieldProblem, SpecError
 from sweep.imports.reading import Notes, SourceError, bad
 from sweep.imports.writing import to_yaml
 from sweep.parameters import kinds_named, parse_node
+from sweep.space import Space
 from sweep.spec import parse_spec
 from sweep.trainables import is_function, is_script
 
@@ -184,14 +185,15 @@ def until(max_t: int | None) -> dict[str, Any] | None:
 
 
 def finish(document: Mapping[str, Any], notes: Notes) -> Imported:
-    """The import's result, once it is a valid spec.
+    """The import's result, once it is a valid spec whose trials can be counted.
 
     Raises:
         SpecError: when what came out cannot be run, with the spec's paths.
+        SpecTooLarge: when it has more trials than a service takes.
     """
     kept = {key: value for key, value in document.items() if value is not None}
     try:
-        parse_spec(kept)
+        Space(parse_spec(kept)).check()
     except SpecError as error:
         raise SourceError(
             [

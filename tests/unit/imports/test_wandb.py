@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sweep.errors import SpecError
+from sweep.errors import SpecError, SpecTooLarge
 from sweep.imports.common import Options
 from sweep.imports.wandb import read
 from sweep.space import Space
@@ -180,6 +180,15 @@ def test_a_grid_without_end_becomes_a_random_search() -> None:
     assert imported.document["search"] == {"type": "random", "num_trials": 100}
     trials = list(Space(parse_spec(again(imported))).trials())
     assert [t.parameters["layers"] for t in trials[:6]] == [1, 2, 3, 1, 2, 3]
+
+
+def test_what_a_service_would_not_count_is_refused() -> None:
+    every = {"values": list(range(100))}
+    with pytest.raises(SpecTooLarge, match="has 100,000,000 trials"):
+        read({**MINIMAL, "method": "grid", "parameters": dict.fromkeys("abcd", every)}, KNOWN)
+    mixed = {"x": every, "y": {"min": 0.0, "max": 1.0}}
+    with pytest.raises(SpecError, match="5 is below the 100 grid points"):
+        read({**MINIMAL, "method": "grid", "parameters": mixed}, KNOWN)
 
 
 @pytest.mark.parametrize(
