@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -25,10 +25,12 @@ from sweep.imports.common import (
     trials_of,
     until,
 )
+from sweep.imports.optuna_parameters import accepted, distributions, joined
 from sweep.imports.reading import Notes, bad
+from sweep.parameters import Kind, kinds_in, parse_nodes
+from sweep.values import canonical
 
 if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
@@ -63,19 +65,20 @@ def from_study(study: "Study", options: Options) -> Imported:
     finished = [t for t in trials if t.state.name == "COMPLETE"]
     if not finished:
         raise bad("trials", f"study {study.study_name!r} has no finished trial to learn from")
-    spaces = _distributions(finished)
+    spaces = distributions(finished)
     called = {name: names.clean(name, f"distributions.{name}") for name in spaces}
     parameters = {
-        called[name]: _parameter(found, len(finished), f"distributions.{name}", notes)
+        called[name]: joined(found, len(finished), f"distributions.{name}", notes)
         for name, found in spaces.items()
     }
+    kinds = {path[0]: kind for path, kind in kinds_in(parse_nodes(parameters, "parameters"))}
     metrics = _metrics(study, options, notes)
     _mention(study, trials, notes)
     search = {
         "type": "tpe" if len(metrics) == 1 else "nsga2",
         "num_trials": trials_of(None, "study", options, notes),
-        "points_to_evaluate": _enqueued(trials, called) or None,
-        **_learned(finished, metrics, called, notes),
+        "points_to_evaluate": _enqueued(trials, called, kinds, notes) or None,
+        **_learned(finished, metrics, called, kinds, notes),
     }
     document = {
         "name": study.study_name or "imported from Optuna",
@@ -132,57 +135,15 @@ def _without_password(message: str, storage: str) -> str:
     return message
 
 
-def _distributions(
-    trials: Iterable["FrozenTrial"],
-) -> dict[str, list["BaseDistribution"]]:
-    """Every parameter's distributions, in the order in which trials first had them."""
-    found: dict[str, list[BaseDistribution]] = {}
-    for trial in trials:
-        for name, distribution in trial.distributions.items():
-            found.setdefault(name, []).append(distribution)
-    return found
-
-
-def _parameter(
-    found: Sequence["BaseDistribution"], trials: int, path: str, notes: Notes
-) -> dict[str, Any]:
-    if len(found) < trials:
-        notes.warn(
-            path,
-            f"was suggested in {len(found)} of {trials} finished trials, and is in every trial "
-            "here: say when it is asked for with `when`",
-        )
-    last = found[-1]
-    alike = [d for d in found if type(d) is type(last)]
-    if any(d != last for d in found):
-        notes.warn(path, "its distribution changed between trials: the widest range is taken here")
-    if hasattr(last, "choices"):
-        return {"choice": list(last.choices)}
-    low, high = min(d.low for d in alike), max(d.high for d in alike)
-    return _range(last, low, high)
-
-
-def _range(distribution: Any, low: float, high: float) -> dict[str, Any]:
-    whole = isinstance(low, int)
-    ends: dict[str, Any] = {"min": low, "max": high}
-    if distribution.log:
-        return {"lograndint" if whole else "loguniform": ends}
-    if distribution.step is None or (whole and distribution.step == 1):
-        return {"randint" if whole else "uniform": ends}
-    return {"qrandint" if whole else "quniform": {**ends, "step": distribution.step}}
-
-
 def _metrics(study: "Study", options: Options, notes: Notes) -> list[dict[str, Any]]:
     modes = [_MODES[d.name] for d in study.directions]
     names = list(study.metric_names or ())
     if not names:
         names = ["value"] if len(modes) == 1 else [f"value_{i}" for i in range(len(modes))]
-        if options.metric is None:
-            notes.warn(
-                "study",
-                f"does not name what it optimises: {', '.join(map(repr, names))} is a guess; "
-                f"{ASK}--metric",
-            )
+        for i, name in enumerate(names):
+            if i or options.metric is None:
+                how = "name it in search.objectives" if i else f"{ASK}--metric"
+                notes.warn("study", f"does not name what it optimises: {name!r} is a guess; {how}")
     first = metric_of(names[0], modes[0], "study", options, notes)
     return [first, *({"name": n, "mode": m} for n, m in zip(names[1:], modes[1:], strict=True))]
 
@@ -197,29 +158,51 @@ def _mention(study: "Study", trials: Sequence["FrozenTrial"], notes: Notes) -> N
         notes.warn("user_attrs", "attributes of studies and trials have no equal here")
 
 
-def _enqueued(trials: Sequence["FrozenTrial"], called: Mapping[str, str]) -> list[dict[str, Any]]:
+def _enqueued(
+    trials: Sequence["FrozenTrial"],
+    called: Mapping[str, str],
+    kinds: Mapping[str, Kind],
+    notes: Notes,
+) -> list[dict[str, Any]]:
     """What was asked for and has not been tried."""
     waiting = [t.system_attrs.get("fixed_params", {}) for t in trials if t.state.name == "WAITING"]
-    points = [{called[n]: v for n, v in point.items() if n in called} for point in waiting]
-    return [point for point in points if point]
+    unknown = sorted({name for point in waiting for name in point} - called.keys())
+    if unknown:
+        names = ", ".join(map(repr, unknown))
+        notes.warn("trials", f"enqueued ones name {names}, which no finished trial has: left out")
+    named = [{called[n]: v for n, v in point.items() if n in called} for point in waiting]
+    points = [accepted(point, kinds) for point in named if point]
+    if None in points:
+        notes.warn("trials", f"{points.count(None)} enqueued do not fit the parameters: left out")
+    apart = {canonical(point): point for point in points if point is not None}
+    if twins := len(points) - points.count(None) - len(apart):
+        notes.warn("trials", f"{twins} enqueued are the same as others: left out")
+    return list(apart.values())
 
 
 def _learned(
     trials: Sequence["FrozenTrial"],
     metrics: Sequence[Mapping[str, Any]],
     called: Mapping[str, str],
+    kinds: Mapping[str, Kind],
     notes: Notes,
 ) -> dict[str, Any]:
     if len(metrics) > 1:
         notes.warn("trials", f"{len(trials)} of several objectives are not taken as history")
         return {"objectives": [dict(metric) for metric in metrics[1:]]}
+    ended = [t for t in trials if t.params and t.value is not None and math.isfinite(t.value)]
+    if len(ended) < len(trials):
+        notes.warn("trials", f"{len(trials) - len(ended)} without parameters or a finite value")
     points = [
-        {"parameters": {called[n]: v for n, v in t.params.items()}, "value": t.value}
-        for t in trials
-        if t.params and t.value is not None and math.isfinite(t.value)
+        {"parameters": values, "value": t.value}
+        for t in ended
+        if (values := accepted({called[n]: v for n, v in t.params.items()}, kinds)) is not None
     ]
-    if len(points) < len(trials):
-        notes.warn("trials", f"{len(trials) - len(points)} without parameters or a finite value")
+    if len(points) < len(ended):
+        notes.warn(
+            "trials",
+            f"{len(ended) - len(points)} do not fit the parameters and are not taken as history",
+        )
     kept = newest(points)
     if len(kept) < len(points):
         notes.warn(

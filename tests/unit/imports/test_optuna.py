@@ -109,6 +109,124 @@ def test_spaces_that_changed_are_joined_with_a_warning() -> None:
     ]
 
 
+CHANGED = "its distribution changed between trials: the widest range is taken here"
+
+
+@pytest.mark.parametrize(
+    ("suggested", "kind", "message"),
+    [
+        (
+            [{"low": 0, "high": 10}, {"low": 0, "high": 10, "step": 5}],
+            {"randint": {"min": 0, "max": 10}},
+            f"{CHANGED}, without steps",
+        ),
+        (
+            [{"low": 0, "high": 10, "step": 5}, {"low": 1, "high": 11, "step": 5}],
+            {"randint": {"min": 0, "max": 11}},
+            f"{CHANGED}, without steps",
+        ),
+        (
+            [{"low": 5, "high": 15, "step": 5}, {"low": 0, "high": 10, "step": 5}],
+            {"qrandint": {"min": 0, "max": 15, "step": 5}},
+            CHANGED,
+        ),
+        (
+            [{"low": 0.0, "high": 0.9, "step": 0.3}, {"low": 0.0, "high": 1.0}],
+            {"uniform": {"min": 0.0, "max": 1.0}},
+            f"{CHANGED}, without steps",
+        ),
+        (
+            [{"low": 1, "high": 8, "log": True}, {"low": 2, "high": 16, "log": True}],
+            {"lograndint": {"min": 1, "max": 16}},
+            CHANGED,
+        ),
+    ],
+)
+def test_no_trial_is_lost_where_steps_changed(
+    suggested: list[dict[str, Any]], kind: Any, message: str
+) -> None:
+    def changing(trial: optuna.Trial) -> float:
+        how = suggested[trial.number % len(suggested)]
+        whole = isinstance(how["low"], int)
+        return float((trial.suggest_int if whole else trial.suggest_float)("x", **how))
+
+    study = made()
+    study.optimize(changing, n_trials=8)
+    imported = from_study(study, KNOWN)
+    assert imported.document["parameters"] == {"x": kind}
+    assert len(imported.document["search"]["history"]) == 8
+    assert [(w.path, w.message) for w in imported.warnings] == [("distributions.x", message)]
+
+
+def added(*trials: tuple[Any, optuna.distributions.BaseDistribution]) -> optuna.Study:
+    """A study of trials that were added by hand, which may change what suggestions may not."""
+    study = made()
+    for value, distribution in trials:
+        study.add_trial(
+            optuna.trial.create_trial(
+                params={"x": value}, distributions={"x": distribution}, value=1.0
+            )
+        )
+    return study
+
+
+def test_trials_that_do_not_fit_are_counted_and_left_out() -> None:
+    real = optuna.distributions.FloatDistribution(0, 3)
+    whole = optuna.distributions.IntDistribution(0, 3)
+    imported = from_study(added((0.5, real), (1.5, real), (2, whole)), KNOWN)
+    search = imported.document["search"]
+    assert search["history"] == [{"parameters": {"x": 2}, "value": 1.0}]
+    assert search["startup_trials"] == 9
+    assert [w.message for w in imported.warnings] == [
+        CHANGED,
+        "2 do not fit the parameters and are not taken as history",
+    ]
+
+
+def test_a_scale_that_changed_is_left_out() -> None:
+    real = optuna.distributions.FloatDistribution(0, 3)
+    logarithmic = optuna.distributions.FloatDistribution(1, 4, log=True)
+    imported = from_study(added((0.0, real), (4.0, logarithmic)), KNOWN)
+    assert imported.document["parameters"] == {"x": {"uniform": {"min": 0.0, "max": 4.0}}}
+    assert len(imported.document["search"]["history"]) == 2
+    assert [w.message for w in imported.warnings] == [f"{CHANGED}, not logarithmic"]
+
+
+def test_enqueued_trials_that_a_service_would_refuse_are_left_out() -> None:
+    study = made()
+    study.optimize(objective, n_trials=1)
+    for point in ({"lr": 5.0}, {"lr": 0.01}, {"lr": 0.01}, {"zz": 0.5}, {"kind": "sgd", "yy": 1}):
+        study.enqueue_trial(point)
+    imported = from_study(study, KNOWN)
+    assert imported.document["search"]["points_to_evaluate"] == [{"lr": 0.01}, {"kind": "sgd"}]
+    assert [w.message for w in imported.warnings if w.path == "trials"] == [
+        "enqueued ones name 'yy', 'zz', which no finished trial has: left out",
+        "1 enqueued do not fit the parameters: left out",
+        "1 enqueued are the same as others: left out",
+    ]
+
+
+def test_what_a_service_would_refuse_is_refused() -> None:
+    study = made()
+    study.optimize(objective, n_trials=1)
+    study.enqueue_trial({"lr": 0.01})
+    study.enqueue_trial({"lr": 0.02})
+    with pytest.raises(SpecError, match="2 points are more than num_trials 1"):
+        from_study(study, Options(trainable="noop", metric="loss", num_trials=1))
+
+
+def test_each_objective_without_a_name_is_a_guess() -> None:
+    study = made(directions=["minimize", "maximize", "minimize"])
+    study.optimize(lambda trial: (trial.suggest_float("x", 0, 1), 1.0, 2.0), n_trials=1)
+    imported = from_study(study, KNOWN)
+    names = [one["name"] for one in imported.document["search"]["objectives"]]
+    assert (imported.document["metric"]["name"], names) == ("loss", ["value_1", "value_2"])
+    assert [w.message for w in imported.warnings if w.path == "study"] == [
+        f"does not name what it optimises: {name!r} is a guess; name it in search.objectives"
+        for name in names
+    ]
+
+
 def test_trials_without_a_result_are_counted() -> None:
     def moody(trial: optuna.Trial) -> float:
         x = trial.suggest_float("x", 0, 1)
