@@ -8,6 +8,7 @@ grids alone, and `adaptive_asha` compares trials at max_length / divisor ** k.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from sweep.imports.common import (
@@ -132,9 +133,10 @@ def _leaf(one: Section, searcher: str) -> Any:
     if low > high:
         raise bad(one.path, f"minval {low!r} is above maxval {high!r}")
     base = one.number("base", 10) if kind == "log" else None
-    count = one.take("count")
     if searcher != "grid":
+        one.leave("count", "values are drawn, not listed: it has no effect")
         return _drawn(kind, low, high, base, one)
+    count = one.take("count")
     if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_POINTS:
         raise bad(one.at("count"), f"is {count!r}: a grid needs one from 1 to {MOST_POINTS:,}")
     return {"grid": _points(kind, low, high, base, count, one)}
@@ -198,8 +200,7 @@ def _power(base: float, one: Section) -> Callable[[float], float]:
 
 def _length(searcher: Section, options: Options, notes: Notes) -> int | None:
     """How many steps a trial trains at most; None where the source does not say."""
-    raw = searcher.take("max_length")
-    unit = searcher.text("time_metric")
+    raw, unit = searcher.take("max_length"), None
     if raw is not None:
         if isinstance(raw, dict):
             section = Section(raw, "searcher.max_length", notes)
@@ -211,6 +212,7 @@ def _length(searcher: Section, options: Options, notes: Notes) -> int | None:
         else:
             length = searcher.count("max_length", least=1)
     elif "max_time" in searcher:
+        unit = searcher.text("time_metric")
         length = searcher.count("max_time", least=1)
     else:
         return options.max_t
@@ -235,6 +237,13 @@ def _stopping(searcher: Section, name: str, options: Options, notes: Notes) -> A
         )
     most = max(brackets)
     below = [max(int(length / divisor**k), 1) for k in range(most - 1, 0, -1)]
+    if below and "max_length" in searcher:
+        *sums, end = accumulate((*below, length))
+        notes.warn(
+            "searcher.max_length",
+            "most releases that take it add up the lengths of the rungs: with those they stand "
+            f"at {_listed(sums)}, and a trial ends at {end}",
+        )
     rungs = Rungs(tuple(dict.fromkeys(below)), length, divisor, "searcher", notes)
     if len(brackets) == 1:
         return asha(rungs, first=length / divisor ** (most - 1))
@@ -244,17 +253,12 @@ def _stopping(searcher: Section, name: str, options: Options, notes: Notes) -> A
 def _brackets(searcher: Section, name: str, length: int, divisor: float) -> list[int]:
     """How many rungs the trials of each bracket have, the end counted as one."""
     if name != "adaptive_asha":
-        rungs = searcher.count("num_rungs", searcher.count("max_rungs", 5, least=1), least=1)
+        rungs = searcher.count("num_rungs" if "num_rungs" in searcher else "max_rungs", 5, least=1)
         return [min(rungs, _powers_in(length, divisor) + 1)]
     trials = searcher.count("max_trials", least=1) if "max_trials" in searcher else length
-    most = searcher.count("max_rungs", 5, least=1)
-    most = min(most, _powers_in(length, divisor), _powers_in(trials, divisor))
-    mode = searcher.one_of("mode", ("aggressive", "standard", "conservative"), "standard")
-    first = {"aggressive": most, "standard": (most - 1) // 2 + 1, "conservative": 1}[mode]
+    most = min(_powers_in(length, divisor), _powers_in(trials, divisor))
     given = searcher.items("bracket_rungs")
-    if not all(isinstance(rungs, int) and 0 < rungs <= most for rungs in given):
-        raise bad("searcher.bracket_rungs", f"{given!r:.100} must be integers from 1 to {most}")
-    brackets: list[int] = sorted(given) or list(range(first, most + 1))
+    brackets = _given(given, searcher, most) if given else _by_mode(searcher, most)
     if len(brackets) > 1 and brackets != list(range(1, max(brackets) + 1)):
         searcher.notes.warn(
             "searcher.bracket_rungs" if given else "searcher.mode",
@@ -262,6 +266,21 @@ def _brackets(searcher: Section, name: str, length: int, divisor: float) -> list
             f"few have fewer, down to 1, as with mode: conservative",
         )
     return brackets
+
+
+def _given(brackets: list[Any], searcher: Section, most: int) -> list[int]:
+    for key in ("max_rungs", "mode"):
+        searcher.leave(key, "has no effect beside bracket_rungs")
+    if not all(isinstance(rungs, int) and 0 < rungs <= most for rungs in brackets):
+        raise bad("searcher.bracket_rungs", f"{brackets!r:.100} must be integers from 1 to {most}")
+    return sorted(brackets)
+
+
+def _by_mode(searcher: Section, most: int) -> list[int]:
+    most = min(most, searcher.count("max_rungs", 5, least=1))
+    mode = searcher.one_of("mode", ("aggressive", "standard", "conservative"), "standard")
+    first = {"aggressive": most, "standard": (most - 1) // 2 + 1, "conservative": 1}[mode]
+    return list(range(first, most + 1))
 
 
 def _powers_in(number: int, divisor: float) -> int:
@@ -308,6 +327,10 @@ def _checkpoints(source: Section) -> dict[str, Any] | None:
         return None
     latest = section.count("save_trial_latest", 1)
     best = section.count("save_trial_best", 1)
+    if latest < 1:
+        section.notes.warn(section.at("save_trial_latest"), "the newest state is always kept here")
+    if best > 1:
+        section.notes.warn(section.at("save_trial_best"), "one best state is kept here")
     for key in section.names():
         section.leave(key, "where states are kept is a setting of the service here")
     return {"keep_last": max(latest, 1), "keep_best": best > 0}

@@ -94,6 +94,11 @@ def test_what_has_none_is_listed() -> None:
             "is false: there a trial waits at a rung and may go on later; here a stopped trial "
             "is not resumed, as with stop_once: true",
         ),
+        (
+            "searcher.max_length",
+            "most releases that take it add up the lengths of the rungs: with those they stand "
+            "at 3, 18, 80, 330, and a trial ends at 1330",
+        ),
         ("searcher", "rungs stand at 4, 16, 63, 250 here and at 3, 15, 62, 250 there"),
         (
             "checkpoint_storage.type",
@@ -171,6 +176,37 @@ def test_several_brackets_are_hyperband(
         "min_peers": 1,
     }
     assert [w.path for w in imported.warnings] == paths
+
+
+def test_rungs_whose_lengths_are_added_up_are_listed() -> None:
+    """As the searchers of the releases with max_length do; those with max_time do not."""
+    whole = {"mode": "aggressive", "max_rungs": 4, "max_trials": 64, "stop_once": True}
+    plain = warned(searching(**whole, time_metric="batches", max_time=1000))
+    added = warned(searching(**whole, max_length={"batches": 1000}))
+    assert plain == [("searcher", "rungs stand at 16, 64, 256 here and at 15, 62, 250 there")]
+    assert added == [
+        (
+            "searcher.max_length",
+            "most releases that take it add up the lengths of the rungs: with those they stand "
+            "at 15, 77, 327, and a trial ends at 1327",
+        ),
+        *plain,
+    ]
+
+
+def test_counts_are_for_grids_alone() -> None:
+    drawn = {"type": "double", "minval": 0, "maxval": 1, "count": 7}
+    assert warned({**MINIMAL, "hyperparameters": {"x": drawn}}) == [
+        ("hyperparameters.x.count", "values are drawn, not listed: it has no effect")
+    ]
+
+
+def test_states_that_are_kept_otherwise_are_listed() -> None:
+    kept = {"save_trial_latest": 0, "save_trial_best": 3}
+    assert warned({**MINIMAL, "checkpoint_storage": kept}) == [
+        ("checkpoint_storage.save_trial_latest", "the newest state is always kept here"),
+        ("checkpoint_storage.save_trial_best", "one best state is kept here"),
+    ]
 
 
 def test_exact_powers_count_as_whole_rungs() -> None:
