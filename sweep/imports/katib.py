@@ -10,16 +10,14 @@ from typing import Any
 from sweep.imports.common import (
     Imported,
     Options,
-    allowed_name,
     finish,
     metric_of,
     trainable_of,
     trials_of,
-    until,
 )
-from sweep.imports.katib_parameters import number_or_text, read_parameters
+from sweep.imports.katib_parameters import read_parameters
+from sweep.imports.katib_stopping import settings_of, stopping
 from sweep.imports.reading import Notes, Section, bad
-from sweep.rungs import MAX_RUNGS
 
 _SEARCHES = {
     "random": "random",
@@ -30,10 +28,10 @@ _SEARCHES = {
     "bayesianoptimization": "gp",
     "cmaes": "cmaes",
     "hyperband": "random",
+    "pbt": "random",
 }
 _MODEL_BASED = frozenset({"tpe", "gp", "cmaes"})
 _STARTUP = ("n_startup_trials", "n_initial_points")
-_GUESSED_STEPS = 100
 
 
 def read(raw: object, options: Options) -> Imported:
@@ -53,7 +51,7 @@ def read(raw: object, options: Options) -> Imported:
         raise bad("spec.nasConfig", "neural architecture search has no equal here")
     algorithm = spec.section("algorithm") or Section({}, "spec.algorithm", notes)
     name = algorithm.one_of("algorithmName", _SEARCHES)
-    settings = _settings(algorithm)
+    settings = settings_of(algorithm)
     parameters = read_parameters(spec, grid=name == "grid", ordered=_SEARCHES[name] in _MODEL_BASED)
     document = {
         "name": _name(source) or "imported from Katib",
@@ -61,7 +59,7 @@ def read(raw: object, options: Options) -> Imported:
         "metric": _metric(spec, options, notes),
         "parameters": parameters,
         **_search(spec, name, settings, options, notes),
-        "early_stopping": _stopping(spec, name, settings, parameters, options),
+        "early_stopping": stopping(spec, name, settings, parameters, options),
         "max_concurrent": spec.count("parallelTrialCount", 3, least=1),
         "max_failures": 0,  # a trial that fails is not tried again there
     }
@@ -79,15 +77,6 @@ def _name(source: Section) -> str | None:
     for key in metadata.names():
         metadata.take(key)  # where it lives in Kubernetes is no part of the search
     return name
-
-
-def _settings(owner: Section) -> Section:
-    """The algorithm's settings as a mapping; each is a name and a text."""
-    found: dict[str, Any] = {}
-    for i, raw in enumerate(owner.items("algorithmSettings")):
-        one = Section(raw, f"{owner.at('algorithmSettings')}[{i}]", owner.notes)
-        found[one.text("name") or ""] = number_or_text(one.take("value"))
-    return Section(found, owner.at("algorithmSettings"), owner.notes)
 
 
 def _trainable(spec: Section, options: Options, notes: Notes) -> str:
@@ -138,6 +127,9 @@ def _search(
         search["seed"] = settings.count("random_state")
     if kind == "grid":
         return {"search": search, "budget": {"trials": most} if most else None}
+    if name == "pbt":
+        members = settings.count("n_population", least=1)
+        most = min(members, most or members)
     search["num_trials"] = trials_of(most, "spec.maxTrialCount", options, notes)
     if kind in _MODEL_BASED:
         search["parallel"] = spec.count("parallelTrialCount", 3, least=1)
@@ -155,60 +147,6 @@ def _take_if(section: Section, key: str, value: str) -> None:
     """Count a key as read where it says what is so here anyway."""
     if section.peek(key) == value:
         section.take(key)
-
-
-def _stopping(
-    spec: Section, name: str, settings: Section, parameters: dict[str, Any], options: Options
-) -> Any:
-    section = spec.section("earlyStopping")
-    if name == "hyperband":
-        return _hyperband(settings, parameters, options)
-    if section is None:
-        return until(options.max_t)
-    section.one_of("algorithmName", ("medianstop",))
-    rule = _settings(section)
-    start = rule.count("start_step", 4, least=1)
-    max_t = options.max_t or max(start, _GUESSED_STEPS)
-    if options.max_t is None:
-        spec.notes.warn(
-            section.path,
-            f"the length of a trial is not in the file, and max_t needs it: {max_t} is a guess; "
-            "say it with --max-t",
-        )
-    spec.notes.warn(
-        section.path,
-        "a trial is compared with every other trial that was at the rung here, and with those "
-        "that have ended successfully alone in Katib: it may be stopped earlier",
-    )
-    spec.notes.note("early_stopping counts steps; Katib counts reported results: report at 1, 2, …")
-    peers = rule.count("min_trials_required", 3, least=1)
-    rule.rest()
-    section.rest()
-    return {
-        "type": "median",
-        "grace_period": start,
-        "interval": -(-max_t // MAX_RUNGS),
-        "max_t": max_t,
-        "min_peers": peers,
-    }
-
-
-def _hyperband(settings: Section, parameters: dict[str, Any], options: Options) -> Any:
-    length = settings.count("r_l", least=1)
-    resource = settings.text("resource_name")
-    if resource is None or allowed_name(resource) not in parameters:
-        raise bad(settings.at("resource_name"), f"{resource!r} is no parameter")
-    parameters[allowed_name(resource)] = length
-    settings.notes.warn(
-        settings.at("resource_name"),
-        f"{resource!r} is set anew for every rung there, and trials start over; here it is "
-        f"{length} for all, and a trial goes on past a rung or is stopped there",
-    )
-    return {
-        "type": "hyperband",
-        "max_t": options.max_t or length,
-        "reduction_factor": settings.number("eta", 3),
-    }
 
 
 def _leave(spec: Section) -> None:

@@ -77,7 +77,7 @@ def test_determined(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["random", "distributions", "tpe_median", "bayes"])
+@pytest.mark.parametrize("name", ["random", "distributions", "tpe_median", "bayes", "pbt"])
 def test_katib(name: str) -> None:
     raw = source(f"katib/{name}.yaml")
     rng = np.random.default_rng(3)

@@ -124,6 +124,26 @@ def test_the_parts_of_a_spec() -> None:
             ],
         ),
         (
+            "pbt",
+            [
+                (
+                    "spec.algorithm.algorithmSettings.suggestion_trial_dir",
+                    "where states are kept is a setting of the service here",
+                ),
+                (
+                    "spec.algorithm.algorithmSettings",
+                    "the length of a trial is not in the file, and max_t needs it: 100 is a "
+                    "guess; say it with --max-t",
+                ),
+                (
+                    "spec.algorithm.algorithmSettings",
+                    "every generation is of new trials there, each but the worst perturbed; here "
+                    "n_population trials train on through 5 intervals, and the worst alone go on "
+                    "from a state of the best, with its parameters perturbed",
+                ),
+            ],
+        ),
+        (
             "bayes",
             [("spec.algorithm.algorithmSettings.acq_func", "has no equal here and is left out")],
         ),
@@ -158,6 +178,57 @@ def test_hyperband_is_a_rule_here_and_not_a_search() -> None:
     assert document["search"] == {"type": "random", "num_trials": 9}
     assert document["early_stopping"] == {"type": "hyperband", "max_t": 9, "reduction_factor": 3}
     assert document["parameters"]["num_epochs"] == 9
+
+
+def population(**how: Any) -> Any:
+    """An Experiment of population based training, with other settings or parts of the spec."""
+    settings = {"n_population": 8, "truncation_threshold": 0.2, **how.pop("settings", {})}
+    listed = [{"name": name, "value": str(value)} for name, value in settings.items()]
+    return experiment(algorithm={"algorithmName": "pbt", "algorithmSettings": listed}, **how)
+
+
+def test_generations_are_intervals_of_one_training() -> None:
+    imported = read(source("katib/pbt.yaml"), Options(trainable="noop", max_t=30))
+    document = again(imported)
+    assert document["search"] == {"type": "random", "num_trials": 8}
+    assert document["early_stopping"] == {
+        "type": "pbt",
+        "interval": 6,
+        "max_t": 30,
+        "quantile": 0.2,
+        "resample_probability": 0,
+        "perturb": ["lr", "optimizer"],
+    }
+    assert imported.notes == (
+        "a trial takes over what another has saved: save states with run.save",
+    )
+
+
+def test_populations_that_are_said_otherwise() -> None:
+    resampled = population(settings={"resample_probability": 0.3}, maxTrialCount=80)
+    imported = read(resampled, KNOWN)
+    assert imported.document["early_stopping"]["resample_probability"] == 0.3
+    assert imported.warnings[0].message == (
+        "a parameter that is not drawn anew is perturbed here, and stays as it is there"
+    )
+    endless = population()
+    del endless["spec"]["maxTrialCount"]
+    imported = read(endless, KNOWN)
+    assert imported.document["early_stopping"]["interval"] == 10
+    assert imported.warnings[0].message == (
+        "is missing, and generations go on without end there: 10 are a guess"
+    )
+
+
+def test_a_population_of_one_generation_is_a_random_search() -> None:
+    imported = read(population(maxTrialCount=5), KNOWN)
+    assert imported.document["search"] == {"type": "random", "num_trials": 5}
+    assert "early_stopping" not in imported.document
+    (only,) = imported.warnings
+    assert (only.path, only.message[:48]) == (
+        "spec.maxTrialCount",
+        "is not above n_population, so that there is no s",
+    )
 
 
 def test_a_grid_steps_from_min_and_never_past_max() -> None:
@@ -201,6 +272,11 @@ def test_a_grid_steps_from_min_and_never_past_max() -> None:
             experiment(parameters=[parameter("discrete", list=["1", "two"])]),
             "spec.parameters[0]",
             "'two' is no number",
+        ),
+        (
+            population(settings={"truncation_threshold": 0.7}),
+            "spec.algorithm.algorithmSettings.truncation_threshold",
+            "is 0.7: the worst and the best are above 0 and at most half of all here",
         ),
         (
             experiment(algorithm={"algorithmName": "grid"}),
