@@ -10,7 +10,8 @@ past a decision. A rule that makes trials wait holds it a little later, at the n
 import math
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -46,6 +47,7 @@ class TrialPlan(BaseModel):
     code: str
     metric: Metric
     rungs: tuple[int, ...] = ()
+    """None are named in a population: `interval` says where they are."""
     waits: bool = False
     plateau: PlateauPlan | None = None
     checkpoint_folder: str
@@ -53,6 +55,13 @@ class TrialPlan(BaseModel):
     keep: CheckpointPolicy = CheckpointPolicy()
     interval: int | None = None
     """In a population: the steps from one comparison to the next, whose states others may take."""
+
+    def rung_after(self, step: int) -> int | None:
+        """The first rung past a step; None: none is left."""
+        if self.interval is not None:
+            return step - step % self.interval + self.interval
+        at = bisect_right(self.rungs, step)
+        return self.rungs[at] if at < len(self.rungs) else None
 
     def watch(self) -> Watch | None:
         """What sees the trial's plateau; None: it has none."""
@@ -156,7 +165,6 @@ class LiveRun:
         self._finished = False
         self._error: str | None = None
         self._retryable = True
-        self._rungs = list(plan.rungs)
         self._watch = plan.watch()
 
     @property
@@ -178,12 +186,13 @@ class LiveRun:
         """See `sweep.run.Run`."""
         with self._condition:
             self._park()
+            rung = self._plan.rung_after(self._rules.last_step)
             values = self._rules.accept(step, metrics)
             if self._from_step is None:
                 self._from_step = 0
             self._rows.append(report_row(step, values))
             self._checkpoints.observe(values)
-            if self._is_boundary(step, values) or len(self._rows) >= MAX_ROWS:
+            if self._is_boundary(rung, step, values) or len(self._rows) >= MAX_ROWS:
                 self._hold()
 
     def save(self, state: Mapping[str, Any]) -> None:
@@ -205,7 +214,6 @@ class LiveRun:
         with self._condition:
             self._from_step = 0 if found is None else found.step
             self._rules.last_step = self._from_step
-            self._rungs = [rung for rung in self._rungs if rung > self._from_step]
             if found is None:
                 return None
             if found.uri != task.checkpoint:
@@ -266,9 +274,8 @@ class LiveRun:
                 self._from_step = 0
             self._condition.notify_all()
 
-    def _is_boundary(self, step: int, values: Mapping[str, float]) -> bool:
-        reached = boundary(self._plan, self._rungs, step, values, watch=self._watch)
-        self._rungs = [rung for rung in self._rungs if rung > step]
+    def _is_boundary(self, rung: int | None, step: int, values: Mapping[str, float]) -> bool:
+        reached = boundary(self._plan, rung, step, values, watch=self._watch)
         if reached == "rung" and self._plan.waits:
             self._park_next = True
             return False
@@ -296,13 +303,13 @@ class LiveRun:
 
 def boundary(
     plan: TrialPlan,
-    rungs: Sequence[int],
+    rung: int | None,
     step: int,
     values: Mapping[str, float],
     *,
     watch: Watch | None = None,
 ) -> Literal["end", "plateau", "rung"] | None:
-    """What a report means: the trial's end, a plateau, a rung of those ahead, or nothing.
+    """What a report means: the trial's end, a plateau, the rung ahead, or nothing.
 
     A plateau is the driver's to decide; it has counted alike, unless the trial could not go
     on from the state that was planned.
@@ -319,7 +326,7 @@ def boundary(
         and watch.metric_name in values
         and watch.take(step, values[watch.metric_name])
     )
-    if rungs and step >= rungs[0]:
+    if rung is not None and step >= rung:
         return "rung"
     return "plateau" if is_flat else None
 

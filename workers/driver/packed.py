@@ -42,7 +42,6 @@ class _Trial:
     """A member as a trial."""
 
     plan: TrialPlan
-    rungs: list[int]
     rules: ReportRules
     from_step: int
     checkpoints: Checkpoints
@@ -62,7 +61,6 @@ class _Trial:
     def start_at(self, step: int) -> None:
         """It goes on after a step."""
         self.from_step, self.rules, self.watch = step, ReportRules(step), self.plan.watch()
-        self.rungs = [rung for rung in self.plan.rungs if rung > step]
 
     def fail(self, error: BaseException) -> None:
         """It ends with an error."""
@@ -207,12 +205,12 @@ class PackRun:
         if evaluation.error is not None:
             trial.fail(evaluation.error)
             return False
+        rung = trial.plan.rung_after(trial.rules.last_step)
         values = trial.rules.accept(evaluation.step, evaluation.metrics)
         trial.rows.append(report_row(evaluation.step, values))
         trial.checkpoints.observe(values)
         trial.untold = True
-        reached = boundary(trial.plan, trial.rungs, evaluation.step, values, watch=trial.watch)
-        trial.rungs = [rung for rung in trial.rungs if rung > evaluation.step]
+        reached = boundary(trial.plan, rung, evaluation.step, values, watch=trial.watch)
         trial.ended = reached == "end"
         trial.held = reached in ("rung", "plateau")
         return not trial.ended
@@ -274,7 +272,7 @@ class PackRun:
 
 
 def _trial(plan: TrialPlan, step: int) -> _Trial:
-    trial = _Trial(plan, list(plan.rungs), ReportRules(), 0, plan.checkpoints())
+    trial = _Trial(plan, ReportRules(), 0, plan.checkpoints())
     trial.start_at(step)
     return trial
 

@@ -156,15 +156,17 @@ class RunningSweep:
 
     def _plan(self, task: TrialTask, attempt: int) -> TrialPlan:
         spec = self.assignment.spec
+        rule = spec.early_stopping
+        interval = rule.interval if isinstance(rule, Pbt) else None
         return TrialPlan(
             task=task,
             attempt=attempt,
             code=self.assignment.code,
             metric=spec.metric,
-            rungs=self._core.rungs_of(task),
+            rungs=self._core.rungs_of(task) if interval is None else (),
             plateau=self._core.plateau_of(task),
-            waits=isinstance(spec.early_stopping, Halving | Pbt),
-            interval=spec.early_stopping.interval if isinstance(spec.early_stopping, Pbt) else None,
+            waits=isinstance(rule, Halving | Pbt),
+            interval=interval,
             checkpoint_folder=join(
                 self.assignment.checkpoint_root, self.assignment.sweep_id, task.id
             ),

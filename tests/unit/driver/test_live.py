@@ -112,6 +112,26 @@ def test_the_code_is_held_at_a_rung_until_it_may_go_on(tmp_path: Path) -> None:
         assert last.finished
 
 
+def test_the_code_is_held_at_the_multiples_of_an_interval(tmp_path: Path) -> None:
+    with running(tmp_path, "five_steps", interval=2) as run:
+        held = [steps(run.next_update(WAIT)) for _ in range(3)]
+        assert held == [[1, 2], [3, 4], [5]]
+
+
+@pytest.mark.parametrize("fields", [{"rungs": tuple(range(7, 100, 7))}, {"interval": 7}])
+def test_a_plan_says_which_rung_is_ahead(fields: dict[str, Any]) -> None:
+    plan = TrialPlan(
+        task=make_task(),
+        attempt=1,
+        code="m:f",
+        metric=Metric(name="score", mode="max"),
+        checkpoint_folder="none",
+        **fields,
+    )
+    assert [plan.rung_after(step) for step in range(22)] == [7] * 7 + [14] * 7 + [21] * 7 + [28]
+    assert plan.rung_after(98) == (None if plan.rungs else 105)
+
+
 def test_the_code_is_held_at_a_plateau_until_it_may_go_on(tmp_path: Path) -> None:
     """A score that rises is a plateau where smaller is better; counted on from a saved state."""
     lower = Metric(name="score", mode="min")
