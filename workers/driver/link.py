@@ -77,24 +77,29 @@ class Link:
             self._attempt(self._beat)
             time.sleep(every)
 
-    def _send(self) -> Ack | None:
+    def _send(self) -> None:
         with self._outbox.batch() as messages:
             if not messages:
-                return None
+                return
             ack = self._service.send(messages, known=self._sweep.known)
-        if any(isinstance(message, TrialMoved) for message in messages):
+        self._take(ack, is_news=any(isinstance(message, TrialMoved) for message in messages))
+
+    def _beat(self) -> None:
+        beat = Heartbeat(known=self._sweep.known, signs=self._sweep.signs())
+        self._take(self._service.heartbeat(beat), is_news=True)
+
+    def _take(self, ack: Ack, *, is_news: bool) -> None:
+        """Take an answer in, and only then wake whoever looks at the sweep."""
+        self._sweep.take(ack)
+        if is_news:
             self._on_news()
-        return ack
+        if self._sweep.done:
+            self._on_over()
 
-    def _beat(self) -> Ack:
-        ack = self._service.heartbeat(Heartbeat(known=self._sweep.known, signs=self._sweep.signs()))
-        self._on_news()
-        return ack
-
-    def _attempt(self, call: Callable[[], Ack | None]) -> float | None:
-        """Make one call and take its answer in; when it failed, seconds until the next try."""
+    def _attempt(self, call: Callable[[], None]) -> float | None:
+        """Make one call; when it failed, seconds until the next try."""
         try:
-            ack = call()
+            call()
         except TooManyRequests as error:
             logger.info("the service has too much to do: %s", error)
             self._last_contact = time.monotonic()
@@ -106,10 +111,6 @@ class Link:
             logger.error("this driver's part is over: %s", error)
             os._exit(EXIT_FENCED)
         self._last_contact = time.monotonic()
-        if ack is not None:
-            self._sweep.take(ack)
-            if self._sweep.done:
-                self._on_over()
         return None
 
     def _endure(self, error: ServiceUnavailable) -> None:

@@ -1,15 +1,16 @@
 """Small makers of tasks, specs and updates for tests of the driver."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sweep.space import Space
-from sweep.spec import SweepSpec, parse_spec
+from sweep.spec import Resources, SweepSpec, parse_spec
 from sweep.states import TrialState
-from sweep.wire import ReportRow, TrialTask
+from sweep.wire import Assignment, Message, ReportRow, TrialTask
 from workers.driver.core import SweepCore
 from workers.driver.live import TrialUpdate
+from workers.driver.running import RunningSweep
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -60,6 +61,28 @@ def make_task(index: int = 0, *, group: str = "{}") -> TrialTask:
         group=group,
         state=TrialState.PENDING,
         max_t=100,
+    )
+
+
+def make_running(
+    spec: SweepSpec, emit: Callable[[list[Message]], None] = lambda messages: None
+) -> RunningSweep:
+    """A sweep that a driver has just begun to run."""
+    return RunningSweep(
+        SweepCore(spec, make_tasks(spec), (), max_concurrent=None, now=START),
+        Assignment(
+            sweep_id="s",
+            epoch=1,
+            spec=spec,
+            code="m:f",
+            resources=Resources(),
+            reuse_actors=True,
+            max_concurrent=None,
+            lease_s=1.5,
+            checkpoint_root="none",
+        ),
+        clock=lambda: START,
+        emit=emit,
     )
 
 

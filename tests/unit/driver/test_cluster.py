@@ -10,12 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sweep.spec import Resources
-from sweep.wire import EXIT_NO_RAY, Assignment
-from tests.unit.driver.builders import START, make_spec, make_tasks
+from sweep.wire import EXIT_NO_RAY
+from tests.unit.driver.builders import make_running, make_spec
 from workers.driver.cluster import RayAway, RayWatch, connect
-from workers.driver.core import SweepCore
-from workers.driver.running import RunningSweep
 
 NOBODY = ("127.0.0.1", 9)
 
@@ -69,23 +66,7 @@ def test_a_driver_that_lost_ray_ends_at_once(call: str, tmp_path: Path) -> None:
 
 
 def test_ray_is_waited_for_and_what_for_is_shown() -> None:
-    spec = make_spec()
-    sweep = RunningSweep(
-        SweepCore(spec, make_tasks(spec), (), max_concurrent=None, now=START),
-        Assignment(
-            sweep_id="s",
-            epoch=1,
-            spec=spec,
-            code="m:f",
-            resources=Resources(),
-            reuse_actors=True,
-            max_concurrent=None,
-            lease_s=20,
-            checkpoint_root="none",
-        ),
-        clock=lambda: START,
-        emit=lambda messages: None,
-    )
+    sweep = make_running(make_spec())
     with pytest.raises(RayAway, match=r"gave up after 0 s of waiting for Ray at 127\.0\.0\.1:9"):
         connect(sweep, "127.0.0.1:9", wait_s=0)
     assert sweep.waiting_for is not None

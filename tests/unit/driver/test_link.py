@@ -5,38 +5,31 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+import httpx
 import pytest
 
+from sweep.spec import Budget
 from sweep.states import WantedState
 from sweep.wire import Ack
+from tests.unit.driver.builders import make_running, make_spec
+from workers.driver.link import Link
+from workers.driver.outbox import Outbox
+from workers.driver.running import LiveWork
+from workers.driver.service import DriverService
 
 DRIVER = """
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from sweep.spec import Resources
-from sweep.wire import Assignment
-from tests.unit.driver.builders import make_spec, make_tasks
-from workers.driver.core import SweepCore
+from tests.unit.driver.builders import make_running, make_spec
 from workers.driver.link import Link
 from workers.driver.outbox import Outbox
+from workers.driver.running import LiveWork
 from workers.driver.service import DriverService
-from workers.driver.running import LiveWork, RunningSweep
 
-spec = make_spec()
-now = lambda: datetime.now(UTC)
 outbox = Outbox(Path(sys.argv[2]))
-core = SweepCore(spec, make_tasks(spec), (), max_concurrent=None, now=now())
-sweep = RunningSweep(
-    core,
-    Assignment(
-        sweep_id="s", epoch=1, spec=spec, code="m:f", resources=Resources(), reuse_actors=True,
-        max_concurrent=None, lease_s=1.5, checkpoint_root="none",
-    ),
-    clock=now,
-    emit=outbox.put,
-)
+sweep = make_running(make_spec(), outbox.put)
 link = Link(DriverService(sys.argv[1], "token"), sweep, outbox, on_over=lambda: None)
 link.start()
 sweep.plan_next()
@@ -115,3 +108,35 @@ def test_a_driver_that_is_refused_ends(service: Service, code: int, tmp_path: ob
     ended = run(service, f"{tmp_path}/spool")
     assert (ended.returncode, ended.stdout) == (code, "")
     assert ended.stderr
+
+
+def test_who_is_told_of_news_sees_what_was_answered(tmp_path: Path) -> None:
+    """A search that looks before the answer is taken in would sleep on a raised budget."""
+    outbox, budget = Outbox(tmp_path / "spool"), Budget(trials=1)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        ack = Ack(wanted=WantedState.RUN, budget=budget)
+        return httpx.Response(200, text=ack.model_dump_json())
+
+    search = {"type": "tpe", "num_trials": 9, "startup_trials": 1}
+    parameters = {"x": {"uniform": {"min": 0, "max": 1}}}
+    spec = make_spec(parameters=parameters, search=search, budget=budget.model_dump())
+    sweep, seen = make_running(spec, outbox.put), list[bool]()
+    link = Link(
+        DriverService("http://s", "token", transport=httpx.MockTransport(answer)),
+        sweep,
+        outbox,
+        on_over=lambda: None,
+        on_news=lambda: seen.append(sweep.searching),
+    )
+    link._attempt(link._beat)
+    budget = Budget(trials=2)
+    link._attempt(link._beat)
+    assert seen == [False, True]
+    work = sweep.plan_next()
+    assert work is not None
+    sweep.on_failure(LiveWork(work), "boom")
+    budget = Budget(trials=1)
+    link._attempt(link._send)
+    link._attempt(link._send)  # nothing is left to send
+    assert seen == [False, True, False]
