@@ -55,7 +55,7 @@ class Link:
     def start(self) -> None:
         """Start both threads."""
         for work in (self._send_forever, self._beat_forever):
-            threading.Thread(target=_run_or_end, args=(work,), daemon=True).start()
+            threading.Thread(target=run_or_end, args=(work,), daemon=True).start()
 
     def drain(self) -> None:
         """Wait until the service has taken every message."""
@@ -107,9 +107,6 @@ class Link:
         except ServiceUnavailable as error:
             self._endure(error)
             return _RETRY_EVERY_S
-        except (Fenced, Unauthorized) as error:
-            logger.error("this driver's part is over: %s", error)
-            os._exit(EXIT_FENCED)
         self._last_contact = time.monotonic()
         return None
 
@@ -120,10 +117,13 @@ class Link:
             os._exit(EXIT_AWAY)
 
 
-def _run_or_end(work: Callable[[], None]) -> None:
+def run_or_end(work: Callable[[], None]) -> None:
     """Run a thread's work; an error in it ends the process, so that a successor takes over."""
     try:
         work()
+    except (Fenced, Unauthorized) as error:
+        logger.error("this driver's part is over: %s", error)
+        os._exit(EXIT_FENCED)
     except Exception:
-        logger.exception("the link to the service broke")
+        logger.exception("a thread of the driver broke")
         os._exit(EXIT_FAILED)
