@@ -328,6 +328,16 @@ class SweepCore:
         """The steps at which a trial is compared with others."""
         return self._rule.steps_for(task)
 
+    @property
+    def parks(self) -> bool:
+        """Whether a trial at a rung stays there until its state is saved."""
+        return self._rule.parks
+
+    @property
+    def interval(self) -> int | None:
+        """In a population: the steps from one comparison to the next."""
+        return self._rule.interval
+
     def plateau_of(self, task: TrialTask) -> PlateauPlan | None:
         """What its process needs to see a trial's plateau."""
         return self._plateaus.plan(task.index, task.checkpoint_step)

@@ -48,7 +48,8 @@ class TrialPlan(BaseModel):
     metric: Metric
     rungs: tuple[int, ...] = ()
     """None are named in a population: `interval` says where they are."""
-    waits: bool = False
+    parks: bool = False
+    """Whether it stays at a rung until its state is saved."""
     plateau: PlateauPlan | None = None
     checkpoint_folder: str
     """The path or URL of the folder for the trial's states."""
@@ -276,7 +277,7 @@ class LiveRun:
 
     def _is_boundary(self, rung: int | None, step: int, values: Mapping[str, float]) -> bool:
         reached = boundary(self._plan, rung, step, values, watch=self._watch)
-        if reached == "rung" and self._plan.waits:
+        if reached == "rung" and self._plan.parks:
             self._park_next = True
             return False
         return reached is not None

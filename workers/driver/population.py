@@ -36,9 +36,11 @@ class PopulationRule(StoppingRule):
     """Ranks the trials of each group; groups never meet."""
 
     waits = False
+    parks = True
 
     def __init__(self, rule: Pbt, spec: SweepSpec) -> None:
         self._rule = rule
+        self.interval = rule.interval
         self._metric = spec.rung_metric
         self._seed = spec.search.seed
         self._steps = rung_steps(rule)

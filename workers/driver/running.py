@@ -10,7 +10,6 @@ from itertools import count
 from typing import Any
 
 from sweep.states import WantedState
-from sweep.stopping import Halving, Pbt
 from sweep.storage import join
 from sweep.wire import MAX_WAITING_CHARS, Ack, Assignment, Known, Message, Signs, TrialTask
 from workers.driver.book import Glance
@@ -112,7 +111,7 @@ class RunningSweep:
                 if verdict == "stop":
                     del work.members[index]
             room = update.room
-            if isinstance(self.assignment.spec.early_stopping, Pbt):  # its members come and go
+            if core.interval is not None:  # its members come and go
                 room = max(room, len(told) - len(work.members.keys() & verdicts.keys()))
             joins = (
                 core.refill(work.pack, live=len(work.members), most=room)
@@ -155,18 +154,16 @@ class RunningSweep:
             self._logbook.close(work.log.work)
 
     def _plan(self, task: TrialTask, attempt: int) -> TrialPlan:
-        spec = self.assignment.spec
-        rule = spec.early_stopping
-        interval = rule.interval if isinstance(rule, Pbt) else None
+        spec, core = self.assignment.spec, self._core
         return TrialPlan(
             task=task,
             attempt=attempt,
             code=self.assignment.code,
             metric=spec.metric,
-            rungs=self._core.rungs_of(task) if interval is None else (),
-            plateau=self._core.plateau_of(task),
-            waits=isinstance(rule, Halving | Pbt),
-            interval=interval,
+            rungs=core.rungs_of(task) if core.interval is None else (),
+            plateau=core.plateau_of(task),
+            parks=core.parks,
+            interval=core.interval,
             checkpoint_folder=join(
                 self.assignment.checkpoint_root, self.assignment.sweep_id, task.id
             ),

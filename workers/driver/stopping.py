@@ -43,6 +43,13 @@ class StoppingRule(Protocol):
     """Whether a trial at a rung waits for others."""
     remembers: bool = False
     """Whether it needs the reports that were made before its driver began."""
+    interval: int | None = None
+    """In a population: the steps from one comparison to the next."""
+
+    @property
+    def parks(self) -> bool:
+        """Whether a trial at a rung stays there until its state is saved."""
+        return self.waits
 
     @abstractmethod
     def steps_for(self, task: TrialTask) -> tuple[int, ...]:

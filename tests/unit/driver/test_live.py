@@ -183,14 +183,14 @@ def test_a_value_that_is_not_finite_is_null_with_a_flag(tmp_path: Path) -> None:
 
 
 def test_where_trials_wait_the_state_saved_after_the_rung_is_there(tmp_path: Path) -> None:
-    with running(tmp_path, "saver", rungs=(2,), waits=True) as run:
+    with running(tmp_path, "saver", rungs=(2,), parks=True) as run:
         update = run.next_update(WAIT)
         assert update.parked
         assert steps(update) == [1, 2]
         step, uri = update.checkpoint or (0, "")
         assert step == 2
     task = make_task().model_copy(update={"checkpoint": uri, "checkpoint_step": 2})
-    with running(tmp_path, "saver", task=task, rungs=(2,), waits=True) as run:
+    with running(tmp_path, "saver", task=task, rungs=(2,), parks=True) as run:
         seen, update = [], run.next_update(WAIT)
         assert update.from_step == 2
         while not update.finished:
@@ -210,7 +210,7 @@ def test_a_state_that_is_gone_means_a_fresh_start(tmp_path: Path) -> None:
 
 
 def last_state(tmp_path: Path, **fields: Any) -> TrialUpdate:
-    with running(tmp_path, "saver", rungs=(3,), waits=True, **fields) as run:
+    with running(tmp_path, "saver", rungs=(3,), parks=True, **fields) as run:
         update = run.next_update(WAIT)
         assert update.parked
         return update
@@ -221,7 +221,7 @@ def test_a_damaged_state_means_going_on_from_the_one_before_it(tmp_path: Path) -
     assert step == 3
     Path(uri).write_bytes(Path(uri).read_bytes()[:30])
     task = make_task().model_copy(update={"checkpoint": uri, "checkpoint_step": 3})
-    with running(tmp_path, "saver", task=task, attempt=2, rungs=(3,), waits=True) as run:
+    with running(tmp_path, "saver", task=task, attempt=2, rungs=(3,), parks=True) as run:
         update = run.next_update(WAIT)
         assert (update.from_step, steps(update)) == (2, [3])
         assert update.checkpoint is not None

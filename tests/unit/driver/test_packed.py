@@ -24,7 +24,7 @@ def plan_of(folder: Path, index: int, checkpoint: tuple[int, str] = (0, "")) -> 
         code=LINE,
         metric=Metric(name="loss", mode="min"),
         rungs=(10,),
-        waits=True,
+        parks=True,
         checkpoint_folder=str(folder / str(index)),
     )
 
