@@ -165,3 +165,18 @@ Search = Annotated[
 def given_assignments(search: ModelSearch) -> int:
     """How many of its assignments a model-based search is given: the rest, it proposes."""
     return min(search.num_trials, max(search.startup_trials, len(search.points_to_evaluate)))
+
+
+def unproposed(search: Search, *, replicates: int, searched: int, room: int | None = None) -> int:
+    """How many trials a search has not proposed yet; 0 for one that enumerates them.
+
+    Args:
+        search: the sweep's.
+        replicates: the trials of each assignment.
+        searched: how many trials of the search there are.
+        room: how many more trials may run; None: any number.
+    """
+    if not isinstance(search, ModelSearch):
+        return 0
+    left = search.num_trials * replicates - searched
+    return max(0, left if room is None else min(left, room))

@@ -4,7 +4,8 @@ import time
 from typing import TextIO
 
 from sweep.records import Origin
-from sweep.searches import ModelSearch
+from sweep.rows import TrialRow
+from sweep.searches import unproposed
 from sweep.states import FINAL_TRIAL_STATES
 from sweep.stopping import Halving
 from workers.ledger import Ledger
@@ -41,28 +42,34 @@ class Progress:
         rows = self._ledger.rows.values()
         if any(row.max_t is None for row in rows):
             return None
-        left = sum(
-            (row.max_t or 0) - (row.step or 0)
-            for row in rows
-            if row.state not in FINAL_TRIAL_STATES
-        )
-        rule = self._ledger.spec.early_stopping
-        left += self._to_propose * (rule.max_t or 0)
+        spec = self._ledger.spec
+        rule = spec.early_stopping
+        left = sum((row.max_t or 0) - (row.step or 0) for row in rows if self._is_open(row))
+        left += self._unproposed * (rule.max_t or 0)
         if isinstance(rule, Halving) and rule.restart_winner is not None:
             groups = {row.group for row in rows}
             restarts = sum(row.origin is Origin.RESTART for row in rows)
-            winners = len(groups) * self._ledger.spec.replicates
+            winners = len(groups) * spec.replicates
             left += (winners - restarts) * rule.restart_winner.max_t
         return left
 
+    def _is_open(self, row: TrialRow) -> bool:
+        """Whether a trial has not ended, and the budget has room for it."""
+        limit = self._ledger.spec.budget.trials
+        is_affordable = limit is None or row.index < limit or row.origin is Origin.RESTART
+        return is_affordable and row.state not in FINAL_TRIAL_STATES
+
     @property
-    def _to_propose(self) -> int:
-        """How many trials a model-based search has not proposed yet."""
-        spec = self._ledger.spec
-        if not isinstance(spec.search, ModelSearch):
-            return 0
-        searched = sum(row.origin is Origin.SEARCH for row in self._ledger.rows.values())
-        return max(0, spec.search.num_trials * spec.replicates - searched)
+    def _unproposed(self) -> int:
+        """How many trials a model-based search will propose yet."""
+        spec, rows = self._ledger.spec, self._ledger.rows.values()
+        limit = spec.budget.trials
+        return unproposed(
+            spec.search,
+            replicates=spec.replicates,
+            searched=sum(row.origin is Origin.SEARCH for row in rows),
+            room=None if limit is None else limit - len(rows),
+        )
 
 
 def _duration(seconds: float) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sweep.records import Origin, Usage
-from sweep.searches import ModelSearch
+from sweep.searches import unproposed
 from sweep.spec import Budget, SweepSpec
 from sweep.states import FINAL_TRIAL_STATES, SweepState, TrialState
 from sweep.wire import (
@@ -290,21 +290,8 @@ class SweepCore:
         """Whether a model-based search may propose more."""
         if self.cancelled or self._spent is not None or self._yielding.pausing:
             return False
-        book, limit = self._book, self._budget.trials
-        awaited = max(0, self._proposed - book.searched)
-        if limit is not None and len(book.tasks) + awaited >= limit:
-            return False
-        return self._to_propose > 0
-
-    @property
-    def _to_propose(self) -> int:
-        """How many trials the search has not proposed yet, that the budget has room for."""
-        search, limit = self._spec.search, self._budget.trials
-        if not isinstance(search, ModelSearch):
-            return 0
-        if limit is not None and len(self._book.tasks) >= limit:
-            return 0
-        return max(0, search.num_trials * self._spec.replicates - self._book.searched)
+        awaited = max(0, self._proposed - self._book.searched)
+        return self._unproposed(self._budget, awaited) > 0
 
     def take_messages(self) -> list[Message]:
         """What the service is to be told, in order; each message once."""
@@ -391,7 +378,7 @@ class SweepCore:
             or book.paused
             or book.restarts_awaited
             or book.retries
-            or self._to_propose
+            or self._unproposed(self._budget)
         )
 
     def finish(self, now: datetime) -> None:
@@ -434,10 +421,22 @@ class SweepCore:
     @property
     def _planned(self) -> int:
         """How many trials there are, with those that the search would still propose."""
-        search, book = self._spec.search, self._book
-        if not isinstance(search, ModelSearch):
-            return len(book.tasks)
-        return len(book.tasks) + search.num_trials * self._spec.replicates - book.searched
+        return len(self._book.tasks) + self._unproposed(Budget())
+
+    def _unproposed(self, budget: Budget, awaited: int = 0) -> int:
+        """How many trials the search has not proposed yet, as far as a budget has room.
+
+        Args:
+            budget: what may be used.
+            awaited: how many trials the service has not added yet that were proposed.
+        """
+        limit, book = budget.trials, self._book
+        return unproposed(
+            self._spec.search,
+            replicates=self._spec.replicates,
+            searched=book.searched,
+            room=None if limit is None else limit - len(book.tasks) - awaited,
+        )
 
     def _enter(self, task: TrialTask) -> None:
         """Take a trial into the book; one past the budget is set aside."""

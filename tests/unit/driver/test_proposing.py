@@ -146,10 +146,17 @@ def test_a_search_runs_in_one_process_and_gives_the_same_again(kind: str) -> Non
     assert [r.parameters for r in again] == [r.parameters for r in rows]
 
 
-def test_what_is_left_counts_what_is_not_proposed_yet() -> None:
+@pytest.mark.parametrize(("budget", "left"), [({}, 60), ({"trials": 5}, 50), ({"trials": 3}, 30)])
+def test_what_is_left_counts_what_is_not_proposed_yet_and_may_be(
+    budget: Mapping[str, int], left: int
+) -> None:
     spec = make_spec(
-        parameters=UNIFORM, search=TPE, replicates=2, early_stopping={"type": "none", "max_t": 10}
+        parameters=UNIFORM,
+        search=TPE,
+        replicates=2,
+        early_stopping={"type": "none", "max_t": 10},
+        budget=budget,
     )
     rows = {trial.index: planned_row(trial, spec, START) for trial in Space(spec).trials()}
     assert len(rows) == 4
-    assert Progress(Ledger("s", spec, rows), StringIO())._steps_left() == 60
+    assert Progress(Ledger("s", spec, rows), StringIO())._steps_left() == left
