@@ -157,6 +157,18 @@ def test_results_before_the_window_do_count(
     assert proposed != [unbroken[search][n].parameters for n in (11, 15, 19)]
 
 
+@pytest.mark.parametrize("search", SEARCHES)
+def test_what_ended_otherwise_after_all_or_never_was_is_not_remembered(
+    search: str, unbroken: Mapping[str, Sequence[Seen]]
+) -> None:
+    spec, seen = spec_of(search), unbroken[search][:12]
+    retried = [Seen(seen[0].parameters, Outcome("failed")), *seen[1:]]
+    searcher = Searcher(spec)
+    searcher.propose(seen)
+    for other in (retried, seen[:8], seen):
+        assert searcher.propose(other) == Searcher(spec).propose(other)
+
+
 def test_a_proposal_is_due_once_the_window_has_moved_on() -> None:
     searcher = Searcher(spec_of("tpe"))
     ended, running = Seen(PARAMETERS, Outcome("failed")), Seen(PARAMETERS)
