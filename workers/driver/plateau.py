@@ -8,7 +8,7 @@ goes on from a saved state counts on from what it had reported by then.
 
 from array import array
 from bisect import bisect_right
-from collections import defaultdict
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
@@ -58,6 +58,35 @@ class Watch:
         return self._metric.is_better(value, than) and abs(value - than) >= self._rule.min_delta
 
 
+@dataclass
+class _Track:
+    """Where a trial's count stood after each of its reports."""
+
+    watch: Watch
+    steps: "array[int]" = field(default_factory=lambda: array("q"))
+    bests: "array[float]" = field(default_factory=lambda: array("d"))
+    poors: "array[int]" = field(default_factory=lambda: array("q"))
+
+    def take(self, step: int, value: float) -> bool:
+        is_flat = self.watch.take(step, value)
+        assert self.watch.best is not None, "a report was counted"
+        self.steps.append(step)
+        self.bests.append(self.watch.best)
+        self.poors.append(self.watch.poor)
+        return is_flat
+
+    def after(self, step: int) -> tuple[float | None, int]:
+        """The best value, and the reports since it, up to a step."""
+        at = bisect_right(self.steps, step) - 1
+        return (None, 0) if at < 0 else (self.bests[at], self.poors[at])
+
+    def cut(self, step: int) -> None:
+        """Forget what was reported past a step."""
+        self.watch.best, self.watch.poor = self.after(step)
+        kept = bisect_right(self.steps, step)
+        del self.steps[kept:], self.bests[kept:], self.poors[kept:]
+
+
 class Plateaus:
     """What each trial of a sweep has reported, as far as that decides its plateau.
 
@@ -67,61 +96,33 @@ class Plateaus:
     """
 
     def __init__(self, rule: Plateau | None, metric: Metric) -> None:
-        self._rule = rule
-        self._metric = metric
-        self._steps: dict[int, array[int]] = defaultdict(lambda: array("q"))
-        self._values: dict[int, array[float]] = defaultdict(lambda: array("d"))
-        self._watches: dict[int, Watch] = {}
-
-    @property
-    def watches(self) -> bool:
-        """Whether the sweep has such a rule."""
-        return self._rule is not None
+        self._beginning = None if rule is None else PlateauPlan(rule=rule, metric=metric)
+        self._tracks: dict[int, _Track] = {}
 
     def take(self, trial: int, step: int, value: float | None) -> bool:
         """Count a report; whether the trial has reached a plateau."""
-        if self._rule is None or value is None:
+        if self._beginning is None or value is None:
             return False
-        if trial not in self._watches:
-            self._watches[trial] = Watch(PlateauPlan(rule=self._rule, metric=self._metric))
-        self._steps[trial].append(step)
-        self._values[trial].append(value)
-        return self._watches[trial].take(step, value)
+        if trial not in self._tracks:
+            self._tracks[trial] = _Track(Watch(self._beginning))
+        return self._tracks[trial].take(step, value)
 
     def reached(self, trial: int) -> bool:
         """Whether the trial is on a plateau with what it has reported."""
-        watch = self._watches.get(trial)
-        return watch is not None and watch.at_plateau
+        return trial in self._tracks and self._tracks[trial].watch.at_plateau
 
     def rewind(self, trial: int, step: int) -> None:
         """The trial goes on after `step`: what it reported past it is gone."""
-        if trial not in self._watches or self._rule is None:
-            return
-        kept = bisect_right(self._steps[trial], step)
-        if kept == len(self._steps[trial]):
-            return
-        del self._steps[trial][kept:], self._values[trial][kept:]
-        self._watches[trial] = self._counted(trial, kept)
+        if trial in self._tracks:
+            self._tracks[trial].cut(step)
 
     def plan(self, trial: int, step: int) -> PlateauPlan | None:
         """What a process needs that goes on with the trial after `step`."""
-        if self._rule is None:
-            return None
-        steps = self._steps.get(trial)
-        watch = self._counted(trial, 0 if steps is None else bisect_right(steps, step))
-        return PlateauPlan(rule=self._rule, metric=self._metric, best=watch.best, poor=watch.poor)
+        if self._beginning is None or trial not in self._tracks:
+            return self._beginning
+        best, poor = self._tracks[trial].after(step)
+        return self._beginning.model_copy(update={"best": best, "poor": poor})
 
     def forget(self, trial: int) -> None:
         """The trial ended."""
-        for kept in (self._steps, self._values, self._watches):
-            kept.pop(trial, None)
-
-    def _counted(self, trial: int, reports: int) -> Watch:
-        """The count after the first so many of its reports."""
-        assert self._rule is not None, "the sweep has such a rule"
-        watch = Watch(PlateauPlan(rule=self._rule, metric=self._metric))
-        if reports:
-            steps, values = self._steps[trial][:reports], self._values[trial][:reports]
-            for step, value in zip(steps, values, strict=True):
-                watch.take(step, value)
-        return watch
+        self._tracks.pop(trial, None)

@@ -11,7 +11,7 @@ from sweep.states import TrialState
 from sweep.stopping import Plateau
 from tests.unit.driver.builders import make_spec
 from tests.unit.driver.killing import Simulation, run_to_end
-from workers.driver.plateau import Plateaus, Watch
+from workers.driver.plateau import PlateauPlan, Plateaus, Watch
 
 MAX = Metric(name="score", mode="max")
 
@@ -50,10 +50,14 @@ def test_it_ends_a_trial_where_the_definition_does(
 @given(st.lists(st.integers(0, 5).map(float), max_size=20), st.integers(0, 20))
 def test_what_goes_on_from_a_state_counts_on_from_there(values: list[float], at: int) -> None:
     plateaus = Plateaus(Plateau(patience=100), MAX)
+    alone = Watch(PlateauPlan(rule=Plateau(patience=100), metric=MAX))
     for step, value in enumerate(values, start=1):
         plateaus.take(0, step, value)
+        if step <= at:
+            alone.take(step, value)
     plan = plateaus.plan(0, at)
     assert plan is not None
+    assert (plan.best, plan.poor) == (alone.best, alone.poor)
     plateaus.rewind(0, at)
     onward = Watch(plan)
     for step, value in enumerate(values[at:], start=at + 1):
