@@ -48,11 +48,10 @@ class PopulationRule(StoppingRule):
         worse = partial(badness, metric=self._metric)
         self._standings: dict[str, Standings] = defaultdict(lambda: Standings(worse))
         """The last value of each trial at an interval, by group."""
-        self._judged: dict[int, int] = {}
-        """The last step at which each trial had its turn."""
+        self._judged: dict[int, tuple[int, float | None]] = {}
+        """The last step at which each trial had its turn, and its value there."""
         self._arrived: dict[int, tuple[int, float | None]] = {}
-        self._judged_values: dict[int, float | None] = {}
-        """What it had then."""
+        """The step at which its next turn is, and its value there."""
 
     def steps_for(self, task: TrialTask) -> tuple[int, ...]:
         """Every interval."""
@@ -65,7 +64,8 @@ class PopulationRule(StoppingRule):
     def observe(self, task: TrialTask, *, step: int, value: float | None) -> Sequence[Decision]:
         """Note a trial's arrival at an interval; its turn comes once its state is saved."""
         at = step - step % self._rule.interval
-        if at > self._judged.get(task.index, 0):
+        judged_at, _ = self._judged.get(task.index, (0, None))
+        if at > judged_at:
             self._arrived[task.index] = (at, value)
             # noted before its turn: others of its pack are there too
             self._standings[task.group].note(task.index, value)
@@ -78,8 +78,8 @@ class PopulationRule(StoppingRule):
             return
         del self._arrived[index]
         standings.forget(index)
-        if index in self._judged_values:
-            standings.note(index, self._judged_values[index])
+        if index in self._judged:
+            standings.note(index, self._judged[index][1])
 
     def leave(
         self, task: TrialTask, *, outcome: Outcome, value: float | None
@@ -97,8 +97,7 @@ class PopulationRule(StoppingRule):
         """Take the values at intervals as they were told, in order."""
         for entry in entries:
             self._standings[entry.group].note(entry.trial, entry.value)
-            self._judged_values[entry.trial] = entry.value
-            self._judged[entry.trial] = max(entry.step, self._judged.get(entry.trial, 0))
+            self._judged[entry.trial] = (entry.step, entry.value)
 
     def has_arrived(self, task: TrialTask) -> bool:
         """Whether a trial is at an interval at which it had no turn yet."""
@@ -112,7 +111,7 @@ class PopulationRule(StoppingRule):
             tasks: every trial, with where its last saved state lies.
         """
         step, value = self._arrived.pop(task.index)
-        self._judged[task.index], self._judged_values[task.index] = step, value
+        self._judged[task.index] = step, value
         standings, quantile = self._standings[task.group], self._rule.quantile
         chosen = None
         if standings.is_among_worst(task.index, quantile):
