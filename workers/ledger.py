@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from sweep.applying import apply, trials_named
 from sweep.records import Origin, TrialRecord
@@ -90,8 +91,9 @@ class Ledger:
 
     def results(self, after: int) -> list[SearchResult]:
         """How far the trials of the search past an index are, in its order."""
-        found = [row for index, row in self.rows.items() if index > after]
-        return [to_result(row, self.spec) for row in found if row.origin is Origin.SEARCH]
+        newest_first = takewhile(lambda row: row.index > after, reversed(self.rows.values()))
+        found = [row for row in newest_first if row.origin is Origin.SEARCH]
+        return [to_result(row, self.spec) for row in reversed(found)]
 
     def records(self) -> Iterator[TrialRecord]:
         """Every trial."""

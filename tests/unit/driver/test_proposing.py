@@ -1,6 +1,7 @@
 """A driver's part in a model-based search: when it proposes, and when the sweep is over."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -160,3 +161,12 @@ def test_what_is_left_counts_what_is_not_proposed_yet_and_may_be(
     rows = {trial.index: planned_row(trial, spec, START) for trial in Space(spec).trials()}
     assert len(rows) == 4
     assert Progress(Ledger("s", spec, rows), StringIO())._steps_left() == left
+
+
+def test_results_past_an_index_come_in_the_order_of_the_trials() -> None:
+    spec = make_spec(parameters=UNIFORM, search={**TPE, "num_trials": 4, "startup_trials": 4})
+    rows = {trial.index: planned_row(trial, spec, START) for trial in Space(spec).trials()}
+    rows[2] = replace(rows[2], origin=Origin.USER)
+    ledger = Ledger("s", spec, rows)
+    found = [[result.index for result in ledger.results(after)] for after in (-1, 0, 1, 3)]
+    assert found == [[0, 1, 3], [1, 3], [3], []]
