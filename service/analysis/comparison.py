@@ -5,7 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from service.analysis.labels import leaves, ordered
-from service.analysis.naming import NamedMetric, field_named, has_value, metric_of_all
+from service.analysis.naming import (
+    NamedMetric,
+    field_named,
+    has_value,
+    metric_of_all,
+    replicates_alone,
+)
 from service.analysis.statistics import interval
 from service.query.ast import Field
 from service.store.analysis import (
@@ -167,7 +173,8 @@ def _groups(
 
 
 def _means(store: Store, sweep: SweepRecord, metric: NamedMetric, which: Which) -> Means:
-    question = TrialQuestion(fields=(ALL_PARAMETERS, metric.field), which=has_value(metric, which))
+    replicates = has_value(metric, replicates_alone(which))
+    question = TrialQuestion(fields=(ALL_PARAMETERS, metric.field), which=replicates)
     return _averaged((row[0], row[1]) for row in store.read_trials(sweep.id, question))
 
 

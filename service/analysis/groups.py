@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.analysis.labels import ordered
-from service.analysis.naming import fields_named, metric_named
+from service.analysis.naming import fields_named, metric_named, replicates_alone
 from service.analysis.statistics import interval
 from service.query.ast import Field
 from service.store.analysis import (
@@ -40,6 +40,8 @@ def groups(
 ) -> Groups:
     """States, mean with its interval, median and best trial of each group.
 
+    By assignment, each is of its replicates: winners that trained once more are none.
+
     Raises:
         ParameterError: naming the parameter that does not fit.
     """
@@ -50,6 +52,8 @@ def groups(
     fields = tuple(one.field for one in named_by)
     named = metric_named(store, sweep, metric, mode=mode)
     better = named.need_mode()
+    if _ASSIGNMENT in names:
+        which = replicates_alone(which)
     grouping = Grouping(by=fields, value=named.field, which=which, limit=MAX_GROUPS + 1)
     values = store.group_values(sweep.id, grouping)
     if len(values) > MAX_GROUPS:

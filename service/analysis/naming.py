@@ -10,7 +10,7 @@ from service.store.analysis import INDEX, TrialQuestion, Which
 from service.store.interface import Store
 from sweep.analysis import Mode
 from sweep.errors import ParameterError, QueryError
-from sweep.records import SweepRecord
+from sweep.records import Origin, SweepRecord
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,11 @@ def metric_of_all(
 def has_value(metric: NamedMetric, which: Which) -> Which:
     """Those of the trials that have a value of the metric."""
     return which.that(Compare(metric.field, "!=", None))
+
+
+def replicates_alone(which: Which) -> Which:
+    """Those of the trials that are replicates: a winner trained once more ran for longer."""
+    return which.that(Compare(Field("column", ("origin",)), "!=", Origin.RESTART.value))
 
 
 def _refuse_fields(text: str, first: str, parameter: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.analysis.labels import ordered
-from service.analysis.naming import NamedMetric, field_named, metric_named
+from service.analysis.naming import NamedMetric, field_named, metric_named, replicates_alone
 from service.analysis.statistics import interval
 from service.query.ast import Field
 from service.store.analysis import (
@@ -55,11 +55,12 @@ def pivot(store: Store, sweep: SweepRecord, question: PivotQuestion) -> Pivot:
     column_field = field_named(question.columns, "columns")
     metric = metric_named(store, sweep, question.metric, mode=question.mode)
     reach = _reach(question, metric)
+    each = question.replicates == "each"
     grouping = Grouping(
         by=(row_field, column_field),
         value=metric.field,
-        which=question.which,
-        unit="trial" if question.replicates == "each" else "assignment",
+        which=question.which if each else replicates_alone(question.which),
+        unit="trial" if each else "assignment",
         limit=_MAX_CELLS + 1,
     )
     found = _cells(store, sweep.id, grouping, question.aggregate, reach)

@@ -11,16 +11,10 @@ from sweep.client import Client
 from sweep.records import SweepRecord
 from sweep.space import lookup
 
-_SEARCHED = "origin != 'restart'"
-
 
 def best_assignments(client: Client, sweep: SweepRecord, filter: str | None) -> Groups:
-    """The assignments, the best mean first; those without a value last.
-
-    Winners that were trained once more are left out: they ran longer than their replicates.
-    """
-    wanted = _SEARCHED if filter is None else f"({filter}) and {_SEARCHED}"
-    found = client.groups(sweep.id, by="assignment", filter=wanted)
+    """The assignments, the best mean first; those without a value last."""
+    found = client.groups(sweep.id, by="assignment", filter=filter)
     sign = -1.0 if found.mode == "max" else 1.0
 
     def place(group: Group) -> tuple[bool, float]:

@@ -70,7 +70,7 @@ export function assignmentBoard({ sweep, state, onError }) {
   const replicatesOf = async (rows, signal) => {
     const wanted = rows.map((group) => group.labels.assignment).filter((number) => opened.has(number));
     if (!wanted.length) return new Map();
-    const filter = all([`assignment in [${wanted.join(", ")}]`, state.filter]);
+    const filter = all([`assignment in [${wanted.join(", ")}] and origin != 'restart'`, state.filter]);
     const { items } = await get(`v1/sweeps/${sweep.id}/trials`, { filter, sort: "assignment,replicate,index", limit: MOST_TRIALS }, signal);
     return Map.groupBy(items, (trial) => trial.assignment);
   };

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from service.figures import picture
 from service.store.interface import Store
 from sweep.states import TrialState
-from sweep.wire import RungDecided, RungEntry
+from sweep.wire import RestartAsked, RungDecided, RungEntry
 from tests.unit.api.conftest import Clock
 from tests.unit.api.test_sweeps import post
 from tests.unit.store.builders import START, drive, moved, reported, send, started
@@ -92,6 +92,27 @@ def test_groups(trained: TestClient) -> None:
     assert a["low"] < a["mean"] < a["high"]
     (lone,) = get(trained, f"{SWEEP}/groups", by="assignment", filter="index == 2")["items"]
     assert (lone["labels"], lone["mean"], lone["low"]) == ({"assignment": 2}, 0.75, None)
+
+
+def test_a_winner_that_trained_once_more_counts_in_no_mean_over_replicates(
+    client: TestClient, store: Store
+) -> None:
+    for sweep_id in ("id1", "id2"):
+        post(client, parameters={"x": {"grid": [1]}, "kind": "a"}, replicates=3)
+        driver = drive(store, sweep_id)
+        for index, score in enumerate((0.75, 0.875, 1.0)):
+            send(store, driver, started(index), reported((1, score), trial=index))
+            send(store, driver, moved(TrialState.COMPLETED, trial=index))
+        send(store, driver, RestartAsked(parent=2, max_t=9))
+        send(store, driver, started(3), reported((1, 5.0), trial=3), known=4)
+    (one,) = get(client, f"{SWEEP}/groups", by="assignment")["items"]
+    assert (one["trials"], one["mean"], one["best"]["value"]) == (3, 0.875, 1.0)
+    assert get(client, f"{SWEEP}/groups", by="state")["items"][1]["best"]["value"] == 5.0
+    means = get(client, f"{SWEEP}/pivot", **PIVOT, aggregate="mean", replicates="mean")
+    assert means["cells"][0][0]["value"] == 0.875
+    assert get(client, f"{SWEEP}/pivot", **PIVOT)["cells"][0][0]["value"] == 5.0
+    (pair,) = get(client, "/v1/compare", sweeps="id1,id2")["matched"][0]["pairs"]
+    assert (pair["base"], pair["other"]) == (0.875, 0.875)
 
 
 def test_the_other_questions(trained: TestClient) -> None:
