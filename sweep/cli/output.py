@@ -199,9 +199,7 @@ def front_of(sweep: SweepRecord) -> str | None:
     search = sweep.spec.search
     if not isinstance(search, Nsga2Search) or not search.objectives:
         return None
-    metric = sweep.spec.metric
     return " and ".join(
-        f"GET /v1/sweeps/{sweep.id}/pareto?x=last.{other.name}&x_mode={other.mode}"
-        f"&y=last.{metric.name}&y_mode={metric.mode}"
+        f"GET /v1/sweeps/{sweep.id}/pareto?x=last.{other.name}&y=last.{sweep.spec.metric.name}"
         for other in search.objectives
     )

@@ -94,6 +94,18 @@ def test_a_budget_is_a_bar_and_is_edited(
     assert (record["spec"]["budget"], record["weight"]) == (wanted, 2)
 
 
+def test_a_front_is_of_the_objectives(viewer: Viewer, post: Post, drive: Drive) -> None:
+    objectives = [{"name": "speed", "mode": "max"}]
+    search = {"type": "nsga2", "num_trials": 12, "objectives": objectives}
+    parameters = {**ONE, "lr": {"loguniform": {"min": 1e-3, "max": 1e-2}}}
+    sweep_id = post(**{**PLAIN, "parameters": parameters}, search=search)
+    drive(sweep_id).start(0)
+    page = viewer.open(f"/sweeps/{sweep_id}?tab=pareto")
+    expect(page.get_by_label("Across", exact=True)).to_have_value("metrics.speed")
+    expect(page.get_by_label("Across is")).to_have_value("max")
+    expect(page.get_by_label("Up", exact=True)).to_have_value("metrics.accuracy")
+
+
 def test_replicates_are_one_row_that_opens(viewer: Viewer, post: Post, drive: Drive) -> None:
     sweep_id = post(**PLAIN, replicates=3)
     driver = drive(sweep_id)

@@ -90,10 +90,11 @@ function importance(view) {
 }
 
 function pareto(view) {
-  const { id, spec: { metric } } = view.sweep();
+  const { id, spec: { metric, search } } = view.sweep();
+  const further = search.objectives?.[0];
   const names = () => [["best", `best ${metric.name}`], ["step", "steps"], ...view.metrics.flatMap((name) => [[`metrics.${fieldName(name)}`, `last ${name}`], [`min.${fieldName(name)}`, `min ${name}`], [`max.${fieldName(name)}`, `max ${name}`]])];
-  const other = view.metrics.find((name) => name !== metric.name);
-  const chosen = { x: other ? `metrics.${fieldName(other)}` : "step", y: "best", x_mode: "min", y_mode: metric.mode };
+  const other = further?.name ?? view.metrics.find((name) => name !== metric.name);
+  const chosen = { x: other ? `metrics.${fieldName(other)}` : "step", y: further ? `metrics.${fieldName(metric.name)}` : "best", x_mode: further?.mode ?? "min", y_mode: metric.mode };
   const drawing = figure({
     path: `v1/sweeps/${id}/figures/pareto`, title: "Trials that no other beats in both metrics",
     params: () => ({ ...chosen, filter: view.state.filter }), empty: "No trial of this filter has both metrics.",

@@ -10,6 +10,8 @@ from fastapi.testclient import TestClient
 
 from service.figures import picture
 from service.store.interface import Store
+from sweep.cli.output import front_of
+from sweep.records import SweepRecord
 from sweep.states import TrialState
 from sweep.wire import RestartAsked, RungDecided, RungEntry
 from tests.unit.api.conftest import Clock
@@ -128,6 +130,26 @@ def test_the_other_questions(trained: TestClient) -> None:
     curves = get(trained, f"{SWEEP}/curves", metric="loss", trials=2)
     assert [item["trial"] for item in curves["items"]] == ["id1-3", "id1-2"]
     assert curves["items"][0]["values"] == [0.0, 0.0]
+
+
+def test_a_further_objective_is_better_the_way_that_the_spec_says(
+    client: TestClient, store: Store
+) -> None:
+    objectives = [{"name": "loss", "mode": "min"}, {"name": "speed", "mode": "max"}]
+    search = {"type": "nsga2", "num_trials": 12, "objectives": objectives}
+    post(client, search=search)
+    driver = drive(store, "id1")
+    for index, (score, loss, speed) in enumerate(((0.5, 0.1, 1.0), (0.9, 0.2, 3.0))):
+        told = reported((1, score), trial=index, loss=loss, speed=speed)
+        send(store, driver, started(index), told, known=10)
+    told_by_command = front_of(SweepRecord.model_validate(get(client, SWEEP)))
+    assert told_by_command is not None
+    by_loss, by_speed = (
+        client.get(one.removeprefix("GET ")).json() for one in told_by_command.split(" and ")
+    )
+    assert (by_loss["x"], by_loss["x_mode"], by_loss["y_mode"]) == ("last loss", "min", "max")
+    assert [point["index"] for point in by_loss["items"]] == [0, 1]
+    assert (by_speed["x_mode"], [point["index"] for point in by_speed["items"]]) == ("max", [1])
 
 
 def test_two_sweeps_side_by_side(trained: TestClient) -> None:

@@ -111,7 +111,8 @@ function watchEnded(view, record) {
 }
 
 function metricsOf(sweep, trials) {
-  const found = new Set([sweep.spec.metric.name]);
+  const { metric, search } = sweep.spec;
+  const found = new Set([metric, ...(search.objectives ?? [])].map(({ name }) => name));
   for (const trial of trials) for (const name of Object.keys(trial.metrics ?? {})) found.add(name);
   return [...found];
 }
