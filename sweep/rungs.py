@@ -39,6 +39,11 @@ def rung_steps(rule: EarlyStopping) -> tuple[int, ...]:
     return ()
 
 
+def stopping_steps(rule: EarlyStopping) -> tuple[int, ...]:
+    """Those of the rule's rungs at which trials may be stopped: of population training, none."""
+    return () if isinstance(rule, Pbt) else rung_steps(rule)
+
+
 def _geometric(first: int, max_t: int, factor: float) -> tuple[int, ...]:
     steps: list[int] = []
     exact = float(first)

@@ -13,7 +13,7 @@ from sweep.analysis import Curve, Curves
 from sweep.errors import ParameterError
 from sweep.records import SweepRecord
 from sweep.rows import trial_id
-from sweep.rungs import plan_rungs
+from sweep.rungs import stopping_steps
 from sweep.states import TrialState
 
 Point = tuple[int, float]
@@ -80,7 +80,7 @@ def curves(store: Store, sweep: SweepRecord, question: CurvesQuestion) -> Curves
     )
     return Curves(
         metric=metric.name,
-        rungs=tuple(rung.step for rung in plan_rungs(sweep.spec.early_stopping, 1)),
+        rungs=stopping_steps(sweep.spec.early_stopping),
         points=sum(len(item.steps) for item in items),
         items=items,
     )

@@ -3,7 +3,7 @@
 from service.store.interface import Store
 from sweep.analysis import RungSavings, Savings
 from sweep.records import SweepRecord
-from sweep.rungs import plan_rungs
+from sweep.rungs import stopping_steps
 
 
 def savings(store: Store, sweep: SweepRecord) -> Savings:
@@ -11,8 +11,7 @@ def savings(store: Store, sweep: SweepRecord) -> Savings:
     rule = sweep.spec.early_stopping
     totals = store.step_totals(sweep.id)
     counts = {(step, decision): n for step, decision, n in store.rung_counts(sweep.id)}
-    planned = {rung.step for rung in plan_rungs(rule, 1)}
-    steps = sorted({*planned, *(step for step, _ in counts)})
+    steps = sorted({*stopping_steps(rule), *(step for step, _ in counts)})
     rungs = []
     for step in steps:
         stopped, continued = counts.get((step, "stop"), 0), counts.get((step, "continue"), 0)

@@ -152,6 +152,22 @@ def test_a_further_objective_is_better_the_way_that_the_spec_says(
     assert (by_speed["x_mode"], [point["index"] for point in by_speed["items"]]) == ("max", [1])
 
 
+def test_all_rungs_of_hyperband_are_told_and_none_of_population_training(
+    client: TestClient,
+) -> None:
+    hyperband = {"type": "hyperband", "max_t": 81, "reduction_factor": 1.5}
+    pbt = {"type": "pbt", "interval": 2, "max_t": 8, "perturb": ["x"]}
+    population = {"x": {"uniform": {"min": 1, "max": 2}}}
+    post(client, early_stopping=hyperband)
+    search = {"type": "random", "num_trials": 6}
+    post(client, early_stopping=pbt, parameters=population, search=search)
+    told = [rung["step"] for rung in get(client, f"{SWEEP}/savings")["rungs"]]
+    assert told == [2, 3, 4, 5, 8, 11, 16, 24, 36, 54]
+    assert get(client, f"{SWEEP}/curves")["rungs"] == told
+    assert get(client, "/v1/sweeps/id2/savings")["rungs"] == []
+    assert get(client, "/v1/sweeps/id2/curves")["rungs"] == []
+
+
 def test_two_sweeps_side_by_side(trained: TestClient) -> None:
     post(trained, name="second")
     found = get(trained, "/v1/compare", sweeps="id1,id2", by="parameters.kind")
