@@ -90,6 +90,8 @@ class Groups(_Record):
     by: tuple[str, ...]
     metric: str
     mode: Mode
+    total: int
+    """How many groups there are, of which the items may be some."""
     items: tuple[Group, ...]
 
 

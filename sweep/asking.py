@@ -75,9 +75,31 @@ class AnalysisCalls(ABC):
         metric: str | None = None,
         mode: Mode | None = None,
         filter: str | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
     ) -> Groups:
-        """Trials by the values of some fields, with commas between: states, mean, best."""
-        asked = {"by": by, "metric": metric, "mode": mode, "filter": filter}
+        """Trials by the values of some fields, with commas between: states, mean, best.
+
+        Args:
+            sweep_id: the sweep.
+            by: the fields.
+            metric: as of `pivot`.
+            mode: for a metric of which the spec does not say which way is better.
+            filter: only trials that match.
+            sort: mean, median, best, count or one of the fields, `-` before it for descending.
+            limit: so many groups at most; all when not given.
+            offset: leave out so many first.
+        """
+        asked = {
+            "by": by,
+            "metric": metric,
+            "mode": mode,
+            "filter": filter,
+            "sort": sort,
+            "limit": limit,
+            "offset": offset,
+        }
         return Groups.model_validate_json(self._analysis(sweep_id, "groups", asked))
 
     def pareto(

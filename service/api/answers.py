@@ -10,7 +10,7 @@ from fastapi import Depends, Query
 
 from service.analysis.comparison import compare
 from service.analysis.curves import MAX_POINTS, MAX_TRIALS, CurvesQuestion, curves
-from service.analysis.groups import groups
+from service.analysis.groups import MAX_GROUPS, GroupsQuestion, groups
 from service.analysis.importance import importance
 from service.analysis.pareto import ParetoQuestion, Point, pareto
 from service.analysis.pivot import PivotQuestion, pivot
@@ -111,10 +111,24 @@ def find_groups(
     ],
     metric: MetricText = None,
     mode: ModeText = None,
+    sort: Annotated[
+        str | None,
+        Query(
+            max_length=300,
+            description="mean, median, best, count or a field of `by`, `-` before it for "
+            "descending; groups without a value come last.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, Query(ge=1, le=MAX_GROUPS, description="So many at most; all when not given.")
+    ] = None,
+    offset: Annotated[int, Query(ge=0, description="Leave out so many first.")] = 0,
 ) -> Groups:
     """Trials by the values of some fields."""
-    sweep = context.store.get_sweep(sweep_id)
-    return groups(context.store, sweep, by=by, metric=metric, mode=mode, which=which)
+    question = GroupsQuestion(
+        by=by, metric=metric, mode=mode, which=which, sort=sort, limit=limit, offset=offset
+    )
+    return groups(context.store, context.store.get_sweep(sweep_id), question)
 
 
 def find_pareto(

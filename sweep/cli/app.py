@@ -244,15 +244,15 @@ def results(
                     "is for trials: leave it out with --replicates mean",
                     param_hint="--sort" if sort else "--fields",
                 )
-            ranked = assignments.best_assignments(client, sweep, filter)
+            ranked = assignments.best_assignments(client, sweep, filter=filter, limit=limit)
             kind = "json" if json else format
             if count:
-                total = len(ranked.items)
+                total = ranked.total
                 print_json({"count": total}) if json else sys.stdout.write(f"{total}\n")
             elif kind == "table":
-                make_console().print(assignments.ranking(sweep, ranked, limit))
+                make_console().print(assignments.ranking(sweep, ranked))
             else:
-                print_rows(assignments.rows(ranked.items[:limit]), kind)
+                print_rows(assignments.rows(ranked.items), kind)
             return
         listing = client.trials(sweep_id, filter=filter, sort=sort or best_first(sweep))
         if count:

@@ -12,15 +12,12 @@ from sweep.records import SweepRecord
 from sweep.space import lookup
 
 
-def best_assignments(client: Client, sweep: SweepRecord, filter: str | None) -> Groups:
-    """The assignments, the best mean first; those without a value last."""
-    found = client.groups(sweep.id, by="assignment", filter=filter)
-    sign = -1.0 if found.mode == "max" else 1.0
-
-    def place(group: Group) -> tuple[bool, float]:
-        return group.mean is None, sign * (group.mean or 0.0)
-
-    return found.model_copy(update={"items": tuple(sorted(found.items, key=place))})
+def best_assignments(
+    client: Client, sweep: SweepRecord, *, filter: str | None, limit: int
+) -> Groups:
+    """The first assignments, the best mean first; those without a value last."""
+    sort = "-mean" if sweep.spec.metric.mode == "max" else "mean"
+    return client.groups(sweep.id, by="assignment", filter=filter, sort=sort, limit=limit)
 
 
 def rows(groups: Sequence[Group]) -> list[Mapping[str, Any]]:
@@ -40,9 +37,9 @@ def rows(groups: Sequence[Group]) -> list[Mapping[str, Any]]:
     ]
 
 
-def ranking(sweep: SweepRecord, found: Groups, limit: int) -> Table:
-    """The first assignments, with their means, 95% intervals and what tells them apart."""
-    groups = found.items[:limit]
+def ranking(sweep: SweepRecord, found: Groups) -> Table:
+    """Assignments with their means, 95% intervals and what tells them apart."""
+    groups = found.items
     names = dict.fromkeys(name for group in groups for name in group.parameters or {})
     varying = [n for n in names if len({repr(_value(g, n)) for g in groups}) > 1]
     lines = [

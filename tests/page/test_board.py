@@ -106,6 +106,24 @@ def test_a_front_is_of_the_objectives(viewer: Viewer, post: Post, drive: Drive) 
     expect(page.get_by_label("Up", exact=True)).to_have_value("metrics.accuracy")
 
 
+def test_assignments_are_turned_page_by_page(viewer: Viewer, post: Post) -> None:
+    parameters = {**ONE, "lr": {"loguniform": {"min": 1e-3, "max": 1e-2}}}
+    search = {"type": "random", "num_trials": 52}
+    sweep_id = post(**{**PLAIN, "parameters": parameters}, search=search, replicates=2)
+    page = viewer.open(f"/sweeps/{sweep_id}?rows=assignments")
+    rows = page.locator("table.board > tbody > tr[data-assignment]")
+    expect(rows).to_have_count(50)
+    expect(page.locator("main")).to_contain_text("1–50 of 52 assignments")
+    page.get_by_role("button", name="Next").click()
+    expect(rows).to_have_count(2)
+    expect(page.locator("main")).to_contain_text("51–52 of 52 assignments")
+    expect(rows.first).to_have_attribute("data-assignment", "50")
+    page.get_by_role("button", name="Assignment", exact=True).click()
+    expect(rows).to_have_count(50)
+    page.get_by_role("button", name="Assignment", exact=True).click()
+    expect(rows.first).to_have_attribute("data-assignment", "51")
+
+
 def test_replicates_are_one_row_that_opens(viewer: Viewer, post: Post, drive: Drive) -> None:
     sweep_id = post(**PLAIN, replicates=3)
     driver = drive(sweep_id)
@@ -128,6 +146,10 @@ def test_replicates_are_one_row_that_opens(viewer: Viewer, post: Post, drive: Dr
     expect(rows.nth(1)).to_contain_text("0.5")
     expect(replicates).to_have_count(3)
     assert serious(page) == []
+    page.get_by_role("button", name="Best replicate").click()
+    expect(rows.first).to_contain_text("0.9")
+    page.get_by_role("button", name="Mean best accuracy").click()
+    expect(rows.first).to_contain_text("0.6")
     page.get_by_label("Filter trials").fill("replicate > 0")
     expect(rows.first).to_contain_text("0.65")
     assert "rows=assignments" in page.url

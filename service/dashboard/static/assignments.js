@@ -14,22 +14,12 @@ const LEFT = new Set(["assignment", "interval"]);
 
 function keysOf({ name }) {
   return {
-    assignment: { title: "Assignment", of: (group) => group.labels.assignment },
-    mean: { title: `Mean best ${name}`, of: (group) => group.mean },
+    assignment: { title: "Assignment", sorts: true },
+    mean: { title: `Mean best ${name}`, sorts: true },
     interval: { title: "95% interval" },
-    count: { title: "Replicates", of: (group) => group.count },
-    best: { title: "Best replicate", of: (group) => group.best?.value },
+    count: { title: "Replicates", sorts: true },
+    best: { title: "Best replicate", sorts: true },
   };
-}
-
-/** Groups by a key; those without a value come last, ties by number. */
-function ordered(groups, of, down) {
-  const sign = down ? -1 : 1;
-  return [...groups].sort((a, b) => {
-    const [x, y] = [of(a) ?? null, of(b) ?? null];
-    if (x === null || y === null) return (x === null) - (y === null) || a.labels.assignment - b.labels.assignment;
-    return sign * (x - y) || a.labels.assignment - b.labels.assignment;
-  });
 }
 
 /** The table; `state.filter` is shared with the figures, `onError` hears of a filter's error. */
@@ -46,14 +36,14 @@ export function assignmentBoard({ sweep, state, onError }) {
   const element = el("div", { class: "stack" }, scrolling("Assignments", table), message);
   const opened = new Set();
   const order = { key: "mean", down: metric.mode === "max" };
-  let groups = [];
+  let found = { items: [], total: 0 };
   let page = 0;
   let running = null;
 
   const drawHeads = () => {
-    const told = Object.entries(keys).map(([key, { title, of }]) => {
+    const told = Object.entries(keys).map(([key, { title, sorts }]) => {
       const sorted = order.key === key ? (order.down ? "descending" : "ascending") : null;
-      const text = of ? el("button", { type: "button", on: { click: () => sortBy(key) } }, title, el("span", { class: "arrow", "aria-hidden": "true" }, sorted ? (order.down ? "↓" : "↑") : "")) : title;
+      const text = sorts ? el("button", { type: "button", on: { click: () => sortBy(key) } }, title, el("span", { class: "arrow", "aria-hidden": "true" }, sorted ? (order.down ? "↓" : "↑") : "")) : title;
       return el("th", { scope: "col", class: LEFT.has(key) ? null : "number", "aria-sort": sorted }, text);
     });
     fill(heads, told, parameters.map(({ path }) => el("th", { scope: "col" }, path)));
@@ -65,7 +55,6 @@ export function assignmentBoard({ sweep, state, onError }) {
     drawHeads();
     load();
   };
-  const shown = () => ordered(groups, keys[order.key].of, order.down).slice(page * PAGE, (page + 1) * PAGE);
 
   const replicatesOf = async (rows, signal) => {
     const wanted = rows.map((group) => group.labels.assignment).filter((number) => opened.has(number));
@@ -110,13 +99,14 @@ export function assignmentBoard({ sweep, state, onError }) {
   };
   const toggle = (name) => {
     if (!opened.delete(name)) opened.add(name);
-    return redraw();
+    return load();
   };
   const summarise = (rows) => {
     const first = page * PAGE;
-    summary.textContent = rows.length === groups.length ? count(groups.length, "assignment") : `${first + 1}–${first + rows.length} of ${count(groups.length, "assignment")}`;
-    const turn = (text, step, possible) => el("button", { type: "button", disabled: !possible, on: { click: () => { page += step; redraw(); } } }, text);
-    fill(tools, groups.length > PAGE ? [turn("Previous", -1, page > 0), turn("Next", 1, first + PAGE < groups.length)] : []);
+    const told = count(found.total, "assignment");
+    summary.textContent = rows.length === found.total ? told : `${first + 1}–${first + rows.length} of ${told}`;
+    const turn = (text, step, possible) => el("button", { type: "button", disabled: !possible, on: { click: () => { page += step; load(); } } }, text);
+    fill(tools, found.total > PAGE ? [turn("Previous", -1, page > 0), turn("Next", 1, first + PAGE < found.total)] : []);
   };
   const fetching = async (work) => {
     running?.abort();
@@ -125,7 +115,7 @@ export function assignmentBoard({ sweep, state, onError }) {
     element.setAttribute("aria-busy", "true");
     try {
       await work(mine.signal);
-      const rows = shown();
+      const rows = found.items;
       const replicates = await replicatesOf(rows, mine.signal);
       if (mine.signal.aborted) return;
       onError(null);
@@ -138,10 +128,14 @@ export function assignmentBoard({ sweep, state, onError }) {
       if (running === mine) element.removeAttribute("aria-busy");
     }
   };
-  const redraw = () => fetching(async () => {});
   const load = () => fetching(async (signal) => {
-    groups = (await get(`v1/sweeps/${sweep.id}/groups`, { by: "assignment", filter: state.filter }, signal)).items;
-    page = Math.min(page, Math.max(0, Math.ceil(groups.length / PAGE) - 1));
+    const sort = `${order.down ? "-" : ""}${order.key}`;
+    const ask = () => get(`v1/sweeps/${sweep.id}/groups`, { by: "assignment", filter: state.filter, sort, limit: PAGE, offset: page * PAGE }, signal);
+    found = await ask();
+    const last = Math.max(0, Math.ceil(found.total / PAGE) - 1);
+    if (page <= last) return;
+    page = last;
+    found = await ask();
   });
   const restart = () => { page = 0; return load(); };
   drawHeads();

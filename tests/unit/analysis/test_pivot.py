@@ -4,6 +4,7 @@ import math
 import statistics
 import zlib
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from service.analysis.groups import groups
+from service.analysis.groups import GroupsQuestion, groups
 from service.analysis.pivot import PivotQuestion, pivot
 from service.query.parse import parse_filter
 from service.store.analysis import Which, label_key
@@ -225,9 +226,7 @@ def test_groups_are_what_their_definition_says(filled: Filled, drawn: list[Any],
     found = groups(
         filled.store,
         filled.store.get_sweep("s1"),
-        by="parameters.task, parameters.network",
-        metric="best",
-        mode=mode,
+        GroupsQuestion(by="parameters.task, parameters.network", metric="best", mode=mode),
     )
     wanted: dict[Any, list[TrialRow]] = defaultdict(list)
     for row in rows:
@@ -259,12 +258,58 @@ def test_trials_can_be_grouped_by_columns(filled: Filled) -> None:
             trial(2, node=None),
         ]
     )
-    found = groups(filled.store, filled.store.get_sweep("s1"), by="node,state")
+    found = groups(filled.store, filled.store.get_sweep("s1"), GroupsQuestion(by="node,state"))
     assert [tuple(group.labels.values()) for group in found.items] == [
         ("n1", "failed"),
         ("n2", "completed"),
         (None, "completed"),
     ]
+
+
+def test_groups_come_in_the_order_and_number_that_are_asked_for(filled: Filled) -> None:
+    best = {0: (0.25, 0.75), 1: (1.0, 0.25), 2: (None, None), 3: (0.75, None), 4: (0.5, 0.5)}
+    cells = [(name, value) for name, values in best.items() for value in values]
+    filled.hold(
+        [
+            trial(i, assignment=name, parameters={"x": name}, best=value, best_step=value and 1)
+            for i, (name, value) in enumerate(cells)
+        ]
+    )
+    sweep = filled.store.get_sweep("s1")
+
+    def asked(by: str = "assignment", **changes: Any) -> list[int]:
+        found = groups(filled.store, sweep, GroupsQuestion(by=by, **changes))
+        assert found.total == 5
+        assert [g.parameters for g in found.items] == [
+            {"x": g.labels["assignment"]} for g in found.items
+        ]
+        assert [g.trials for g in found.items] == [2] * len(found.items)
+        return [group.labels["assignment"] for group in found.items]
+
+    assert asked() == [0, 1, 2, 3, 4]
+    assert asked(sort="-assignment", limit=2) == [4, 3]
+    assert asked(sort="-mean") == [3, 1, 0, 4, 2]
+    assert asked(sort="mean") == [0, 4, 1, 3, 2]
+    assert asked(sort="-best", limit=3) == [1, 0, 3]
+    assert asked(sort="count", by="assignment,state") == [2, 3, 0, 1, 4]
+    assert asked(sort="-mean", limit=2, offset=1) == [1, 0]
+    assert asked(limit=2, offset=4) == [4]
+    assert asked(limit=2, offset=5) == []
+    with pytest.raises(ParameterError, match="sort: groups are not sorted by 'state'; there are"):
+        asked(sort="state")
+
+
+def test_more_groups_than_one_answer_holds_are_told_in_parts(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.analysis.groups.MAX_GROUPS", 10)
+    filled.hold([trial(i, best=float(i), best_step=1) for i in range(11)])
+    sweep = filled.store.get_sweep("s1")
+    asked = GroupsQuestion(by="assignment", sort="-best", limit=2)
+    found = groups(filled.store, sweep, asked)
+    assert (found.total, [g.mean for g in found.items]) == (11, [10.0, 9.0])
+    with pytest.raises(ParameterError, match=r"by: makes more than 10 groups: ask .* with limit"):
+        groups(filled.store, sweep, replace(asked, limit=None))
 
 
 @pytest.mark.parametrize("name", ["it's", 'say "x"', "größe", "a b", "x`y", "a'b.c\"d"])
@@ -277,7 +322,7 @@ def test_parameters_of_any_name_group_trials(filled: Filled, name: str) -> None:
     filled.hold([trial(0, parameters=nested), trial(1, parameters=other)])
     quoted = [part.replace("'", "''") for part in path]
     asked = ".".join(["parameters", *(f"'{part}'" for part in quoted)])
-    found = groups(filled.store, filled.store.get_sweep("s1"), by=asked)
+    found = groups(filled.store, filled.store.get_sweep("s1"), GroupsQuestion(by=asked))
     assert [tuple(group.labels.values()) for group in found.items] == [(1,), (2,)]
 
 
@@ -286,7 +331,7 @@ def test_groups_are_by_any_fields_that_can_be_asked_for(filled: Filled) -> None:
     for index in range(4):
         filled.report(index, "loss", [(2, 0.25 + index % 2)])
     by = "parameters.'a,b', at(loss, 2),  state"
-    found = groups(filled.store, filled.store.get_sweep("s1"), by=by)
+    found = groups(filled.store, filled.store.get_sweep("s1"), GroupsQuestion(by=by))
     assert found.by == ("parameters.'a,b'", "at(loss, 2)", "state")
     assert [tuple(group.labels.values()) for group in found.items] == [
         (0, 0.25, "completed"),
@@ -308,7 +353,7 @@ def test_groups_are_by_any_fields_that_can_be_asked_for(filled: Filled) -> None:
 )
 def test_groups_by_what_is_no_field_are_refused(filled: Filled, by: str, says: str) -> None:
     with pytest.raises(ParameterError, match=says):
-        groups(filled.store, filled.store.get_sweep("s1"), by=by)
+        groups(filled.store, filled.store.get_sweep("s1"), GroupsQuestion(by=by))
 
 
 def test_a_metric_at_a_step_can_be_pivoted(filled: Filled) -> None:
