@@ -2,17 +2,17 @@
 
 from typing import Any
 
-from service.analysis.labels import distinct_shown, shown
+from service.analysis.labels import shown
 from service.figures.style import (
     SERIES,
     WITH_LEGEND,
     Look,
     axis,
+    distinct_labels,
     layout,
     nothing,
     number,
     plain,
-    plain_distinct,
 )
 from service.store.analysis import label_key
 from sweep.analysis import Comparison, Interval, Matched
@@ -33,7 +33,7 @@ def comparison_figure(found: Comparison, *, look: Look) -> dict[str, Any]:
 def _by_label(found: Comparison, look: Look) -> dict[str, Any]:
     field = (found.by or "").removeprefix("parameters.")
     labels = {label_key(g.label): g.label for sweep in found.sweeps for g in sweep.groups}
-    texts = plain_distinct(distinct_shown(list(labels.values())))
+    texts = distinct_labels(list(labels.values()))
     traces = []
     for i, sweep in enumerate(found.sweeps):
         best = {label_key(group.label): group.best for group in sweep.groups}

@@ -39,9 +39,9 @@ def curves_figure(
     if not found.items:
         return nothing(look, title, "No trial that matches has reported this metric yet.")
     ordered = sorted(found.items, key=lambda curve: curve.best)
-    colours = _colours(ordered, look, colour_by)
-    traces = [_line(curve, colours, look, colour_by) for curve in ordered]
     scale = _scale(ordered, colour_by)
+    colours = _colours(ordered, look, colour_by, scale=scale)
+    traces = [_line(curve, colours, look, colour_by) for curve in ordered]
     if colour_by is not None and scale is not None:
         traces.append(scale.bar(look, ".".join(colour_by)))
     else:
@@ -78,10 +78,11 @@ def _scale(curves: Sequence[Curve], colour_by: Path | None) -> NumberScale | Non
     return NumberScale.over((find(c.parameters, colour_by) for c in curves), least=len(SERIES) + 1)
 
 
-def _colours(ordered: Sequence[Curve], look: Look, colour_by: Path | None) -> dict[str, str]:
+def _colours(
+    ordered: Sequence[Curve], look: Look, colour_by: Path | None, *, scale: NumberScale | None
+) -> dict[str, str]:
     """A colour for each trial or value; one for all when they are too many to tell apart."""
     keys = list(dict.fromkeys(_key(c, colour_by) for c in sorted(ordered, key=lambda c: c.index)))
-    scale = _scale(ordered, colour_by)
     if colour_by is not None and scale is not None:
         values = {_key(curve, colour_by): find(curve.parameters, colour_by) for curve in ordered}
         return {k: look.soft if v is None else scale.colour(v) for k, v in values.items()}

@@ -4,17 +4,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.analysis.labels import distinct_shown
 from service.analysis.sampling import sampled
 from service.figures.style import (
     SCALE,
     Look,
     colour_bar,
+    distinct_labels,
     layout,
     log_ticks,
     nothing,
     number,
     plain,
+    shortened,
     spread,
     thinned,
 )
@@ -112,18 +113,17 @@ def _number_axis(name: str, values: Sequence[float]) -> dict[str, Any]:
 def _text_axis(name: str, values: Sequence[Any]) -> dict[str, Any]:
     unique = {label_key(value): value for value in values}
     keys = sorted(unique, key=lambda key: (unique[key] is None, key))
-    texts = dict(zip(keys, distinct_shown([unique[key] for key in keys]), strict=True))
     places = {key: place for place, key in enumerate(keys)}
     ticked = list(thinned(keys, _MOST_TICKS))
     return {
         "label": plain(name),
         "values": [places[label_key(value)] for value in values],
         "tickvals": [places[key] for key in ticked],
-        "ticktext": [_cut(texts[key]) for key in ticked],
+        "ticktext": distinct_labels([unique[key] for key in ticked], _cut),
         "range": [-0.4, len(keys) - 0.6],
     }
 
 
 def _cut(text: str) -> str:
     """Not escaped: of all texts in plotly, these ticks alone are not read as HTML."""
-    return text if len(text) <= _MOST_CHARS else f"{text[: _MOST_CHARS - 1]}…"
+    return shortened(text, _MOST_CHARS)

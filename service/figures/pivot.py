@@ -4,17 +4,16 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from service.analysis.labels import distinct_shown
 from service.figures.style import (
     SCALE,
     Look,
     axis,
     colour_bar,
+    distinct_labels,
     layout,
     nothing,
     number,
     plain,
-    plain_distinct,
 )
 from sweep.analysis import Cell, Pivot
 
@@ -32,8 +31,8 @@ def pivot_figure(found: Pivot, *, look: Look) -> dict[str, Any]:
     values = [cell.value for row in found.cells for cell in row if cell is not None]
     if not values:
         return nothing(look, title, "No trial that matches has a value of this metric yet.")
-    rows = plain_distinct(distinct_shown(found.rows))
-    columns = plain_distinct(distinct_shown(found.columns))
+    rows = distinct_labels(found.rows)
+    columns = distinct_labels(found.columns)
     trace = {
         "type": "heatmap",
         "z": [[None if cell is None else cell.value for cell in row] for row in found.cells],

@@ -2,11 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import count
 from typing import Any, Literal
+
+from service.analysis.labels import distinct_shown
+from service.store.analysis import Label
 
 Theme = Literal["light", "dark"]
 Axis = dict[str, Any]
@@ -64,17 +67,26 @@ class Look:
 
 def plain(text: object) -> str:
     """A text that plotly shows as it is, cut where it is very long."""
-    found = str(text)
-    cut = found if len(found) <= _MAX_TEXT else f"{found[: _MAX_TEXT - 1]}…"
+    cut = shortened(str(text), _MAX_TEXT)
     return escape(cut, quote=False).replace("%{", "%&#123;")  # else read as a template's field
 
 
-def plain_distinct(texts: Sequence[str]) -> list[str]:
-    """Texts as `plain` shows them, in their order; those that are the same then get a number.
+def shortened(text: str, most: int) -> str:
+    """A text of so many characters at most, cut where it is longer."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def distinct_labels(labels: Sequence[Label], write: Callable[[str], str] = plain) -> list[str]:
+    """Labels as texts that all differ, in their order, each as `write` shows it."""
+    return plain_distinct(distinct_shown(labels), write)
+
+
+def plain_distinct(texts: Sequence[str], write: Callable[[str], str] = plain) -> list[str]:
+    """Texts as `write` shows them, in their order; those that are the same then get a number.
 
     Plotly takes two categories of the same name for one.
     """
-    cut = [plain(text) for text in texts]
+    cut = [write(text) for text in texts]
     counts = Counter(cut)
     taken = set(cut)
     made = []

@@ -214,6 +214,14 @@ def test_parallel_coordinates_have_an_axis_for_each_parameter_that_varies(
         assert all(len(d["values"]) == len(lines) for d in trace["dimensions"])
 
 
+def test_long_labels_that_start_alike_stay_apart_on_an_axis_too() -> None:
+    lines = [(f"s-{i}", {"path": label}, float(i)) for i, label in enumerate(ALIKE)]
+    (trace,) = parallel_figure(lines, names=["path"], metric="best score", look=LOOK)["data"]
+    cut = "x" * 17 + "…"
+    wanted = [f"{cut} (1)", f"{cut} (2)", "y", "y" + "z" * 16 + "…"]
+    assert trace["dimensions"][0]["ticktext"] == wanted
+
+
 def test_of_very_many_trials_the_best_and_all_of_a_grids_values_are_drawn() -> None:
     lines = [(f"s-{i}", {"depth": i % 6}, float(i % 6 == 0) * i) for i in range(12_000)]
     figure = parallel_figure(lines, names=["depth"], metric="best score", look=LOOK)
