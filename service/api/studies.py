@@ -16,6 +16,7 @@ from service.api.context import In, User, problems
 from service.query.fields import SWEEPS
 from service.query.parse import parse_filter
 from service.store.interface import Store, SweepQuery, TrialQuery
+from service.store.pages import every
 from sweep.errors import NotFound, ServiceUnavailable
 from sweep.records import Page, ReportRecord, SweepRecord
 from sweep.study import Checked, Size, Study, Verdict, check_claims, find_study, studies
@@ -114,19 +115,11 @@ def _results(store: Store, study: Study, size: Size | None) -> Results | None:
 
 def _sweeps(store: Store, study: Study) -> Iterator[SweepRecord]:
     mine = parse_filter(tagged(study), SWEEPS)
-    page = store.list_sweeps(SweepQuery(filter=mine, limit=_PAGE))
-    yield from page.items
-    while page.next_cursor is not None:
-        page = store.list_sweeps(SweepQuery(filter=mine, limit=_PAGE, cursor=page.next_cursor))
-        yield from page.items
+    return every(lambda at: store.list_sweeps(SweepQuery(filter=mine, limit=_PAGE, cursor=at)))
 
 
 def _reports(store: Store, trial_id: str) -> Iterator[ReportRecord]:
-    page = store.list_reports(trial_id, limit=_PAGE)
-    yield from page.items
-    while page.next_cursor is not None:
-        page = store.list_reports(trial_id, limit=_PAGE, cursor=page.next_cursor)
-        yield from page.items
+    return every(lambda at: store.list_reports(trial_id, limit=_PAGE, cursor=at))
 
 
 def _record(study: Study) -> StudyRecord:
