@@ -104,33 +104,35 @@ class Driver:
     def start(self, trial: int) -> None:
         self.send(TrialStarted(trial=trial, attempt=1, node=NODES[trial % len(NODES)], time=now()))
 
-    def report(self, trial: int, values: Mapping[int, float]) -> None:
+    def report(self, trial: int, values: Mapping[int, float], *, attempt: int = 1) -> None:
         rows = tuple(
             ReportRow(step=step, time=now(), values={"accuracy": value, "loss": 1.02 - value})
             for step, value in values.items()
         )
-        self.send(Reports(trial=trial, attempt=1, rows=rows))
+        self.send(Reports(trial=trial, attempt=attempt, rows=rows))
 
     def move(self, trial: int, state: TrialState, reason: str, error: str | None = None) -> None:
         self.send(ended(self.tasks[trial], state, reason, now(), error))
 
-    def exploit(self, trial: int, *, donor: int, lr: float) -> None:
+    def exploit(
+        self, trial: int, *, donor: int, lr: float, step: int = 300, attempt: int = 1
+    ) -> None:
         """A trial goes on from a better one's state with another learning rate."""
-        parameters = {**self.tasks[trial].parameters, "lr": lr}
+        parameters = {**self.tasks[donor].parameters, "lr": lr}
         exploited = Exploited(
             trial=trial,
-            attempt=1,
+            attempt=attempt,
             donor=donor,
-            step=300,
+            step=step,
             value=0.3421,
             donor_value=0.9702,
             parameters=parameters,
-            checkpoint=f"file:///states/{donor}/300",
-            checkpoint_step=300,
+            checkpoint=f"file:///states/{donor}/{step}",
+            checkpoint_step=step,
             time=now(),
         )
         node = NODES[trial % len(NODES)]
-        self.send(exploited, TrialStarted(trial=trial, attempt=2, node=node, time=now()))
+        self.send(exploited, TrialStarted(trial=trial, attempt=attempt + 1, node=node, time=now()))
 
     def finish(self, state: SweepState = SweepState.COMPLETED) -> None:
         self.send(SweepFinished(state=state, time=now()))
@@ -146,6 +148,24 @@ class Driver:
         )
         found: Mapping[str, Any] = answer.raise_for_status().json()
         return found
+
+
+def play_population(driver: Driver, *, interval: int = 300) -> None:
+    """Train a population past two comparisons; at each a third goes on from another's state."""
+    for task in driver.tasks:
+        driver.start(task.index)
+        donor = driver.tasks[(task.index + 1) % len(driver.tasks)]
+        values = dict(curve(task))
+        attempt = 1
+        for turn, factor in enumerate((0.8, 1.2), start=1):
+            end = turn * interval
+            trained = {at: value for at, value in values.items() if end - interval < at <= end}
+            driver.report(task.index, trained, attempt=attempt)
+            if (task.index + turn) % 3 == 0:
+                lr = factor * float(donor.parameters["lr"])
+                driver.exploit(task.index, donor=donor.index, lr=lr, step=end, attempt=attempt)
+                attempt += 1
+        driver.report(task.index, {840: values[840]}, attempt=attempt)
 
 
 def ended(

@@ -14,7 +14,7 @@ PHONE = {"width": 390, "height": 844}
 LOOKS = {"light": (WIDE, "light"), "phone": (PHONE, "light"), "dark": (WIDE, "dark")}
 COLOURS = ("color-contrast",)
 """All that dark colours can change."""
-PLOTTED = ("curves", "pivot", "importance", "pareto", "stopping", "resources")
+PLOTTED = ("curves", "pivot", "importance", "pareto", "stopping", "population", "resources")
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +77,19 @@ def test_keys_alone_reach_the_content_and_the_tabs(
     page.keyboard.press("End")
     expect(page.get_by_role("tab", name="Spec")).to_be_focused()
     expect(page.get_by_role("tabpanel")).to_contain_text("arithmetic-grid")
+
+
+def test_each_explored_parameter_of_a_population_is_drawn(
+    viewer: Viewer, paths: Mapping[str, str]
+) -> None:
+    page = viewer.page
+    settle(page, viewer.url + paths["sweep-population"])
+    caption = page.locator("figcaption")
+    expect(caption).to_contain_text("Lr while training")
+    expect(caption).to_contain_text("12 trials, 8 went on from another's state")
+    expect(page.locator(".plot .points path")).to_have_count(8)
+    page.get_by_label("Parameter", exact=True).select_option("batch_size")
+    expect(caption).to_contain_text("Batch_size while training")
 
 
 def test_chosen_colours_are_kept(viewer: Viewer) -> None:

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from sweep.study import find_study
-from tests.page.feeding import SPEC, TASKS, Driver, play, product_messages
+from tests.page.feeding import SPEC, TASKS, Driver, play, play_population, product_messages
 from tests.page.server import Server
 
 TABS = (
@@ -19,7 +19,7 @@ TABS = (
 NAMES = (
     *("sweeps", "running", "assignments", *(f"sweep-{tab}" for tab in TABS)),
     *("trial", "trial-failed", "compare", "compare-choice", "submit", "studies", "study"),
-    "not-found",
+    *("sweep-population", "not-found"),
 )
 DEMO: Mapping[str, object] = {
     **SPEC,
@@ -47,6 +47,25 @@ SEEDS: Mapping[str, object] = {
         "task": {"grid": ["elementwise_mul", "logical_xor"]},
         "lr": {"grid": [1e-3, 1e-2]},
     },
+}
+POPULATION: Mapping[str, object] = {
+    **SPEC,
+    "name": "multiply-population",
+    "parameters": {
+        "task": "elementwise_mul",
+        "dataset": "many_hot",
+        "network": {"type": "multiply"},
+        "lr": {"loguniform": {"min": 1e-4, "max": 1e-1}},
+        "batch_size": {"choice": [16, 32, 64]},
+    },
+    "search": {"type": "random", "num_trials": 12},
+    "early_stopping": {
+        "type": "pbt",
+        "interval": 300,
+        "max_t": 900,
+        "perturb": ["lr", "batch_size"],
+    },
+    "pack": "off",
 }
 
 _SETTLED = """() => !document.querySelector('main [aria-busy=true]')
@@ -78,14 +97,17 @@ def fill(server: Server) -> Mapping[str, str]:
     running = _post(server, DEMO)
     with Driver(server.url, server.store, running, ago=timedelta(minutes=29)) as driver:
         play(driver, ended=44, begun=6)
-        driver.exploit(44, donor=7, lr=0.0012)
+    population = _post(server, POPULATION)
+    with Driver(server.url, server.store, population, ago=timedelta(minutes=12)) as driver:
+        play_population(driver)
     httpx.patch(f"{server.url}/v1/sweeps/{running}", json={"max_concurrent": 6, "priority": 2})
     return {
         "sweeps": "/",
         "running": f"/sweeps/{running}",
         "assignments": f"/sweeps/{seeds}?rows=assignments",
         **{f"sweep-{tab}": f"/sweeps/{done}?tab={tab}" for tab in TABS},
-        "sweep-history": f"/sweeps/{running}?tab=history",
+        "sweep-history": f"/sweeps/{population}?tab=history",
+        "sweep-population": f"/sweeps/{population}?tab=stopping",
         "trial": f"/trials/{done}-8",
         "trial-failed": f"/trials/{done}-6",
         "compare": f"/compare?sweeps={done},{running}&by=parameters.network",

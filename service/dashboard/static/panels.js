@@ -110,21 +110,40 @@ function pareto(view) {
 }
 
 function stopping(view) {
-  const sweep = view.sweep();
-  const { type = "none", plateau } = sweep.spec.early_stopping ?? {};
-  if (type === "pbt" && !plateau) {
-    return { element: hint("Population based training stops no trial: poor ones go on from a better one's state. The history tells which, and with what parameters."), load() {} };
-  }
-  if (type === "none" && !plateau) {
-    return { element: hint("This sweep stops no trial early. Give its spec early_stopping: {type: asha, …} to save steps."), load() {} };
-  }
+  const { type = "none", plateau } = view.sweep().spec.early_stopping ?? {};
+  const parts = [];
+  if (type === "pbt") parts.push(explored(view));
+  if (plateau || !["none", "pbt"].includes(type)) parts.push(spared(view));
+  if (!parts.length) return { element: hint("This sweep stops no trial early. Give its spec early_stopping: {type: asha, …} to save steps."), load() {} };
+  const each = (name) => () => parts.forEach((part) => part[name]());
+  return { element: el("div", { class: "stack" }, parts.map(({ element }) => element)), load: each("load"), refresh: each("refresh") };
+}
+
+/** What a population explored, and whose state went on. */
+function explored(view) {
+  const { id, spec: { early_stopping: { perturb } } } = view.sweep();
+  const names = Object.keys(perturb);
+  const chosen = { parameter: names[0] };
+  const drawing = figure({
+    path: `v1/sweeps/${id}/figures/exploits`, title: "A parameter of each trial over its steps, a dot where it went on from another's state",
+    params: () => chosen, empty: "No trial has reported yet.",
+  });
+  const controls = el("div", { class: "row controls" },
+    choice("explored-parameter", "Parameter", names.map((name) => [name, name]), chosen.parameter, (picked) => { chosen.parameter = picked; drawing.load(); }),
+    el("p", { class: "soft small" }, "Population based training stops no trial: at a dot a poor one went on from a better one's state. Click a line to open its trial; the history tells each step."));
+  return { element: el("div", { class: "stack" }, controls, drawing.element), load: drawing.load, refresh: drawing.refresh };
+}
+
+/** What early stopping spared. */
+function spared(view) {
+  const { id } = view.sweep();
   const facts = el("dl", { class: "facts" });
   const drawing = figure({
-    path: `v1/sweeps/${sweep.id}/figures/savings`, title: "Trials at each rung, and the steps that early stopping saved",
+    path: `v1/sweeps/${id}/figures/savings`, title: "Trials at each rung, and the steps that early stopping saved",
     params: () => ({}), empty: "No trial has reached a rung yet.",
   });
   const tell = async () => {
-    const told = await get(`v1/sweeps/${sweep.id}/savings`).catch(() => null);
+    const told = await get(`v1/sweeps/${id}/savings`).catch(() => null);
     if (told) fill(facts, savingFacts(told));
   };
   const load = () => { tell(); drawing.load(); };
