@@ -23,6 +23,30 @@ def drag(page: Page, plot: Locator, axis: Locator, *, to: float) -> None:
     page.mouse.up()
 
 
+_LATEST = """async (address) => {
+    const { latest } = await import(address);
+    const element = document.createElement('div');
+    const told = [];
+    const guarded = latest(element, (error) => told.push(error.message));
+    const first = guarded((signal) => new Promise((_, refuse) => {
+        signal.addEventListener('abort', () => refuse(new Error('of the first')));
+    }));
+    await guarded(async () => {
+        await first;
+        told.push(element.ariaBusy);
+        throw new Error('of the last');
+    });
+    return [...told, element.ariaBusy];
+}"""
+
+
+def test_only_the_last_of_what_is_asked_for_again_counts(viewer: Viewer) -> None:
+    page = viewer.open("/")
+    address = page.evaluate("document.querySelector('script[type=module]').src")
+    told = page.evaluate(_LATEST, address.replace("app.js", "api.js"))
+    assert told == ["true", "of the last", None]
+
+
 def test_the_leaderboard_follows_the_driver(viewer: Viewer, post: Post, drive: Drive) -> None:
     sweep_id = post()
     driver = drive(sweep_id)

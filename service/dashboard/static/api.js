@@ -37,7 +37,7 @@ export class ApiError extends Error {
 }
 
 /** Whether an error is a request that was given up. */
-export function isAbort(error) {
+function isAbort(error) {
   return error instanceof DOMException && error.name === "AbortError";
 }
 
@@ -85,4 +85,25 @@ export async function change(method, path, body, { params = {}, type = "applicat
   const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
   const answer = await send(path, params, { method, headers, body: text, signal, signingIn });
   return answer.status === 204 ? null : answer.json();
+}
+
+/**
+ * A guard for work that is asked for again and again: it aborts what it still does, so that only
+ * the last counts, and marks the element busy meanwhile. `onError` hears what went wrong with the last.
+ */
+export function latest(element, onError) {
+  let running = null;
+  return async (work) => {
+    running?.abort();
+    const mine = new AbortController();
+    running = mine;
+    element.setAttribute("aria-busy", "true");
+    try {
+      await work(mine.signal);
+    } catch (error) {
+      if (!mine.signal.aborted) onError(error);
+    } finally {
+      if (running === mine) element.removeAttribute("aria-busy");
+    }
+  };
 }

@@ -1,6 +1,6 @@
 // A sweep's assignments, each the mean of its replicates with its 95% interval.
 
-import { get, isAbort, pageOf } from "./api.js";
+import { get, latest, pageOf } from "./api.js";
 import { el, fill, throttle } from "./dom.js";
 import { all } from "./filterbox.js";
 import { at, between, count, duration, number, value } from "./format.js";
@@ -38,7 +38,6 @@ export function assignmentBoard({ sweep, state, onError }) {
   const order = { key: "mean", down: metric.mode === "max" };
   let found = { items: [], total: 0 };
   let page = 0;
-  let running = null;
 
   const drawHeads = () => {
     const told = Object.entries(keys).map(([key, { title, sorts }]) => {
@@ -108,26 +107,18 @@ export function assignmentBoard({ sweep, state, onError }) {
     const turn = (text, step, possible) => el("button", { type: "button", disabled: !possible, on: { click: () => { page += step; load(); } } }, text);
     fill(tools, found.total > PAGE ? [turn("Previous", -1, page > 0), turn("Next", 1, first + PAGE < found.total)] : []);
   };
-  const fetching = async (work) => {
-    running?.abort();
-    const mine = new AbortController();
-    running = mine;
-    element.setAttribute("aria-busy", "true");
-    try {
-      await work(mine.signal);
-      const rows = found.items;
-      const replicates = await replicatesOf(rows, mine.signal);
-      if (mine.signal.aborted) return;
-      onError(null);
-      draw(rows, replicates);
-    } catch (error) {
-      if (isAbort(error)) return;
-      if (error.code === "invalid-query" && state.filter) onError(error);
-      else fill(message, trouble(error));
-    } finally {
-      if (running === mine) element.removeAttribute("aria-busy");
-    }
-  };
+  const guarded = latest(element, (error) => {
+    if (error.code === "invalid-query" && state.filter) onError(error);
+    else fill(message, trouble(error));
+  });
+  const fetching = (work) => guarded(async (signal) => {
+    await work(signal);
+    const rows = found.items;
+    const replicates = await replicatesOf(rows, signal);
+    if (signal.aborted) return;
+    onError(null);
+    draw(rows, replicates);
+  });
   const load = () => fetching(async (signal) => {
     const sort = `${order.down ? "-" : ""}${order.key}`;
     const ask = () => get(`v1/sweeps/${sweep.id}/groups`, { by: "assignment", filter: state.filter, sort, limit: PAGE, offset: page * PAGE }, signal);

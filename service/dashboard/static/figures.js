@@ -1,6 +1,6 @@
 // Figures that the service builds, drawn by Plotly.
 
-import { address, get, isAbort, pageOf } from "./api.js";
+import { address, get, latest, pageOf } from "./api.js";
 import { el, fill, throttle } from "./dom.js";
 import { hint, trouble } from "./ui.js";
 
@@ -91,7 +91,6 @@ export function figure({ path, title, params, onPoint = null, empty = "Nothing t
   const message = el("div");
   const caption = el("figcaption", { class: "row" });
   const element = el("figure", { class: "figure" }, caption, message, plot, links);
-  let running = null;
   let shown = "";
   let wanted = false;
   let last = null;
@@ -113,31 +112,24 @@ export function figure({ path, title, params, onPoint = null, empty = "Nothing t
       else onPoint?.(points[0]);
     });
   };
-  const load = async () => {
+  const guarded = latest(plot, (error) => {
+    plot.hidden = true;
+    caption.hidden = true;
+    shown = "";
+    fill(links);
+    fill(message, trouble(error));
+  });
+  const load = () => guarded(async (signal) => {
     wanted = true;
-    running?.abort();
-    const mine = new AbortController();
-    running = mine;
-    plot.setAttribute("aria-busy", "true");
     const query = params();
-    try {
-      const drawing = await get(path, { ...query, format: "json", theme: theme() }, mine.signal);
-      plot.hidden = isEmpty(drawing);
-      fill(message, isEmpty(drawing) ? hint(empty) : null);
-      if (!isEmpty(drawing)) await draw(drawing);
-      caption.hidden = isEmpty(drawing);
-      fill(links, isEmpty(drawing) ? null : saving(path, query));
-    } catch (error) {
-      if (isAbort(error)) return;
-      plot.hidden = true;
-      caption.hidden = true;
-      shown = "";
-      fill(links);
-      fill(message, trouble(error));
-    } finally {
-      if (running === mine) plot.removeAttribute("aria-busy");
-    }
-  };
+    const drawing = await get(path, { ...query, format: "json", theme: theme() }, signal);
+    plot.hidden = isEmpty(drawing);
+    fill(message, isEmpty(drawing) ? hint(empty) : null);
+    if (!isEmpty(drawing)) await draw(drawing);
+    if (signal.aborted) return;
+    caption.hidden = isEmpty(drawing);
+    fill(links, isEmpty(drawing) ? null : saving(path, query));
+  });
   PHONE.addEventListener("change", () => { if (last && !plot.hidden) draw(last); });
   const visible = () => element.isConnected && element.offsetParent !== null;
   document.addEventListener("theme-changed", () => { if (wanted && visible()) load(); });

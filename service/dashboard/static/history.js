@@ -1,6 +1,6 @@
 // What happened to a sweep or a trial, and who did it: the audit, the newest first.
 
-import { get, isAbort, pageOf } from "./api.js";
+import { get, latest, pageOf } from "./api.js";
 import { el, fill, throttle } from "./dom.js";
 import { moment, value } from "./format.js";
 import { flatten } from "./spec.js";
@@ -30,26 +30,13 @@ export function history({ sweep, trial = null }) {
   const element = el("div", { class: "stack" }, list, message, el("div", {}, older));
   let cursor = null;
   let newest = null;
-  let running = null;
 
   const ask = (from, signal) => get(`v1/sweeps/${sweep}/audit`, { order: "newest", trial, limit: PAGE, cursor: from }, signal);
   const told = (page) => {
     cursor = page.next_cursor;
     older.hidden = !cursor;
   };
-  const guarded = async (work) => {
-    running?.abort();
-    const mine = new AbortController();
-    running = mine;
-    element.setAttribute("aria-busy", "true");
-    try {
-      await work(mine.signal);
-    } catch (error) {
-      if (!isAbort(error)) fill(message, trouble(error));
-    } finally {
-      if (running === mine) element.removeAttribute("aria-busy");
-    }
-  };
+  const guarded = latest(element, (error) => fill(message, trouble(error)));
   const load = () => guarded(async (signal) => {
     const page = await ask(null, signal);
     const fresh = page.items.filter((event) => newest === null || event.id > newest);

@@ -1,6 +1,6 @@
 // A sweep's trials: sorted, filtered and paged by the service.
 
-import { get, isAbort } from "./api.js";
+import { get, latest } from "./api.js";
 import { chooser, columnsOf, shownOf } from "./columns.js";
 import { el, fill, throttle } from "./dom.js";
 import { count } from "./format.js";
@@ -36,7 +36,6 @@ export function leaderboard({ sweep, metrics, state, onChange, onError }) {
   let before = [];
   let cursor = null;
   let rows = new Map();
-  let running = null;
   let last = null;
 
   const choice = chooser({ sweep, columns: () => columns, state, onChoose: () => { redraw(); onChange(); } });
@@ -107,27 +106,18 @@ export function leaderboard({ sweep, metrics, state, onChange, onError }) {
     const on = el("button", { type: "button", disabled: !page.next_cursor, on: { click: () => { before.push(cursor); cursor = page.next_cursor; load(); } } }, "Next");
     fill(pager, before.length || page.next_cursor ? [back, on] : []);
   };
-  const load = async () => {
-    running?.abort();
-    const mine = new AbortController();
-    running = mine;
-    element.setAttribute("aria-busy", "true");
-    try {
-      const sort = state.sort.replace(/^-/, "") === "index" ? state.sort : `${state.sort},index`;
-      const params = { filter: state.filter, sort, limit: PAGE, cursor, count: "true" };
-      const page = await get(`v1/sweeps/${sweep.id}/trials`, params, mine.signal);
-      if (mine.signal.aborted) return;
-      onError(null);
-      show(page);
-    } catch (error) {
-      if (isAbort(error)) return;
-      if (ofFilter(error) && state.filter) return onError(error);
-      fill(message, trouble(error));
-    } finally {
-      if (running === mine) element.removeAttribute("aria-busy");
-    }
-    return undefined;
-  };
+  const guarded = latest(element, (error) => {
+    if (ofFilter(error) && state.filter) onError(error);
+    else fill(message, trouble(error));
+  });
+  const load = () => guarded(async (signal) => {
+    const sort = state.sort.replace(/^-/, "") === "index" ? state.sort : `${state.sort},index`;
+    const params = { filter: state.filter, sort, limit: PAGE, cursor, count: "true" };
+    const page = await get(`v1/sweeps/${sweep.id}/trials`, params, signal);
+    if (signal.aborted) return;
+    onError(null);
+    show(page);
+  });
   const restart = () => {
     before = [];
     cursor = null;

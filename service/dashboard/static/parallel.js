@@ -2,7 +2,7 @@
 // becomes a condition of the filter, so the table and the figures follow. Marks are kept as values,
 // since an axis changes with the trials.
 
-import { get, isAbort, pageOf } from "./api.js";
+import { get, latest, pageOf } from "./api.js";
 import { axisOf } from "./axes.js";
 import { el, fill, throttle } from "./dom.js";
 import { fieldName } from "./filterbox.js";
@@ -73,7 +73,6 @@ export function parallel({ sweep, state, onMark }) {
   const marks = new Map();
   let trials = [];
   let axes = [];
-  let running = null;
   let dragging = false;
 
   const dark = () => getComputedStyle(document.documentElement).getPropertyValue("--is-dark").trim() === "1";
@@ -215,24 +214,18 @@ export function parallel({ sweep, state, onMark }) {
     }
     return { items, all: start.count ?? items.length };
   };
-  const load = async () => {
-    running?.abort();
-    const mine = new AbortController();
-    running = mine;
-    try {
-      const { items, all } = await first(mine.signal);
-      if (mine.signal.aborted) return;
-      trials = items.map((trial) => ({ ...trial, best: trial.best?.value ?? trial.best }));
-      axes = axesOf(sweep, trials);
-      stage.hidden = axes.length < 2;
-      help.hidden = stage.hidden;
-      fill(message, stage.hidden ? hint("Lines appear once two trials with different parameters have reported.")
-        : all > trials.length ? el("p", { class: "soft small" }, `The first ${number(trials.length)} of ${number(all)} trials are drawn, by the table's order. Filter or sort to see others.`) : null);
-      draw();
-    } catch (error) {
-      if (!isAbort(error) && error.code !== "invalid-query") fill(message, trouble(error));
-    }
-  };
+  const guarded = latest(element, (error) => { if (error.code !== "invalid-query") fill(message, trouble(error)); });
+  const load = () => guarded(async (signal) => {
+    const { items, all } = await first(signal);
+    if (signal.aborted) return;
+    trials = items.map((trial) => ({ ...trial, best: trial.best?.value ?? trial.best }));
+    axes = axesOf(sweep, trials);
+    stage.hidden = axes.length < 2;
+    help.hidden = stage.hidden;
+    fill(message, stage.hidden ? hint("Lines appear once two trials with different parameters have reported.")
+      : all > trials.length ? el("p", { class: "soft small" }, `The first ${number(trials.length)} of ${number(all)} trials are drawn, by the table's order. Filter or sort to see others.`) : null);
+    draw();
+  });
   new ResizeObserver(draw).observe(element);
   document.addEventListener("theme-changed", draw);
   return {

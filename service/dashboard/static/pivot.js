@@ -1,6 +1,6 @@
 // A table of two fields against each other, as a heatmap.
 
-import { get, isAbort } from "./api.js";
+import { get, latest } from "./api.js";
 import { el, fill } from "./dom.js";
 import { figure } from "./figures.js";
 import { all, constant, fieldName } from "./filterbox.js";
@@ -46,16 +46,8 @@ export function pivot(view) {
   const table = el("div");
   const fold = el("details", { class: "fold" }, el("summary", {}, "The same as a table"), table);
   const load = () => { drawing.load(); if (fold.open) tabulate(); };
-  let running = null;
-  const tabulate = async () => {
-    running?.abort();
-    running = new AbortController();
-    try {
-      fill(table, tableOf(await get(`v1/sweeps/${id}/pivot`, asked(), running.signal), chosen));
-    } catch (error) {
-      if (!isAbort(error)) fill(table, el("p", { class: "soft" }, error.message));
-    }
-  };
+  const guarded = latest(table, (error) => fill(table, el("p", { class: "soft" }, error.message)));
+  const tabulate = () => guarded(async (signal) => fill(table, tableOf(await get(`v1/sweeps/${id}/pivot`, asked(), signal), chosen)));
   fold.addEventListener("toggle", () => { if (fold.open) tabulate(); });
   const threshold = el("input", { id: "pivot-threshold", type: "number", step: "any", value: chosen.threshold, on: { change: () => { chosen.threshold = threshold.value; load(); } } });
   const limit = el("div", { class: "control", hidden: true }, el("label", { for: "pivot-threshold" }, "Threshold"), threshold);

@@ -1,6 +1,6 @@
 // An editor for a sweep, checked while it is written.
 
-import { change, get, isAbort, pageOf } from "../api.js";
+import { change, get, latest, pageOf } from "../api.js";
 import { debounce, el, fill } from "../dom.js";
 import { editor } from "../editor.js";
 import { count, number, value } from "../format.js";
@@ -43,27 +43,18 @@ export async function show(main) {
   const preview = el("div", { class: "stack" });
   const problems = el("div", { id: "spec-problems", role: "status" });
   const post = el("button", { type: "button", class: "primary", disabled: true }, "Start the sweep");
-  let running = null;
 
-  const check = async () => {
-    running?.abort();
-    const mine = new AbortController();
-    running = mine;
-    preview.setAttribute("aria-busy", "true");
-    try {
-      const plan = await change("POST", "v1/sweeps", text.text, { params: { dry_run: "true" }, type: "application/yaml", signal: mine.signal });
-      showProblems([]);
-      fill(preview, ...previewOf(plan));
-      post.disabled = false;
-    } catch (error) {
-      if (isAbort(error)) return;
-      post.disabled = true;
-      showProblems(placed(error));
-      fill(preview, hint("What it would run shows here once the spec is valid."));
-    } finally {
-      if (running === mine) preview.removeAttribute("aria-busy");
-    }
-  };
+  const guarded = latest(preview, (error) => {
+    post.disabled = true;
+    showProblems(placed(error));
+    fill(preview, hint("What it would run shows here once the spec is valid."));
+  });
+  const check = () => guarded(async (signal) => {
+    const plan = await change("POST", "v1/sweeps", text.text, { params: { dry_run: "true" }, type: "application/yaml", signal });
+    showProblems([]);
+    fill(preview, ...previewOf(plan));
+    post.disabled = false;
+  });
   const placed = (error) => {
     const told = error.problems.length ? error.problems : [{ path: "", message: error.message }];
     return told.map(({ path, message }) => ({ path, message, place: path ? locate(text.text, path) : lineOf(message) }));

@@ -1,6 +1,6 @@
 // Every sweep, newest first, with its progress.
 
-import { address, get, isAbort, pageOf } from "../api.js";
+import { address, get, latest, pageOf } from "../api.js";
 import { el, fill, throttle } from "../dom.js";
 import { filterBox } from "../filterbox.js";
 import { ago, count, duration, moment, number } from "../format.js";
@@ -38,27 +38,21 @@ export async function show(main) {
     compare.textContent = `Compare ${chosen.size}`;
     compare.href = address("compare", { sweeps: [...chosen].join(",") });
   };
-  let running = null;
-  const load = async () => {
-    running?.abort();
-    const mine = new AbortController();
-    running = mine;
-    try {
-      const page = await get("v1/sweeps", { filter: state.filter, limit: PAGE, cursor: state.cursor, count: "true" }, mine.signal);
-      if (mine.signal.aborted) return;
-      box.setError(null);
-      const focused = placeOfFocus(content, pager);
-      fill(content, page.items.length ? table(page.items, chosen, choose) : none(state.filter));
-      const back = el("button", { type: "button", disabled: !state.before.length, on: { click: () => { state.cursor = state.before.pop() ?? null; load(); } } }, "Newer");
-      const on = el("button", { type: "button", disabled: !page.next_cursor, on: { click: () => { state.before.push(state.cursor); state.cursor = page.next_cursor; load(); } } }, "Older");
-      fill(pager, state.before.length || page.next_cursor ? [back, on] : []);
-      if (focused) document.querySelector(focused)?.focus();
-    } catch (error) {
-      if (isAbort(error)) return;
-      if (error.code === "invalid-query") box.setError(error);
-      else fill(content, trouble(error));
-    }
-  };
+  const guarded = latest(content, (error) => {
+    if (error.code === "invalid-query") box.setError(error);
+    else fill(content, trouble(error));
+  });
+  const load = () => guarded(async (signal) => {
+    const page = await get("v1/sweeps", { filter: state.filter, limit: PAGE, cursor: state.cursor, count: "true" }, signal);
+    if (signal.aborted) return;
+    box.setError(null);
+    const focused = placeOfFocus(content, pager);
+    fill(content, page.items.length ? table(page.items, chosen, choose) : none(state.filter));
+    const back = el("button", { type: "button", disabled: !state.before.length, on: { click: () => { state.cursor = state.before.pop() ?? null; load(); } } }, "Newer");
+    const on = el("button", { type: "button", disabled: !page.next_cursor, on: { click: () => { state.before.push(state.cursor); state.cursor = page.next_cursor; load(); } } }, "Older");
+    fill(pager, state.before.length || page.next_cursor ? [back, on] : []);
+    if (focused) document.querySelector(focused)?.focus();
+  });
   fill(main,
     el("div", { class: "row between" }, el("h1", {}, "Sweeps", status), el("div", { class: "row" }, compare, el("a", { class: "button primary", href: address("submit") }, "New sweep"))),
     box.element, content, pager);
