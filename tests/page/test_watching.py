@@ -68,6 +68,31 @@ def test_the_leaderboard_follows_the_driver(viewer: Viewer, post: Post, drive: D
     expect(page.locator(".facts")).to_contain_text("0.75")
 
 
+def test_a_select_offers_what_trials_come_to_report(
+    viewer: Viewer, post: Post, drive: Drive
+) -> None:
+    sweep_id = post()
+    driver = drive(sweep_id)
+    page = viewer.open(f"/sweeps/{sweep_id}")
+    for tab in ("Curves", "Pareto", "Pivot"):
+        page.get_by_role("tab", name=tab).click()
+    driver.start(0)
+    driver.report(0, {30: 0.4})
+    expect(page.locator("table.board thead th", has_text="Last loss")).to_have_count(1)
+    for tab, label, known in (
+        ("Curves", "Metric", 1),
+        ("Pareto", "Across", 5),
+        ("Pivot", "Metric", 2),
+    ):
+        page.get_by_role("tab", name=tab).click()
+        select = page.get_by_role("tabpanel").get_by_label(label, exact=True)
+        chosen = select.input_value()
+        expect(select.get_by_role("option")).to_have_count(known)
+        select.focus()
+        expect(select.get_by_role("option", name="loss").first).to_be_attached()
+        expect(select).to_have_value(chosen)
+
+
 def test_the_list_follows_too(viewer: Viewer, post: Post, drive: Drive) -> None:
     page = viewer.open("/")
     sweep_id = post(name="watched-from-the-list")

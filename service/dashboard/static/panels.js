@@ -8,7 +8,7 @@ import { count, number } from "./format.js";
 import { history } from "./history.js";
 import { parallel } from "./parallel.js";
 import { pivot } from "./pivot.js";
-import { choice, hint, offer, pill, trouble } from "./ui.js";
+import { choice, hint, pill, trouble } from "./ui.js";
 
 const QUIET_MS = 3_000;
 const FAILURES = 50;
@@ -67,15 +67,12 @@ function curves(view) {
     params: () => ({ ...chosen, filter: view.state.filter, sort: view.state.sort }),
     empty: "No curves yet: no trial of this filter has reported.",
   });
-  const again = () => { offer(metrics, metricNames(view)); drawing.load(); };
-  const pick = (name) => (picked) => { chosen[name] = picked; again(); };
-  const metrics = choice("curve-metric", "Metric", metricNames(view), chosen.metric, pick("metric"));
-  metrics.addEventListener("focusin", () => offer(metrics, metricNames(view)));
-  const controls = el("div", { class: "row controls" }, metrics,
+  const pick = (name) => (picked) => { chosen[name] = picked; drawing.load(); };
+  const controls = el("div", { class: "row controls" }, choice("curve-metric", "Metric", () => metricNames(view), chosen.metric, pick("metric")),
     choice("curve-trials", "Trials", [["20", "first 20"], ["50", "first 50"], ["200", "first 200"]], chosen.trials, pick("trials")),
     choice("curve-colour", "Colour by", colours, chosen.colour_by, pick("colour_by")), choice("curve-scale", "Scale", scales, chosen.log, pick("log")),
     el("p", { class: "soft small" }, "The first trials of the table's order. Click a curve to open its trial."));
-  return { element: el("div", { class: "stack" }, controls, drawing.element), load: again, refresh: drawing.refresh };
+  return { element: el("div", { class: "stack" }, controls, drawing.element), load: drawing.load, refresh: drawing.refresh };
 }
 
 function importance(view) {
@@ -101,11 +98,9 @@ function pareto(view) {
   });
   const modes = [["min", "lower is better"], ["max", "higher is better"]];
   const pick = (name) => (picked) => { chosen[name] = picked; drawing.load(); };
-  const [across, up] = [choice("pareto-x", "Across", names(), chosen.x, pick("x")), choice("pareto-y", "Up", names(), chosen.y, pick("y"))];
-  for (const axis of [across, up]) axis.addEventListener("focusin", () => offer(axis, names()));
   const controls = el("div", { class: "row controls" },
-    across, choice("pareto-x-mode", "Across is", modes, chosen.x_mode, pick("x_mode")),
-    up, choice("pareto-y-mode", "Up is", modes, chosen.y_mode, pick("y_mode")));
+    choice("pareto-x", "Across", names, chosen.x, pick("x")), choice("pareto-x-mode", "Across is", modes, chosen.x_mode, pick("x_mode")),
+    choice("pareto-y", "Up", names, chosen.y, pick("y")), choice("pareto-y-mode", "Up is", modes, chosen.y_mode, pick("y_mode")));
   return { element: el("div", { class: "stack" }, controls, drawing.element), load: drawing.load, refresh: drawing.refresh };
 }
 

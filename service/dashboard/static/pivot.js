@@ -6,7 +6,7 @@ import { figure } from "./figures.js";
 import { all, constant, fieldName } from "./filterbox.js";
 import { number, value } from "./format.js";
 import { flatten, varying } from "./spec.js";
-import { choice, offer, scrolling } from "./ui.js";
+import { choice, scrolling } from "./ui.js";
 
 const AGGREGATES = [["max", "largest"], ["min", "smallest"], ["mean", "mean"], ["median", "median"], ["count", "how many"], ["share", "share that reach"]];
 const INNER = new Set(["group", "state", "node", "reason", "replicate", "assignment", "origin", "pack"]);
@@ -52,11 +52,9 @@ export function pivot(view) {
   const threshold = el("input", { id: "pivot-threshold", type: "number", step: "any", value: chosen.threshold, on: { change: () => { chosen.threshold = threshold.value; load(); } } });
   const limit = el("div", { class: "control", hidden: true }, el("label", { for: "pivot-threshold" }, "Threshold"), threshold);
   const pick = (name) => (picked) => { chosen[name] = picked; limit.hidden = chosen.aggregate !== "share"; load(); };
-  const shown = choice("pivot-metric", "Metric", metrics(), chosen.metric, pick("metric"));
-  shown.addEventListener("focusin", () => offer(shown, metrics()));
   const controls = el("div", { class: "row controls" },
     choice("pivot-rows", "Rows", names, chosen.rows, pick("rows")), choice("pivot-columns", "Columns", names, chosen.columns, pick("columns")),
-    shown, choice("pivot-aggregate", "Aggregate", AGGREGATES, chosen.aggregate, pick("aggregate")), limit);
+    choice("pivot-metric", "Metric", metrics, chosen.metric, pick("metric")), choice("pivot-aggregate", "Aggregate", AGGREGATES, chosen.aggregate, pick("aggregate")), limit);
   return { element: el("div", { class: "stack" }, controls, drawing.element, fold), load, refresh: drawing.refresh };
 }
 

@@ -87,18 +87,20 @@ export function menu(label, picture, draw) {
   return made;
 }
 
-/** A labelled select. */
+/**
+ * A labelled select. `options` are values with their texts, or a function that tells them: what it
+ * has come to tell is added when somebody turns to the select, and what is chosen stays.
+ */
 export function choice(id, label, options, chosen, onChange) {
-  const select = el("select", { id, on: { change: () => onChange(select.value) } },
-    options.map(([value, text]) => el("option", { value, selected: value === chosen }, text)));
+  const told = typeof options === "function" ? options : () => options;
+  let now = chosen;
+  const offer = () => {
+    const known = new Set([...select.options].map((option) => option.value));
+    select.append(...told().filter(([value]) => !known.has(value)).map(([value, text]) => el("option", { value, selected: value === now }, text)));
+  };
+  const select = el("select", { id, on: { change: () => { now = select.value; onChange(now); }, focusin: offer, pointerdown: offer } });
+  offer();
   return el("div", { class: "control" }, el("label", { for: id }, label), select);
-}
-
-/** Add to a labelled select what it does not offer yet; what is chosen stays. */
-export function offer(control, options) {
-  const select = control.querySelector("select");
-  const known = new Set([...select.options].map((option) => option.value));
-  select.append(...options.filter(([value]) => !known.has(value)).map(([value, text]) => el("option", { value }, text)));
 }
 
 /** Tabs; `show` is called with a tab's name and its panel when it is chosen. */

@@ -7,7 +7,7 @@ import { between, duration, moment, number, value } from "../format.js";
 import { history } from "../history.js";
 import { logView } from "../logs.js";
 import { flatten } from "../spec.js";
-import { TRIAL_ENDED, choice, hint, offer, pill } from "../ui.js";
+import { TRIAL_ENDED, choice, hint, pill } from "../ui.js";
 
 const AGAIN_MS = 3_000;
 const ENDED_MS = 30_000;
@@ -27,13 +27,12 @@ export async function show(main, id) {
     empty: "It has not reported yet.",
   });
   const names = () => [...new Set([chosen.metric, ...Object.keys(trial.metrics ?? {})])].map((name) => [name, name]);
-  const metric = choice("trial-metric", "Metric", names(), chosen.metric, (picked) => { chosen.metric = picked; curves.load(); });
+  const metric = choice("trial-metric", "Metric", names, chosen.metric, (picked) => { chosen.metric = picked; curves.load(); });
   const logs = logView(trial.id, () => TRIAL_ENDED.has(trial.state));
   const past = history({ sweep: sweep.id, trial: trial.id });
   const draw = () => {
     fill(title, el("span", {}, `Trial #${trial.index}`), pill(trial.state));
     fill(facts, factsOf(trial, sweep));
-    offer(metric, names());
     fill(error, trial.error ? failure(trial) : null);
     fill(values, section("Parameters", flatten(trial.parameters)), section("Metrics", metricsOf(trial)), section("Training", training(trial)));
   };
