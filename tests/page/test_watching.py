@@ -223,12 +223,15 @@ def test_pause_resume_and_edit(viewer: Viewer, server: Server, post: Post) -> No
     page.get_by_role("button", name="Resume").click()
     expect(page.locator("h1 .pill")).to_have_text("queued")
     page.get_by_role("button", name="Edit").click()
+    elsewhere = httpx.patch(f"{server.url}/v1/sweeps/{sweep_id}", json={"weight": 4})
+    elsewhere.raise_for_status()
     page.get_by_label("Trials at once").fill("3")
     page.get_by_label("Priority (higher").fill("7")
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".toast")).to_contain_text(["Saved."])
     record = httpx.get(f"{server.url}/v1/sweeps/{sweep_id}").json()
-    assert (record["spec"]["max_concurrent"], record["priority"]) == (3, 7)
+    found = (record["spec"]["max_concurrent"], record["priority"], record["weight"])
+    assert found == (3, 7, 4)
 
 
 def test_failed_trials_are_shown_with_their_traceback_and_tried_again(
