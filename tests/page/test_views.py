@@ -1,5 +1,6 @@
 """Every view: no serious fault of accessibility, no error, nothing wider than the screen."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -90,6 +91,21 @@ def test_each_explored_parameter_of_a_population_is_drawn(
     expect(page.locator(".plot .points path")).to_have_count(8)
     page.get_by_label("Parameter", exact=True).select_option("batch_size")
     expect(caption).to_contain_text("Batch_size while training")
+
+
+def test_a_comparison_gives_up_what_is_no_longer_asked(
+    viewer: Viewer, paths: Mapping[str, str]
+) -> None:
+    page = viewer.page
+    settle(page, viewer.url + paths["compare"])
+    asked = re.compile(r"/v1/compare\?.*by=parameters\.lr")
+    page.route(asked, lambda route: None)  # is never answered
+    with page.expect_request(asked):
+        page.get_by_label("Split by").select_option("parameters.lr")
+    with page.expect_event("requestfailed", lambda one: bool(asked.search(one.url))):
+        page.get_by_label("Split by").select_option("parameters.task")
+    at_rest(page)
+    expect(page.get_by_role("main")).to_contain_text("logical_xor")
 
 
 def test_chosen_colours_are_kept(viewer: Viewer) -> None:

@@ -1,6 +1,6 @@
 // The views of a sweep beside its table, each made when it is first shown.
 
-import { get, pageOf } from "./api.js";
+import { get, latest, pageOf } from "./api.js";
 import { el, fill, throttle } from "./dom.js";
 import { figure } from "./figures.js";
 import { fieldName } from "./filterbox.js";
@@ -172,17 +172,14 @@ function resources(view) {
 function failures(view) {
   const list = el("div", { class: "stack" });
   const opened = new Set();
-  const load = async () => {
-    try {
-      const filter = "state in ['failed', 'diverged']";
-      const page = await get(`v1/sweeps/${view.sweep().id}/trials`, { filter: view.state.filter ? `(${view.state.filter}) and ${filter}` : filter, limit: FAILURES, sort: "index", count: "true" });
-      const all = page.count ?? page.items.length;
-      const some = all > page.items.length ? el("p", { class: "soft small" }, `The first ${number(page.items.length)} of ${count(all, "trial")} that failed or diverged. Filter to see others.`) : null;
-      fill(list, page.items.length ? [some, ...groupsOf(page.items).map((group) => failure(group, opened))] : hint("No trial of this filter has failed or diverged.", "good"));
-    } catch (error) {
-      if (error.code !== "invalid-query") fill(list, trouble(error));
-    }
-  };
+  const guarded = latest(list, (error) => { if (error.code !== "invalid-query") fill(list, trouble(error)); });
+  const load = () => guarded(async (signal) => {
+    const filter = "state in ['failed', 'diverged']";
+    const page = await get(`v1/sweeps/${view.sweep().id}/trials`, { filter: view.state.filter ? `(${view.state.filter}) and ${filter}` : filter, limit: FAILURES, sort: "index", count: "true" }, signal);
+    const all = page.count ?? page.items.length;
+    const some = all > page.items.length ? el("p", { class: "soft small" }, `The first ${number(page.items.length)} of ${count(all, "trial")} that failed or diverged. Filter to see others.`) : null;
+    fill(list, page.items.length ? [some, ...groupsOf(page.items).map((group) => failure(group, opened))] : hint("No trial of this filter has failed or diverged.", "good"));
+  });
   return { element: list, load, refresh: throttle(QUIET_MS, load) };
 }
 

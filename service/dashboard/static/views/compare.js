@@ -1,6 +1,6 @@
 // Sweeps beside each other.
 
-import { address, get, pageOf } from "../api.js";
+import { address, get, latest, pageOf } from "../api.js";
 import { el, fill } from "../dom.js";
 import { figure } from "../figures.js";
 import { fieldName } from "../filterbox.js";
@@ -21,15 +21,12 @@ export async function show(main) {
   const chosen = { metric: metricAsked(asked.get("metric"), metrics), mode: asked.get("mode") ?? "", by: asked.get("by") ?? "" };
   const drawing = figure({ path: "v1/compare/figure", title: "The sweeps beside each other", params: () => query(ids, chosen), empty: "No trial has reported yet." });
   const result = el("div", { class: "stack" });
-  const load = async () => {
+  const guarded = latest(result, (error) => fill(result, trouble(error)));
+  const load = () => guarded(async (signal) => {
     history.replaceState(null, "", address(location.pathname, { ...query(ids, chosen), metric: chosen.metric === metrics[0][0] ? "" : chosen.metric }));
     drawing.load();
-    try {
-      fill(result, ...resultOf(await get("v1/compare", query(ids, chosen))));
-    } catch (error) {
-      fill(result, trouble(error));
-    }
-  };
+    fill(result, ...resultOf(await get("v1/compare", query(ids, chosen), signal)));
+  });
   const by = [["", "nothing"], ...common(sweeps).map((path) => [`parameters.${fieldName(path)}`, path])];
   const modes = [["", "as the spec says"], ["min", "lower"], ["max", "higher"]];
   fill(main, el("h1", {}, `Compare ${count(sweeps.length, "sweep")}`), overview(sweeps),

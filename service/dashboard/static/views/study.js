@@ -1,6 +1,6 @@
 // One study: what was published against what was found here.
 
-import { address, get, pageOf } from "../api.js";
+import { address, get, latest, pageOf } from "../api.js";
 import { el, fill } from "../dom.js";
 import { hint, pill, scrolling, trouble } from "../ui.js";
 
@@ -8,17 +8,12 @@ import { hint, pill, scrolling, trouble } from "../ui.js";
 export async function show(main, name) {
   const asked = new URLSearchParams(location.search);
   const body = el("div", { class: "stack" });
-  const load = async (size) => {
-    body.setAttribute("aria-busy", "true");
-    try {
-      const report = await get(`v1/studies/${encodeURIComponent(name)}`, { size });
-      fill(body, ...partsOf(report, load));
-      document.title = `${report.study.title} · Sweeps`;
-    } catch (error) {
-      fill(body, el("h1", {}, name), trouble(error));
-    }
-    body.removeAttribute("aria-busy");
-  };
+  const guarded = latest(body, (error) => fill(body, el("h1", {}, name), trouble(error)));
+  const load = (size) => guarded(async (signal) => {
+    const report = await get(`v1/studies/${encodeURIComponent(name)}`, { size }, signal);
+    fill(body, ...partsOf(report, load));
+    document.title = `${report.study.title} · Sweeps`;
+  });
   fill(main, el("nav", { class: "crumbs", "aria-label": "Where this is" }, el("a", { href: address("studies") }, "Studies")), body);
   fill(body, el("p", { class: "loading", role: "status" }, "Judging the claims…"));
   await load(asked.get("size"));
