@@ -111,22 +111,19 @@ export function assignmentBoard({ sweep, state, onError }) {
     if (error.code === "invalid-query" && state.filter) onError(error);
     else fill(message, trouble(error));
   });
-  const fetching = (work) => guarded(async (signal) => {
-    await work(signal);
+  const ask = (signal) => get(`v1/sweeps/${sweep.id}/groups`, { by: "assignment", filter: state.filter, sort: `${order.down ? "-" : ""}${order.key}`, limit: PAGE, offset: page * PAGE }, signal);
+  const load = () => guarded(async (signal) => {
+    found = await ask(signal);
+    const last = Math.max(0, Math.ceil(found.total / PAGE) - 1);
+    if (page > last) {
+      page = last;
+      found = await ask(signal);
+    }
     const rows = found.items;
     const replicates = await replicatesOf(rows, signal);
     if (signal.aborted) return;
     onError(null);
     draw(rows, replicates);
-  });
-  const load = () => fetching(async (signal) => {
-    const sort = `${order.down ? "-" : ""}${order.key}`;
-    const ask = () => get(`v1/sweeps/${sweep.id}/groups`, { by: "assignment", filter: state.filter, sort, limit: PAGE, offset: page * PAGE }, signal);
-    found = await ask();
-    const last = Math.max(0, Math.ceil(found.total / PAGE) - 1);
-    if (page <= last) return;
-    page = last;
-    found = await ask();
   });
   const restart = () => { page = 0; return load(); };
   drawHeads();
