@@ -134,13 +134,6 @@ class Space:
         if isinstance(search, GridSearch):
             return
         given = len(search.points_to_evaluate)
-        if search.num_trials > 1 and not self._grids and not self._drawn:
-            yield FieldProblem(
-                "search.num_trials",
-                f"is {search.num_trials:,}, and no parameter varies, so that all of them would be "
-                "the same: give one a kind, such as {uniform: {min: 0, max: 1}}, or for one "
-                "assignment with several seeds set num_trials: 1 and replicates",
-            )
         if given > search.num_trials:
             yield FieldProblem(
                 "search.points_to_evaluate",

@@ -10,9 +10,7 @@ from service.store.analysis import INDEX, TrialQuestion, Which
 from service.store.interface import Store
 from sweep.analysis import Mode
 from sweep.errors import ParameterError, QueryError
-from sweep.metric import Metric
 from sweep.records import Origin, SweepRecord
-from sweep.searches import FurtherObjective, Nsga2Search
 
 
 @dataclass(frozen=True)
@@ -150,10 +148,7 @@ def _refuse_fields(text: str, first: str, parameter: str) -> None:
 
 
 def _mode(sweep: SweepRecord, source: Source, name: str) -> Mode | None:
-    search = sweep.spec.search
-    further = search.objectives if isinstance(search, Nsga2Search) else ()
-    told: tuple[Metric | FurtherObjective, ...] = (sweep.spec.metric, sweep.spec.rung_metric)
-    for metric in (*told, *further):
+    for metric in (*sweep.spec.objectives, sweep.spec.rung_metric):
         if name == metric.name:
             return metric.mode
     return source if source in ("min", "max") else None

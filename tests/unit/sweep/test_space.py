@@ -126,13 +126,6 @@ def test_a_grid_has_each_value_once() -> None:
     assert found == [(1, True), (1, 1), (2, True), (2, 1)]
 
 
-def test_many_trials_of_which_none_could_differ_are_refused() -> None:
-    spec = make({"x": 1}, search={"type": "random", "num_trials": 2})
-    with pytest.raises(SpecError, match="no parameter varies"):
-        Space(spec).check()
-    Space(make({"x": 1}, search={"type": "random", "num_trials": 1}, replicates=2)).check()
-
-
 @pytest.mark.parametrize(
     "condition",
     [
