@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
-from sweep.applying import apply, trials_named
+from sweep.applying import Changes, apply, trials_named
 from sweep.records import Origin, TrialRecord
 from sweep.rows import TrialRow, to_record, to_result, to_task
 from sweep.spec import SweepSpec
@@ -52,12 +52,17 @@ class Ledger:
             reports_up_to=self._reports_up_to,
             next_assignment=self._next_assignment,
         )
+        self.steps += sum(self.rows[index].step or 0 for index in named) - before
+        self._write(changes)
+
+    def _write(self, changes: Changes) -> None:
+        for index, step in changes.dropped.items():
+            self._reports[index] = self._reports_up_to(index, step)
         for index, report in changes.reports:
             self._reports.setdefault(index, []).append(report)
-        for index in named:
-            if self.rows[index].state in FINAL_TRIAL_STATES:
-                self._reports.pop(index, None)
-        self.steps += sum(self.rows[index].step or 0 for index in named) - before
+        for index, row in changes.rows.items():
+            if row.state in FINAL_TRIAL_STATES:
+                self._let_go(index)
         for row in changes.added:
             self.rows[row.index] = row
             self._next_index = row.index + 1
@@ -80,9 +85,15 @@ class Ledger:
                 )
 
     def _reports_up_to(self, index: int, step: int) -> list[ReportRow]:
-        kept = [report for report in self._reports.get(index, ()) if report.step <= step]
-        self._reports[index] = kept
-        return list(kept)
+        return [report for report in self._reports.get(index, ()) if report.step <= step]
+
+    def _let_go(self, index: int) -> None:
+        """A trial has ended: nothing goes on from its earlier states."""
+        self._reports.pop(index, None)
+
+    def tasks(self) -> list[TrialTask]:
+        """Every trial, as a driver that begins now reads it."""
+        return [to_task(self.rows[index], self._sweep_id) for index in sorted(self.rows)]
 
     def added(self) -> tuple[TrialTask, ...]:
         """The trials that were added since the last call."""

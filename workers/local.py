@@ -25,7 +25,7 @@ from sweep.errors import FieldProblem, SpecError, SweepError
 from sweep.exporting import metric_names, published_csv, trials_csv
 from sweep.loading import load_yaml
 from sweep.records import Usage
-from sweep.rows import TrialRow, planned_row, to_task
+from sweep.rows import TrialRow, planned_row
 from sweep.searches import ModelSearch
 from sweep.space import MAX_TRIALS
 from sweep.states import FINAL_TRIAL_STATES, TrialState, WantedState
@@ -135,7 +135,7 @@ def _running(ledger: Ledger, trainable: Trainable, folder: str, options: Options
 
     core = SweepCore(
         spec,
-        [to_task(row, SWEEP_ID) for row in ledger.rows.values()],
+        ledger.tasks(),
         (),
         max_concurrent=spec.max_concurrent,
         now=now(),

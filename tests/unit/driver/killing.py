@@ -3,62 +3,52 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
-from sweep.applying import apply, trials_named
-from sweep.rows import TrialRow, planned_row, to_task
+from sweep.applying import Changes
+from sweep.rows import planned_row, to_task
 from sweep.space import Space
 from sweep.spec import SweepSpec
 from sweep.states import FINAL_TRIAL_STATES, TrialState
-from sweep.wire import Batch, Known, Message, PastReport, ReportRow, RungEntry, TrialTask
+from sweep.wire import PastReport, RungEntry, TrialTask
 from tests.unit.driver.builders import START, row, update
 from workers.driver.core import SweepCore
+from workers.ledger import Ledger
 
 Curve = Callable[[int, int], float | None]
 """The score of a trial at a step; None: not finite."""
 
 
-class MemoryStore:
-    """What SQL holds of a sweep: changed by messages, in order, as `sweep.applying` says."""
+class MemoryStore(Ledger):
+    """What SQL holds of a sweep: also the decisions, and the reports of trials that ended."""
 
     def __init__(self, spec: SweepSpec) -> None:
-        self.spec = spec
         planned = Space(spec).trials()
-        self.rows: dict[int, TrialRow] = {t.index: planned_row(t, spec, START) for t in planned}
+        super().__init__("s", spec, {t.index: planned_row(t, spec, START) for t in planned})
         self.rungs: dict[tuple[int, int], RungEntry] = {}
-        self.reports: dict[int, dict[int, ReportRow]] = {}
 
-    def take(self, message: Message) -> None:
-        batch = Batch(messages=(message,), known=Known(trials=0))
-        changes = apply(
-            batch,
-            {index: self.rows[index] for index in trials_named(batch)},
-            spec=self.spec,
-            next_index=len(self.rows),
-            restarted=frozenset(r.parent for r in self.rows.values() if r.parent is not None),
-            reports_up_to=self._up_to,
-        )
-        for index, step in changes.dropped.items():
-            self.reports[index] = {r.step: r for r in self._up_to(index, step)}
-        for index, report in changes.reports:
-            self.reports.setdefault(index, {})[report.step] = report
+    def _write(self, changes: Changes) -> None:
+        super()._write(changes)
         for entry in changes.rungs:
             self.rungs.setdefault((entry.trial, entry.step), entry)
-        for added in changes.added:
-            self.rows[added.index] = added
 
-    def _up_to(self, index: int, step: int) -> list[ReportRow]:
-        return [r for s, r in sorted(self.reports.get(index, {}).items()) if s <= step]
+    def _let_go(self, index: int) -> None:
+        """Its reports stay: a driver's successor reads them."""
 
     def history(self) -> Iterator[PastReport]:
         name = self.spec.rung_metric.name
-        for index in sorted(self.reports):
-            for step, report in sorted(self.reports[index].items()):
-                yield PastReport(trial=index, step=step, value=report.values[name])
+        for index, reports in sorted(self._reports.items()):
+            for report in reports:
+                yield PastReport(trial=index, step=report.step, value=report.values[name])
 
-    def core(self) -> SweepCore:
-        tasks = [to_task(self.rows[index], "s") for index in sorted(self.rows)]
-        rungs = tuple(self.rungs.values())
-        history = self.history()
-        return SweepCore(self.spec, tasks, rungs, max_concurrent=None, now=START, history=history)
+    def core(self, *, max_concurrent: int | None = None) -> SweepCore:
+        """A driver that begins now."""
+        return SweepCore(
+            self.spec,
+            self.tasks(),
+            tuple(self.rungs.values()),
+            max_concurrent=max_concurrent,
+            now=START,
+            history=self.history(),
+        )
 
     @property
     def verdicts(self) -> list[tuple[object, ...]]:
@@ -91,7 +81,6 @@ class Simulation:
     def _start(self, core: SweepCore) -> None:
         self.core = core
         self._attempts: dict[int, int] = {}
-        self._told: list[Message] = []
         self._hand_out()
 
     def _hand_out(self) -> None:
@@ -112,14 +101,12 @@ class Simulation:
 
     def kill(self, kept: int) -> None:
         """The driver dies: of its messages not yet sent the first so many were."""
-        for message in self.core.take_messages()[:kept]:
-            self.store.take(message)
+        self.store.take(self.core.take_messages()[:kept])
         self._start(self.store.core())
         self._send()
 
     def _send(self) -> None:
-        for message in self.core.take_messages():
-            self.store.take(message)
+        self.store.take(self.core.take_messages())
 
     def fail(self, index: int, kept: int | None) -> None:
         """A trial's process dies, for good."""
@@ -136,7 +123,7 @@ class Simulation:
 
     def _add(self) -> None:
         """What the service added reaches the driver."""
-        self.core.add(to_task(self.store.rows[i], "s") for i in sorted(self.store.rows))
+        self.core.add(self.store.tasks())
         self.core.tick(self._time)
         self._send()
 

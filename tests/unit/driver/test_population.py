@@ -9,12 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep.rows import planned_row, to_task
-from sweep.space import Space
 from sweep.spec import SweepSpec
 from sweep.states import TrialState
 from sweep.stopping import Pbt
-from sweep.wire import Exploited, RungDecided, RungEntry, TrialTask
+from sweep.wire import Exploited, Message, RungDecided, TrialTask
 from tests.unit.driver.builders import (
     START,
     kinds,
@@ -26,9 +24,9 @@ from tests.unit.driver.builders import (
     row,
     update,
 )
+from tests.unit.driver.killing import MemoryStore
 from workers.driver.core import SweepCore
 from workers.driver.population import PopulationRule
-from workers.ledger import Ledger
 
 VALUES = st.lists(st.integers(-50, 50).map(float), min_size=1, max_size=12)
 
@@ -107,15 +105,17 @@ def test_a_trial_without_a_saved_state_is_nobodys_donor() -> None:
 
 
 def make_core(
-    spec: SweepSpec,
-    tasks: Sequence[TrialTask] | None = None,
-    rungs: Sequence[RungEntry] = (),
-    *,
-    places: int | None = None,
+    spec: SweepSpec, told: Sequence[Message] = (), *, places: int | None = None
 ) -> SweepCore:
-    found = make_tasks(spec) if tasks is None else list(tasks)
-    core = SweepCore(spec, found, rungs, max_concurrent=places, now=START)
-    core.spread_over(len(found) if places is None else places)
+    """A driver that begins where another was lost after these messages."""
+    store = MemoryStore(spec)
+    store.take(told)
+    return started(store, places)
+
+
+def started(store: MemoryStore, places: int | None) -> SweepCore:
+    core = store.core(max_concurrent=places)
+    core.spread_over(len(store.rows) if places is None else places)
     return core
 
 
@@ -140,7 +140,6 @@ def test_the_worst_goes_on_from_the_best_with_its_parameters_explored() -> None:
     core = make_core(spec)
     tasks = make_tasks(spec)
     while next_task(core):
-        pass
         pass
     assert arrive(core, 0, 10, 0.7)
     assert arrive(core, 1, 10, 0.9)
@@ -210,7 +209,6 @@ def test_trials_take_turns_where_not_all_of_them_fit() -> None:
 
 def test_a_driver_that_takes_over_decides_as_the_first_would_have() -> None:
     spec = make_pbt(trials=8, resample_probability=0.5)
-    tasks = make_tasks(spec)
     scores = [0.3, 0.9, 0.2, 0.8, 0.4, 0.5, 0.6, 0.1]
     whole = make_core(spec)
     while next_task(whole):
@@ -226,12 +224,10 @@ def test_a_driver_that_takes_over_decides_as_the_first_would_have() -> None:
         for index in range(cut):
             arrive(first, index, 10, scores[index])
         told = first.take_messages()
-        entries = [m.entry for m in told if isinstance(m, RungDecided)]
-        second = make_core(spec, told_tasks(tasks, told), entries)
-        while next_task(second):
-            pass
+        second = make_core(spec, told)
+        handed = hand_out(second)
         for index in range(cut, len(scores)):
-            arrive(second, index, 10, scores[index], attempt=2)
+            arrive(second, index, 10, scores[index], attempt=handed[index][1])
         again = exploits(told) + exploits(second.take_messages())
         assert [deed(m) for m in again] == [deed(m) for m in expected]
 
@@ -241,28 +237,12 @@ def deed(message: Exploited) -> tuple[object, ...]:
     return (message.trial, message.donor, message.step, donor, dict(message.parameters))
 
 
-def told_tasks(tasks: Sequence[TrialTask], messages: Sequence[Any]) -> list[TrialTask]:
-    """The trials as SQL has them after these messages."""
-    found = {task.index: task for task in tasks}
-
-    def change(index: int, **changes: object) -> None:
-        found[index] = found[index].model_copy(update=changes)
-
-    for task in tasks:
-        change(task.index, state=TrialState.RUNNING, attempts=1)
-    for message in messages:
-        if message.kind == "checkpoint":
-            change(message.trial, checkpoint=message.uri, checkpoint_step=message.step)
-        elif message.kind == "exploited":
-            change(
-                message.trial,
-                state=TrialState.PENDING,
-                reason="exploited",
-                parameters=message.parameters,
-                checkpoint=message.checkpoint,
-                checkpoint_step=message.checkpoint_step,
-            )
-    return list(found.values())
+def hand_out(core: SweepCore) -> dict[int, tuple[TrialTask, int]]:
+    """All that may train now: each trial, and the number of this attempt."""
+    handed = {}
+    while (pair := next_task(core)) is not None:
+        handed[pair[0].index] = pair
+    return handed
 
 
 def test_an_exploited_trial_goes_on_after_its_driver_was_lost() -> None:
@@ -274,12 +254,8 @@ def test_an_exploited_trial_goes_on_after_its_driver_was_lost() -> None:
     arrive(core, 1, 10, 0.1)
     told = core.take_messages()
     (found,) = exploits(told)
-    entries = [m.entry for m in told if isinstance(m, RungDecided)]
-    again = make_core(spec, told_tasks(make_tasks(spec), told), entries)
-    handed = {}
-    while (pair := next_task(again)) is not None:
-        handed[pair[0].index] = pair
-    task, attempt = handed[1]
+    again = make_core(spec, told)
+    task, attempt = hand_out(again)[1]
     assert (attempt, task.parameters, task.checkpoint) == (2, found.parameters, found.checkpoint)
     assert not exploits(again.take_messages())
 
@@ -314,11 +290,9 @@ class Cluster:
     """Trials in training, their states and SQL, all of them as the core would meet them."""
 
     def __init__(self, spec: SweepSpec, seed: int, places: int) -> None:
-        self.spec, self.places = spec, places
+        self.places = places
         self.chance = random.Random(seed)
-        rows = {trial.index: planned_row(trial, spec, START) for trial in Space(spec).trials()}
-        self.ledger = Ledger("s", spec, rows)
-        self.entries: dict[tuple[int, int], RungEntry] = {}
+        self.store = MemoryStore(spec)
         self.exploits: list[Exploited] = []
         self.training: dict[int, tuple[int, int]] = {}
         """The attempt and the step of each trial that is in a process."""
@@ -327,26 +301,17 @@ class Cluster:
     def started(self) -> SweepCore:
         """A driver, from what SQL holds."""
         self.training = {}
-        tasks = [to_task(row, "s") for row in self.ledger.rows.values()]
-        entries = tuple(self.entries.values())
-        core = SweepCore(self.spec, tasks, entries, max_concurrent=self.places, now=START)
-        core.spread_over(self.places)
-        return core
+        return started(self.store, self.places)
 
     def tell(self) -> None:
         messages = self.core.take_messages()
-        for message in messages:
-            if isinstance(message, RungDecided):
-                entry = message.entry
-                self.entries.setdefault((entry.trial, entry.step), entry)
         self.exploits += exploits(messages)
         for _ in range(2):  # whatever is sent comes twice
-            self.ledger.take(messages)
+            self.store.take(messages)
 
     def step(self) -> None:
         """Something happens: a driver or a process dies, or a trial comes to its next interval."""
-        while (handed := next_task(self.core)) is not None:
-            task, attempt = handed
+        for task, attempt in hand_out(self.core).values():
             self.training[task.index] = (attempt, task.checkpoint_step)
         what = self.chance.random()
         index = self.chance.choice(sorted(self.training))
@@ -384,10 +349,10 @@ def test_whatever_dies_every_trial_comes_to_its_end_and_no_exploit_is_told_twice
         if cluster.core.done:
             break
         cluster.step()
-    rows = cluster.ledger.rows.values()
+    rows = cluster.store.rows.values()
     assert {(r.state, r.reason, r.step) for r in rows} == {(TrialState.COMPLETED, "max_t", 40)}
     assert len({(m.trial, m.attempt) for m in cluster.exploits}) == len(cluster.exploits)
-    assert cluster.ledger.exploits == len(cluster.exploits)
+    assert cluster.store.exploits == len(cluster.exploits)
     for exploit in cluster.exploits:
         assert exploit.trial != exploit.donor
         assert exploit.checkpoint.split("/")[0] != f"folder-{exploit.trial}"
