@@ -37,7 +37,7 @@ class _Track:
     def mark(self) -> Mark:
         if not self.steps:
             return Mark(None)
-        return Mark(self.bests[-1], self.totals[-1] / len(self.steps))
+        return Mark(self.bests[-1], self.totals[-1] / len(self.steps), self.steps[-1])
 
     def add(self, step: int, value: float, metric: Metric) -> None:
         total, best = (self.totals[-1], self.bests[-1]) if self.steps else (0.0, value)
@@ -124,22 +124,26 @@ class MedianRule(GatheringRule):
     def leave(
         self, task: TrialTask, *, outcome: Outcome, value: float | None
     ) -> Sequence[Decision]:
-        """See `GatheringRule`; where it had been counted before it got there, it counts on."""
+        """See `GatheringRule`; where it had been counted before it got there, it counts on.
+
+        One that failed or was cancelled does not, where it had gone back behind the rung.
+        """
         decisions = super().leave(task, outcome=outcome, value=value)
         unit = self._unit_of.get(task.index)
-        if unit is not None:
+        if unit is not None and outcome != "dropped":
             for rung, counted in unit.counted.items():
                 if task.index in counted and task.index not in unit.marks.get(rung, {}):
                     self._put_mark(unit, rung, task.index, unit.left[task.index][1])
-            if outcome != "dropped":
-                self._tracks.pop(task.index, None)
+            self._tracks.pop(task.index, None)
         return decisions
 
     def _forget(self, unit: Unit, index: int, step: int) -> None:
         self._tracks[index].cut(step)
-        for rung in self._steps[bisect_right(self._steps, step) :]:
-            if unit.marks.get(rung, {}).pop(index, None) is not None and rung in unit.counted:
-                self._repool(unit, rung)
+        for rung, marks in unit.marks.items():
+            if index in marks and marks[index].step > step:
+                del marks[index]
+                if rung in unit.counted:
+                    self._repool(unit, rung)
 
     def _put_mark(self, unit: Unit, rung: int, index: int, mark: Mark) -> None:
         unit.marks.setdefault(rung, {})[index] = mark

@@ -25,6 +25,8 @@ class Mark:
     value: float | None
     average: float | None = None
     """The mean of its reports so far, for rules that compare it."""
+    step: int = 0
+    """That of the report that it comes from."""
 
 
 @dataclass
@@ -97,7 +99,7 @@ class GatheringRule(StoppingRule):
         """Note a report at the rungs that it reaches."""
         for rung in self._open(unit):
             if rung <= step:
-                unit.marks.setdefault(rung, {}).setdefault(index, Mark(value))
+                unit.marks.setdefault(rung, {}).setdefault(index, Mark(value, step=step))
 
     def _last(self, index: int, outcome: Outcome, value: float | None) -> Mark:
         """What counts, at rungs that it did not reach, of a trial that ended."""
@@ -116,8 +118,8 @@ class GatheringRule(StoppingRule):
     def _forget(self, unit: Unit, index: int, step: int) -> None:
         """A trial goes back to `step`: its marks past it go, where nothing was decided."""
         for rung, marks in unit.marks.items():
-            if rung > step and rung not in unit.counted:
-                marks.pop(index, None)
+            if rung not in unit.counted and index in marks and marks[index].step > step:
+                del marks[index]
 
     # See StoppingRule
 

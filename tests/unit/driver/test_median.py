@@ -201,3 +201,21 @@ def test_a_good_start_is_not_forgotten() -> None:
     rule.observe(make_task(2, group="0"), step=1, value=0.4)
     (verdict,) = rule.observe(make_task(2, group="0"), step=2, value=0.45)
     assert (verdict.keep, verdict.value, verdict.cutoff, verdict.peers) == (False, 0.45, 0.5, 2)
+
+
+def test_a_report_that_was_taken_back_counts_no_more() -> None:
+    """Also where it was of a later step than the rung, and what is gone on from is not."""
+    rule, tasks = make_rule(make_tasks(2), min_peers=1), make_tasks(2)
+    rule.observe(tasks[0], step=3, value=1.0)
+    rule.rewind(tasks[0], 2)
+    (verdict,) = rule.observe(tasks[1], step=2, value=0.0)
+    assert (verdict.keep, verdict.peers) == (True, 0)
+
+
+def test_what_went_back_and_failed_is_nobodys_peer() -> None:
+    rule, tasks = make_rule(make_tasks(2), min_peers=1), make_tasks(2)
+    rule.observe(tasks[0], step=2, value=1.0)
+    rule.rewind(tasks[0], 0)
+    rule.leave(tasks[0], outcome="dropped", value=None)
+    (verdict,) = rule.observe(tasks[1], step=2, value=0.0)
+    assert verdict.peers == 0
