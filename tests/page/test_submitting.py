@@ -1,10 +1,12 @@
 """Writing a sweep on the page."""
 
 import re
+from typing import Any
 
 import httpx
 from playwright.sync_api import expect
 
+from sweep.parameters import kinds_named
 from tests.page.conftest import Viewer
 from tests.page.server import Server
 
@@ -67,3 +69,16 @@ def test_the_preview_tells_what_would_run_and_starting_leads_there(
     page.wait_for_url(re.compile("/sweeps/[a-z0-9]+$"))
     expect(page.locator("h1")).to_contain_text("product-quick")
     assert len(httpx.get(f"{server.url}/v1/sweeps").json()["items"]) == before + 1
+
+
+def test_the_page_tells_kinds_from_parameters_that_bear_their_names(viewer: Viewer) -> None:
+    page = viewer.open("/submit")
+    module = page.locator('script[type="module"]').first.get_attribute("src")
+    assert module is not None
+    script = "async ([url, p]) => (await import(new URL(url, document.baseURI))).varying(p)"
+    bodies: list[Any] = [0.9, [0.9], {}, {"c": 1}, {"grid": [1, 2]}, {"a": 1}, {"b": 2}]
+    for body in [{"a": 1, "b": 2}, *bodies]:
+        node = {"beta": body}
+        found = page.evaluate(script, [module.replace("app.js", "spec.js"), {"p": node}])
+        told = [one["kind"] for one in found if one["path"] == "p"]
+        assert told == kinds_named(node), body

@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 from service.auth import COOKIE, PAGE_HEADER, issue_token
 from service.dashboard.assets import PLOTLY, plotly_version, static_version
 from service.store.interface import Store
+from sweep.parameters import KINDS
 from tests.unit.api.test_sweeps import SPEC
 from tests.unit.store.builders import START
 
@@ -69,6 +70,12 @@ def test_files_are_kept_for_good_under_a_hash_of_their_content(client: TestClien
     assert plain.text == plotly.text
     for missing in ("nope.js", "../pages.py", "%2e%2e/pages.py", "views/"):
         assert client.get(f"/static/x/{missing}").status_code == 404
+
+
+def test_the_page_knows_every_kind_of_parameter(client: TestClient) -> None:
+    text = client.get(f"/static/{static_version()}/spec.js").text
+    (listed,) = re.findall(r"const KINDS = new Set\(\[(.*?)\]\)", text, re.DOTALL)
+    assert sorted(re.findall(r'"(\w+)"', listed)) == sorted(KINDS)
 
 
 def test_embedded_mode_shows_its_page_to_this_machine_alone(client: TestClient) -> None:
