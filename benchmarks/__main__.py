@@ -1,4 +1,7 @@
-"""`python -m benchmarks [NAME …]`: run all benchmarks, or the named ones."""
+"""`python -m benchmarks [NAME …]`: run all benchmarks, or the named ones.
+
+The exit code is 1 when one of them found what it measured worse than it may be.
+"""
 
 import os
 import platform
@@ -21,7 +24,7 @@ NAMES = (
 
 
 def main() -> None:
-    """Run and print."""
+    """Run and print, and exit."""
     names = sys.argv[1:] or NAMES
     unknown = set(names) - set(NAMES)
     if unknown:
@@ -29,9 +32,11 @@ def main() -> None:
             f"there is no benchmark {', '.join(sorted(unknown))}: there are {', '.join(NAMES)}"
         )
     print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores")
+    failed = False
     for name in names:
         print(f"\n== {name}", flush=True)
-        import_module(f"benchmarks.{name}").main()
+        failed |= bool(import_module(f"benchmarks.{name}").main())
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

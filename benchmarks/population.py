@@ -19,6 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from scipy.stats import permutation_test
+
 from sweep.run import Run
 from sweep.states import TrialState
 from sweep.submission import read_submission
@@ -96,14 +99,17 @@ def sweep_once(rule: dict[str, Any], seed: int, *, trials: int, steps: int = STE
     return Outcome(best, ledger.steps, ledger.exploits)
 
 
-def sign_flip_test(differences: list[float], *, seed: int = 0) -> float:
+def sign_flip_test(differences: list[float]) -> float:
     """The chance of a mean at least this low when each sign is as likely as the other."""
-    source = random.Random(seed)
-    seen = sum(differences)
-    low = sum(
-        sum(d if source.random() < 0.5 else -d for d in differences) <= seen for _ in range(_FLIPS)
+    found = permutation_test(
+        (differences,),
+        np.mean,
+        permutation_type="samples",
+        alternative="less",
+        n_resamples=_FLIPS,
+        random_state=0,
     )
-    return (low + 1) / (_FLIPS + 1)
+    return float(found.pvalue)
 
 
 def compared(name: str, ours: list[float], theirs: list[float]) -> str:
