@@ -9,7 +9,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -21,7 +23,7 @@ from sweep.errors import SweepError
 from sweep.live import Position
 from sweep.records import SweepRecord, TrialRecord
 from sweep.states import FINAL_TRIAL_STATES, SweepState, TrialState
-from sweep.wire import Message, RestartAsked, SweepFinished
+from sweep.wire import Exploited, Message, Proposed, RestartAsked, SweepFinished
 from tests.unit.store.builders import LEASE, at, create, moved, reported, send, started
 from tests.unit.store.conftest import empty
 
@@ -42,6 +44,26 @@ messages: st.SearchStrategy[Message] = st.one_of(
     ),
     st.builds(lambda t: RestartAsked(parent=t, max_t=200), trials),
 )
+
+SEARCH = {"type": "tpe", "num_trials": 6, "startup_trials": 3, "parallel": 2}
+numbers = st.floats(0, 1)
+lates = st.sampled_from([0, 0, 0, 0, 1])
+"""How many epochs behind the last one a driver is."""
+
+
+def exploited(trial: int, attempt: int, x: float) -> Exploited:
+    return Exploited(
+        trial=trial,
+        attempt=attempt,
+        donor=(trial + 1) % 3,
+        step=4,
+        value=0.1,
+        donor_value=0.9,
+        parameters={"x": x},
+        checkpoint=f"state-{attempt}",
+        checkpoint_step=2,
+        time=at(40),
+    )
 
 
 @dataclass
@@ -66,16 +88,18 @@ class TwoStores(RuleBasedStateMachine):
         self.stores: tuple[Store, Store] = (open_store(url), open_store(self.postgres))
         self.now = 0
         for store in self.stores:
-            create(store, "s")
+            create(store, "s", search=SEARCH, parameters={"x": {"uniform": {"min": 0, "max": 1}}})
         self.told = (Told(), Told())
+        self.epoch = 0
+        """The last that was started."""
 
     def teardown(self) -> None:
         for store in self.stores:
             store.close()
         self._folder.cleanup()
 
-    def both(self, call: Any) -> None:
-        """Make a call on both stores; their answers, or their errors, are the same."""
+    def both(self, call: Any) -> Any:
+        """Make a call on both stores: their answer, or their error's type, which is the same."""
         answers = []
         for store in self.stores:
             try:
@@ -83,36 +107,68 @@ class TwoStores(RuleBasedStateMachine):
             except SweepError as error:
                 answers.append(type(error))
         assert answers[0] == answers[1]
+        return answers[0]
 
-    @rule(epoch=st.integers(0, 3), wait=st.sampled_from([0, 5, 11]))
-    def start(self, epoch: int, wait: int) -> None:
+    def driver(self, late: int) -> DriverIdentity:
+        return DriverIdentity("s", max(0, self.epoch - late))
+
+    @initialize(begun=st.sampled_from([True, True, True, False]))
+    def begin(self, begun: bool) -> None:
+        if begun:
+            self.start(0, 0)
+
+    @rule(late=lates, wait=st.sampled_from([0, 5, 11]))
+    def start(self, late: int, wait: int) -> None:
         self.now += wait
-        self.both(
+        after = max(0, self.epoch - late)
+        started = self.both(
             lambda store: store.start_driver(
-                "s", after_epoch=epoch, token_hash=f"h{epoch}", now=at(self.now), lease=LEASE
+                "s", after_epoch=after, token_hash=f"h{after}", now=at(self.now), lease=LEASE
             )
         )
+        if isinstance(started, int):
+            self.epoch = started
 
-    @rule(epoch=st.integers(1, 4), batch=st.lists(messages, max_size=5))
-    def batch(self, epoch: int, batch: list[Message]) -> None:
-        self.both(lambda store: send(store, DriverIdentity("s", epoch), *batch))
+    @rule(late=lates, batch=st.lists(messages, max_size=5))
+    def batch(self, late: int, batch: list[Message]) -> None:
+        self.both(lambda store: send(store, self.driver(late), *batch))
 
-    @rule(epoch=st.integers(1, 4))
-    def end_driver(self, epoch: int) -> None:
+    @rule(late=lates, ahead=st.sampled_from([0, 1, 1, 1, 2]), x=numbers)
+    def propose(self, late: int, ahead: int, x: float) -> None:
+        """The next assignment, the one before it or one too far."""
+        known = self.stores[0].search_results("s", after=-1, limit=100).items
+        at_next = known[-1].assignment + ahead
+        told = Proposed(assignment=at_next, parameters={"x": x}, time=at(self.now))
+        self.both(lambda store: send(store, self.driver(late), told))
+
+    @rule(late=lates, trial=trials, x=numbers)
+    def exploit(self, late: int, trial: int, x: float) -> None:
+        """An attempt that reports, and goes on from another's state."""
+        attempt = self.stores[0].tasks("s", after=-1, limit=100).items[trial].attempts + 1
+        begun = (started(trial, attempt, 2), reported((4, 0.1), trial=trial, attempt=attempt))
+        told = exploited(trial, attempt, x)
+        self.both(lambda store: send(store, self.driver(late), *begun, told))
+
+    @rule(late=lates)
+    def end_driver(self, late: int) -> None:
+        epoch = self.driver(late).epoch
         self.both(lambda store: store.end_driver("s", epoch, reason="gone", now=at(self.now)))
 
-    @rule(epoch=st.integers(1, 4))
-    def withdraw_driver(self, epoch: int) -> None:
+    @rule(late=lates)
+    def withdraw_driver(self, late: int) -> None:
+        epoch = self.driver(late).epoch
         self.both(lambda store: store.withdraw_driver("s", epoch, reason="gone", now=at(self.now)))
 
+    @precondition(lambda self: self.now > 20)  # what has ended takes nothing any more
     @rule()
     def cancel(self) -> None:
         self.both(lambda store: store.cancel_sweep("s", actor="me", now=at(self.now)))
 
-    @rule(epoch=st.integers(1, 4), state=st.sampled_from([SweepState.COMPLETED, SweepState.FAILED]))
-    def finish(self, epoch: int, state: SweepState) -> None:
+    @precondition(lambda self: self.now > 20)
+    @rule(late=lates, state=st.sampled_from([SweepState.COMPLETED, SweepState.FAILED]))
+    def finish(self, late: int, state: SweepState) -> None:
         end = SweepFinished(state=state, time=at(self.now))
-        self.both(lambda store: send(store, DriverIdentity("s", epoch), end))
+        self.both(lambda store: send(store, self.driver(late), end))
 
     @invariant()
     def the_same_is_stored(self) -> None:
@@ -120,6 +176,7 @@ class TwoStores(RuleBasedStateMachine):
         self.both(lambda store: store.on_duty())
         self.both(lambda store: store.list_events("s"))
         self.both(lambda store: store.tasks("s", after=-1, limit=100))
+        self.both(lambda store: store.search_results("s", after=-1, limit=100))
         query = TrialQuery(sort=parse_sort("-best"), limit=100)
         self.both(lambda store: store.list_trials("s", query))
         for index in range(3):
