@@ -12,12 +12,13 @@ from tests.integration.test_sweeps import spec
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.long]
 
 TRIALS = 12
-TPE = {"type": "tpe", "num_trials": TRIALS, "startup_trials": 4, "parallel": 2, "seed": 5}
+SEARCH = {"num_trials": TRIALS, "startup_trials": 4, "parallel": 2, "seed": 5}
 
 
-def searched(**fields: Any) -> dict[str, Any]:
+def searched(kind: str) -> dict[str, Any]:
     parameters = {
         "x": {"uniform": {"min": -1, "max": 1}},
+        "y": {"uniform": {"min": 0, "max": 1}},  # CMA-ES moves in two dimensions or more
         "kind": {"choice": ["plain", "odd"]},
         "width": {"when": "kind == 'odd'", "lograndint": {"min": 1, "max": 64}},
         "steps": 4,
@@ -26,11 +27,10 @@ def searched(**fields: Any) -> dict[str, Any]:
     return spec(
         "steady",
         parameters=parameters,
-        search=TPE,
+        search={"type": kind, **SEARCH, **({"population": 4} if kind == "nsga2" else {})},
         exclude=["x > 0.5 and kind == 'odd'"],
         max_concurrent=2,
         reuse_actors=True,
-        **fields,
     )
 
 
@@ -42,11 +42,14 @@ def tried(client: Client, sweep_id: str) -> list[tuple[int, int, Any]]:
     return [(trial.assignment, trial.seed, dict(trial.parameters)) for trial in trials]
 
 
-def test_a_search_whose_driver_is_killed_twice_tries_the_same(service: ServiceProcess) -> None:
+@pytest.mark.parametrize("kind", ["tpe", "cmaes", "nsga2"])
+def test_a_search_whose_driver_is_killed_twice_tries_the_same(
+    service: ServiceProcess, kind: str
+) -> None:
     client = service.start()
-    unbroken = tried(client, client.submit(searched()).id)
+    unbroken = tried(client, client.submit(searched(kind)).id)
     assert [assignment for assignment, _, _ in unbroken] == list(range(TRIALS))
-    sweep = client.submit(searched())
+    sweep = client.submit(searched(kind))
     for epoch, enough in ((1, 5), (2, 8)):
         wait_for(
             lambda enough=enough: client.sweep(sweep.id).trials[TrialState.COMPLETED] >= enough,
