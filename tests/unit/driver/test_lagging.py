@@ -174,7 +174,7 @@ def check(kind: str, data: st.DataObject, *, retried: bool) -> None:
 
 @pytest.mark.parametrize("retried", [False, True])
 @given(data=st.data())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_lags_and_kills_change_no_proposal(data: st.DataObject, retried: bool) -> None:
     check("tpe", data, retried=retried)
 
@@ -191,7 +191,10 @@ def test_many_lags_and_kills_change_no_proposal(
 
 
 def test_a_retried_outcome_counts_for_what_is_proposed_after_it() -> None:
-    assert (
-        unbroken("tpe", 1, 1, 1, True)[:RETRIED_AT] == unbroken("tpe", 1, 1, 1, False)[:RETRIED_AT]
-    )
-    assert unbroken("tpe", 1, 1, 1, True) != unbroken("tpe", 1, 1, 1, False)
+    retried, failed = unbroken("tpe", 1, 1, 1, True), unbroken("tpe", 1, 1, 1, False)
+    assert retried[:RETRIED_AT] == failed[:RETRIED_AT]
+    assert retried != failed
+    spec = spec_of("tpe", parallel=1, replicates=1)
+    for turn in range(TRIALS):
+        turns = [*[Turn()] * turn, Turn(killed=True)]
+        assert Cluster(spec, frozenset({1}), retried=True).run(turns) == retried
