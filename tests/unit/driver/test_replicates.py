@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sweep.spec import SweepSpec
 from sweep.states import TrialState
 from tests.unit.driver.builders import make_spec
-from tests.unit.driver.killing import Curve, Simulation, run_to_end
+from tests.unit.driver.killing import Curve, MemoryStore, Simulation, run_to_end
+from workers.driver.stopping import make_rule
 
 RULES: dict[str, dict[str, Any]] = {
     "asha": {"type": "asha", "grace_period": 2, "max_t": 9, "reduction_factor": 2},
@@ -128,3 +129,15 @@ def test_a_failed_replicate_of_a_stopped_unit_is_stopped_when_it_is_tried_again(
         simulation.advance(index)
     simulation.retry(3)
     assert simulation.store.rows[3].state is TrialState.STOPPED
+
+
+def test_a_report_that_was_taken_back_is_awaited_anew() -> None:
+    """Also where it was of a later step than the rung, and what is gone on from is not."""
+    spec = spec_of("asha", units=2)
+    tasks = MemoryStore(spec).tasks()
+    rule = make_rule(spec, tasks)
+    rule.observe(tasks[0], step=3, value=9.0)
+    rule.rewind(tasks[0], 2)
+    assert not rule.observe(tasks[1], step=2, value=1.0)
+    again = rule.observe(tasks[0], step=3, value=5.0)
+    assert [(d.trial, d.value) for d in again] == [(0, 5.0), (1, 1.0)]
