@@ -24,6 +24,7 @@ from sweep.wire import (
 )
 from workers.driver.book import Attempt, Book, Glance, Work
 from workers.driver.breaker import Breaker
+from workers.driver.ending import ending
 from workers.driver.limits import Meter, Yielding
 from workers.driver.live import TrialUpdate, Verdict
 from workers.driver.losses import Losses
@@ -383,8 +384,6 @@ class SweepCore:
 
     def finish(self, now: datetime) -> None:
         """Tell how the sweep ended. Call once `done`."""
-        book, ends = self._book, self._book.ends
-        failed = sum(t.state is TrialState.FAILED for t in book.tasks.values())
         reason: str | None
         if self.cancelled:
             state, reason = SweepState.CANCELLED, "cancelled"
@@ -392,36 +391,20 @@ class SweepCore:
             state, reason = SweepState.COMPLETED, self._spent
         elif not self._at_end:
             state, reason = SweepState.PAUSED, "paused"
-        elif self._planned > len(ends) - len(book.shelved) > failed:
-            state = SweepState.COMPLETED
-            reason = f"budget: {self._budget.trials:,} of {self._planned:,} trials may run"
-        elif failed and failed == len(ends) - len(book.shelved):
-            state, reason = SweepState.FAILED, f"all {failed} trials failed"
-        elif failed:
-            state, reason = SweepState.COMPLETED, f"{failed} of {len(ends)} trials failed"
         else:
-            state, reason = SweepState.COMPLETED, self._not_compared()
+            planned = len(self._book.tasks) + self._unproposed(Budget())
+            state, reason = ending(
+                self._book, self._spec, planned=planned, limit=self._budget.trials
+            )
         self._moves.messages.append(
             SweepFinished(state=state, reason=reason, used=self._meter.used, time=now)
         )
 
     # Inside
 
-    def _not_compared(self) -> str | None:
-        """That no trial could be compared, where early stopping has a metric of its own."""
-        metric = self._spec.early_stopping.metric
-        if metric is None or any(value is not None for _, value in self._book.ends.values()):
-            return None
-        return f"no trial reported {metric.name!r}, which early_stopping compares"
-
     def _is_spent(self) -> bool:
         """Whether the budget is used up; the next tick ends the sweep then, if none has."""
         return self._spent is not None or self._meter.spent(self._budget) is not None
-
-    @property
-    def _planned(self) -> int:
-        """How many trials there are, with those that the search would still propose."""
-        return len(self._book.tasks) + self._unproposed(Budget())
 
     def _unproposed(self, budget: Budget, awaited: int = 0) -> int:
         """How many trials the search has not proposed yet, as far as a budget has room.
