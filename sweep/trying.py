@@ -8,16 +8,20 @@ import inspect
 import math
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sweep.assembling import Assembler
 from sweep.entry import Train, load_code, script
 from sweep.errors import FieldProblem, SpecError
+from sweep.expressions import ConditionEvaluator
 from sweep.metric import Metric
+from sweep.parameters import Kind, Node, Value, When, unwrap
+from sweep.plain import has
 from sweep.run import NullRun, TrialStop
-from sweep.space import Space
+from sweep.space import Space, lookup, unit
 from sweep.spec import SweepSpec
 from sweep.states import TrialState
 from sweep.trainables import Trainable, check_parameters, find, registered
@@ -79,41 +83,80 @@ class TriedRun(NullRun):
 def of_spec(spec: SweepSpec, given: Mapping[str, Any]) -> Attempt:
     """The first trial of a spec, some of its parameters replaced.
 
+    Its conditions decide anew what there is then; what is there only now is drawn.
+
     Args:
         spec: the spec.
-        given: values by dotted path.
+        given: values by dotted path; they need not be of the parameters' kinds.
 
     Raises:
-        SpecError: for a parameter that the trial does not have.
+        SpecError: for what is no parameter, is absent with these, or is excluded.
     """
-    trial = next(iter(Space(spec).trials()), None)
-    parameters = {} if trial is None else _copied(trial.parameters)
-    for path, value in given.items():
-        put(parameters, path, value, new=trial is None)
+    first = next(iter(Space(spec).trials()))
+    nodes = spec.parameters
+    for name, value in given.items():
+        nodes = _fixed(nodes, name.split("."), value, name)
+
+    def choose(path: tuple[str, ...], kind: Kind) -> Value:
+        if has(first.parameters, path):
+            there: Value = lookup(first.parameters, ".".join(path))
+            return there
+        return kind.sample(unit(spec.search.seed, "tried", *path))
+
+    parameters = Assembler(nodes)(choose)
+    for name in given:
+        if not has(parameters, name.split(".")):
+            raise _bad(name, "is absent: its `when` does not hold with these")
+    condition = ConditionEvaluator(spec.exclude, spec.parameters).first_true(parameters)
+    if condition is not None:
+        raise SpecError([FieldProblem("exclude", f"leaves this out: {condition}")])
     return Attempt(
         trainable=spec.trainable,
         parameters=parameters,
-        seed=0 if trial is None else trial.seed,
+        seed=first.seed,
         max_t=spec.early_stopping.max_t,
         metric=spec.metric,
     )
 
 
-def put(parameters: dict[str, Any], path: str, value: Any, *, new: bool) -> None:
-    """Set the parameter at a dotted path.
+def _fixed(
+    nodes: Mapping[str, Node], parts: Sequence[str], value: Any, name: str
+) -> Mapping[str, Node]:
+    """The parameters, the one at a path fixed; the conditions on it stay."""
+    part, *below = parts
+    if part not in nodes:
+        raise _bad(name, f"is no parameter of the spec: there are {', '.join(sorted(nodes))}")
+    inner: Any = unwrap(nodes[part])
+    if not below:
+        fixed: Any = value
+    elif isinstance(inner, Mapping):
+        fixed = _fixed(inner, below, value, name)
+    else:
+        raise _bad(name, "leads through what has no parameters of its own")
+    return {**nodes, part: _within(nodes[part], fixed)}
+
+
+def _within(node: Any, fixed: Any) -> Any:
+    """What is fixed, under the conditions of the node that it stands for."""
+    return When(node.condition, _within(node.node, fixed)) if isinstance(node, When) else fixed
+
+
+def nested(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of values by dotted path.
 
     Raises:
-        SpecError: when there is none and none may be made, or a part of the path is a value.
+        SpecError: when a part of a path is a value.
     """
-    *above, last = path.split(".")
-    at: Any = parameters
-    for part in above:
-        at = at.setdefault(part, {}) if new else at.get(part)
-        if not isinstance(at, dict):
-            raise _bad(path, "leads through what has no parameters of its own")
-    if not new and last not in at:
-        raise _bad(path, f"is no parameter of the spec: there are {', '.join(sorted(at))}")
-    at[last] = value
+    parameters: dict[str, Any] = {}
+    for name, value in given.items():
+        *above, last = name.split(".")
+        at: Any = parameters
+        for part in above:
+            at = at.setdefault(part, {})
+            if not isinstance(at, dict):
+                raise _bad(name, "leads through what has no parameters of its own")
+        at[last] = value
+    return parameters
 
 
 def prepare(attempt: Attempt) -> Train:
@@ -184,13 +227,6 @@ def _hint(error: BaseException, parameters: Mapping[str, Any]) -> str | None:
         return None
     given = ", ".join(sorted(parameters)) or "none"
     return f"parameters given: {given}; if {name!r} is one too, add -p {name}=VALUE"
-
-
-def _copied(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: _copied(value) if isinstance(value, Mapping) else value
-        for name, value in parameters.items()
-    }
 
 
 def _bad(path: str, message: str) -> SpecError:

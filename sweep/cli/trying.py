@@ -22,7 +22,7 @@ from sweep.errors import SpecError
 from sweep.plain import check_plain
 from sweep.spec import parse_spec
 from sweep.states import TrialState
-from sweep.trying import Attempt, Outcome, Tell, TriedRun, of_spec, prepare, put
+from sweep.trying import Attempt, Outcome, Tell, TriedRun, nested, of_spec, prepare
 from sweep.trying import run as train_to_end
 
 _ROWS = 15
@@ -86,10 +86,7 @@ def _attempt(trainable: str | None, given: Mapping[str, Any], file: Path | None)
         return found if trainable is None else replace(found, trainable=trainable)
     if trainable is None:
         raise SpecError("name what to train, as package.module:function or train.py, or a --spec")
-    parameters: dict[str, Any] = {}
-    for path, value in given.items():
-        put(parameters, path, value, new=True)
-    return Attempt(trainable, parameters)
+    return Attempt(trainable, nested(given))
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from service.auth import new_driver_token
@@ -188,6 +189,21 @@ def test_the_first_trial_of_a_spec_is_tried(folder: Path) -> None:
     assert tried("--spec", "spec.yaml", "-p", "x=4")["reason"] == "reached the target"
     result = run("run", "--spec", "spec.yaml", "-p", "net.lr=1")
     assert "best, at step 4: lr 1, score 8" in result.stdout
+
+
+def test_what_is_given_decides_the_conditions_of_the_spec(folder: Path) -> None:
+    spec = yaml.safe_load((folder / "spec.yaml").read_text())
+    spec["parameters"]["y"] = {"when": "x > 3", "grid": [6, 7]}
+    spec["exclude"] = ["x == 9"]
+    (folder / "spec.yaml").write_text(yaml.safe_dump(spec))
+    assert "y" not in tried("--spec", "spec.yaml")["parameters"]
+    assert tried("--spec", "spec.yaml", "-p", "x=4")["parameters"]["y"] in (6, 7)
+    given = tried("--spec", "spec.yaml", "-p", "x=4", "-p", "y=1")["parameters"]
+    assert (given["x"], given["y"], given["net"]) == (4, 1, {"lr": 0.5})
+    for wrong, message in ((["y=1"], "is absent"), (["x=9"], "leaves this out: x == 9")):
+        result = run("run", "--spec", "spec.yaml", *(f"-p{one}" for one in wrong))
+        assert isinstance(result.exception, SpecError)
+        assert message in str(result.exception)
 
 
 @pytest.mark.parametrize(
