@@ -157,8 +157,8 @@ def dry_run(submission: Submission, known: Known | None = None) -> DryRun:
         if trial.assignment != last and len(shown) < _SHOWN_ASSIGNMENTS:
             shown.append(trial.parameters)
         last = trial.assignment
-    if isinstance(spec.search, ModelSearch) and not rule.group_by:
-        groups = Counter(dict.fromkeys(groups, submission.space.upper_bound))
+    if isinstance(spec.search, ModelSearch):
+        groups = _in_proportion(groups, submission.space.upper_bound)
     replicates = spec.replicates
     sizes = Counter(count // replicates for count in groups.values())
     rungs: Counter[int] = Counter()
@@ -168,14 +168,11 @@ def dry_run(submission: Submission, known: Known | None = None) -> DryRun:
             rungs[rung.step] += rung.keeps * times * replicates
         planned = trial_steps(rule, size)
         steps = None if planned is None or steps is None else steps + planned * times * replicates
-    if isinstance(spec.search, ModelSearch) and rule.group_by:
-        steps = None  # which groups the proposals will be of is not known
     restarts = isinstance(rule, Halving) and rule.restart_winner is not None
     estimated = _estimate(submission, steps, known or Known())
     trials, given = groups.total(), None
     if isinstance(spec.search, ModelSearch):
-        trials = max(trials, submission.space.upper_bound)
-        given = given_assignments(spec.search)
+        trials, given = submission.space.upper_bound, given_assignments(spec.search)
     budget = plan_budget(spec.budget, trials=trials, trial_steps=steps, estimated=estimated)
     return DryRun(
         trials=trials,
@@ -193,6 +190,15 @@ def dry_run(submission: Submission, known: Known | None = None) -> DryRun:
         budget=tuple(budget),
         estimate=estimated,
     )
+
+
+def _in_proportion(groups: Counter[str], total: int) -> Counter[str]:
+    """About how many trials each group comes to, by those of the first assignments.
+
+    Which groups the proposals will be of, the search decides.
+    """
+    share = total / groups.total()
+    return Counter({group: round(count * share) for group, count in groups.items()})
 
 
 def _estimate(submission: Submission, steps: int | None, known: Known) -> Estimate | None:

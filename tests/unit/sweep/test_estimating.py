@@ -7,7 +7,7 @@ from sweep.estimating import NOTHING_PAST, PastTraining, estimate, places_on, pl
 from sweep.records import DryRun
 from sweep.spec import Budget, Resources
 from sweep.submission import Known, Submission, dry_run
-from sweep.trainables import Trainable, registered
+from sweep.trainables import Trainable, find, registered
 from tests.unit.sweep.test_space import make
 
 PAST = PastTraining(trials=4, trial_steps=1_000, seconds=2_000.0)
@@ -94,3 +94,16 @@ def test_a_plan_is_told_in_words() -> None:
     bare = dict(plan_rows(planned(budget={"gpu_hours": 2})))
     assert bare["hours"].startswith("unknown")
     assert bare["budget of GPU hours"] == "2; what the sweep would use is not known"
+
+
+def test_the_groups_of_a_search_that_learns_are_told_by_its_first_assignments() -> None:
+    spec = make(
+        {"lr": {"uniform": {"min": 0, "max": 9}}, "task": {"choice": ["a", "b"]}},
+        search={"type": "tpe", "num_trials": 100, "startup_trials": 10, "seed": 1},
+        early_stopping={"type": "none", "max_t": 20, "group_by": ["task"]},
+        replicates=2,
+    )
+    plan = dry_run(Submission(spec, find("train:fn", {}), 1_000))
+    assert (plan.trials, plan.num_assignments, plan.startup_trials) == (200, 100, 10)
+    assert sum(group.trials for group in plan.groups) == 200
+    assert (plan.num_groups, plan.trial_steps) == (2, 200 * 20)
