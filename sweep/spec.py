@@ -195,8 +195,8 @@ class SweepSpec(SpecModel):
         default=(),
         max_length=100,
         examples=[["lr > 0.005 and batch_size == 32"]],
-        description="Assignments for which one is true are left out. "
-        "A parameter that an assignment lacks is None.",
+        description="Assignments for which one is true are left out. A search that draws gives "
+        "up after 10,000 of them in a row. A parameter that an assignment lacks is None.",
     )
     search: Search = Field(
         default=GridSearch(), description="How assignments are found.", examples=[{"type": "grid"}]
