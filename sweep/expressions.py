@@ -13,7 +13,7 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, Field
 
-from sweep.errors import SpecError
+from sweep.errors import FieldProblem, SpecError
 from sweep.plain import find
 
 MAX_CONDITION = 2_000
@@ -139,7 +139,7 @@ class Lookup:
 
 
 class ConditionEvaluator:
-    """Evaluates conditions that were parsed once, over many assignments.
+    """Evaluates the conditions of `exclude`, parsed once, over many assignments.
 
     Args:
         sources: the conditions.
@@ -165,12 +165,15 @@ class ConditionEvaluator:
             SpecError: as `any_true` does.
         """
         names = Lookup(parameters, self._declared)
-        try:
-            return next((c.source for c in self._parsed if c.holds(names)), None)
-        except SpecError as error:
-            raise SpecError(
-                f"{error.message}; the parameters are {', '.join(parameters)}"
-            ) from None
+        for i, condition in enumerate(self._parsed):
+            try:
+                if condition.holds(names):
+                    return condition.source
+            except SpecError as error:
+                there = ", ".join(parameters)
+                message = f"{error.message}; the parameters are {there}"
+                raise SpecError([FieldProblem(f"exclude[{i}]", message)]) from None
+        return None
 
     def allows(self, parameters: Mapping[str, Any]) -> bool:
         """Whether none holds for an assignment; one that cannot be evaluated counts as holding.

@@ -63,6 +63,7 @@ CASES: list[tuple[str, Any, str, str]] = [
     ),
     ("unknown metric", bad(metric={"name": "f1", "mode": "max"}), "metric.name", "score, loss"),
     ("excluded", bad(exclude=["x > 0"]), "exclude", "leaves 0 of the 6"),
+    ("text below a number", bad(exclude=["kind < x"]), "exclude[0]", "cannot be evaluated"),
     ("call in exclude", bad(exclude=["open('x')"]), "exclude[0]", "call"),
     ("dunder in exclude", bad(exclude=["x.__class__ == 1"]), "exclude[0]", "__class__"),
     ("name in exclude", bad(exclude=["nope == 1"]), "", "nope"),
