@@ -53,14 +53,10 @@ def names_in(source: str) -> tuple[str, ...]:
 @lru_cache(maxsize=512)
 def _parse(source: str) -> ast.AST:
     """The condition's tree, which nobody changes; attributes of names are dotted names."""
-    from simpleeval import InvalidExpression, SimpleEval
-
     try:
-        tree: ast.AST = SimpleEval.parse(source.strip())
-    except (InvalidExpression, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        tree = ast.Expr(ast.parse(source.strip(), mode="eval").body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f"cannot read the condition {source!r}: {error}") from None
-    if not isinstance(tree, ast.Expr):
-        raise ValueError(f"the condition {source!r} is no expression")
     for node in ast.walk(tree):
         if isinstance(node, _FORBIDDEN):
             raise ValueError(f"the condition {source!r} may not call or define anything")

@@ -129,6 +129,8 @@ def test_a_grid_has_each_value_once() -> None:
 @pytest.mark.parametrize(
     "condition",
     [
+        "a == 1; a == 2",
+        "a = 1",
         "().__class__",
         "a.__class__",
         "__import__('os')",
