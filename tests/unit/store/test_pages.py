@@ -32,8 +32,8 @@ def write(store: Store, numbers: random.Random) -> None:
     "sort", ["parameters.x", "-parameters.kind,-seed", "-group,assignment", "created_at", "id"]
 )
 def test_a_trial_whose_key_stays_is_on_one_page_whatever_changes(store: Store, sort: str) -> None:
-    values = [i % 7 for i in range(COUNT // 3)]
-    create(store, parameters={"x": {"grid": values}, "kind": {"grid": ["a", "b", 3]}})
+    grids = {"x": list(range(5)), "kind": ["a", "b", 3], "y": list(range(4))}
+    create(store, parameters={name: {"grid": values} for name, values in grids.items()})
     drive(store)
     numbers = random.Random(sort)
     for _ in range(30):
