@@ -90,10 +90,6 @@ class Assembler:
                 values[step.path] = choose(step.path, node) if isinstance(node, Kind) else node
         return _fill(self._nodes, values, absent, ())
 
-    def is_always_there(self, path: Path) -> bool:
-        """Whether the parameter at a path depends on no condition."""
-        return self._leaves[path].scope is None
-
     def combinations(self, values: Callable[[Path, Kind], Sequence[Any]]) -> Iterator[Any]:
         """Every assignment with one of some values for each kind, each once.
 

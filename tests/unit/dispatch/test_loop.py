@@ -43,9 +43,17 @@ class FakeLauncher:
         self.launched.clear()
 
 
-def make(store: Store) -> tuple[FakeLauncher, Clock, Dispatcher]:
+def make(store: Store, answers: Sequence[bool] = (True,)) -> tuple[FakeLauncher, Clock, Dispatcher]:
+    """`answers`: whether an API server does, as its first item stands at the time."""
     launcher, clock = FakeLauncher(), Clock()
-    dispatcher = Dispatcher(store, launcher, limits=Limits(max_running=2), lease=LEASE, clock=clock)
+    dispatcher = Dispatcher(
+        store,
+        launcher,
+        limits=Limits(max_running=2),
+        lease=LEASE,
+        clock=clock,
+        api_answers=lambda: answers[0],
+    )
     return launcher, clock, dispatcher
 
 
@@ -273,15 +281,8 @@ def test_after_the_store_was_away_drivers_get_a_lease_to_be_heard(
 
 
 def test_drivers_are_given_a_lease_from_when_an_api_server_answers_again(store: Store) -> None:
-    launcher, clock, answers = FakeLauncher(), Clock(), [True]
-    dispatcher = Dispatcher(
-        store,
-        launcher,
-        limits=Limits(max_running=1),
-        lease=LEASE,
-        clock=clock,
-        api_answers=lambda: answers[0],
-    )
+    answers = [True]
+    launcher, clock, dispatcher = make(store, answers)
     create(store, "a")
     dispatcher.step()
     answers[0] = False
@@ -299,15 +300,8 @@ def test_drivers_are_given_a_lease_from_when_an_api_server_answers_again(store: 
 
 
 def test_while_no_api_server_answers_no_driver_is_judged_and_none_is_started(store: Store) -> None:
-    launcher, clock, answers = FakeLauncher(), Clock(), [True]
-    dispatcher = Dispatcher(
-        store,
-        launcher,
-        limits=Limits(max_running=2),
-        lease=LEASE,
-        clock=clock,
-        api_answers=lambda: answers[0],
-    )
+    answers = [True]
+    launcher, clock, dispatcher = make(store, answers)
     create(store, "a")
     dispatcher.step()
     answers[0] = False

@@ -64,26 +64,27 @@ def make_task(index: int = 0, *, group: str = "{}") -> TrialTask:
     )
 
 
+def make_assignment(spec: SweepSpec, *, edits: int = 0) -> Assignment:
+    return Assignment(
+        sweep_id="s",
+        epoch=1,
+        spec=spec,
+        code="m:f",
+        resources=Resources(),
+        reuse_actors=True,
+        max_concurrent=None,
+        edits=edits,
+        lease_s=1.5,
+        checkpoint_root="none",
+    )
+
+
 def make_running(
     spec: SweepSpec, emit: Callable[[list[Message]], None] = lambda messages: None
 ) -> RunningSweep:
     """A sweep that a driver has just begun to run."""
-    return RunningSweep(
-        SweepCore(spec, make_tasks(spec), (), max_concurrent=None, now=START),
-        Assignment(
-            sweep_id="s",
-            epoch=1,
-            spec=spec,
-            code="m:f",
-            resources=Resources(),
-            reuse_actors=True,
-            max_concurrent=None,
-            lease_s=1.5,
-            checkpoint_root="none",
-        ),
-        clock=lambda: START,
-        emit=emit,
-    )
+    core = SweepCore(spec, make_tasks(spec), (), max_concurrent=None, now=START)
+    return RunningSweep(core, make_assignment(spec), clock=lambda: START, emit=emit)
 
 
 def row(step: int, score: float | None, **others: float) -> ReportRow:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep.spec import Resources, SweepSpec
+from sweep.spec import SweepSpec
 from sweep.states import FINAL_TRIAL_STATES, TrialState, WantedState
-from sweep.wire import Ack, Assignment, Message
-from tests.unit.driver.builders import START, make_spec, row, update
+from sweep.wire import Ack, Message
+from tests.unit.driver.builders import START, make_assignment, make_spec, row, update
 from tests.unit.driver.killing import MemoryStore
 from workers.driver.live import WorkUpdate
 from workers.driver.proposing import Proposing
@@ -66,19 +66,7 @@ class Cluster:
         """A driver begins, from what the service has."""
         self._unsent: list[Message] = []
         self._works: list[LiveWork] = []
-        spec = self.store.spec
-        assignment = Assignment(
-            sweep_id="s",
-            epoch=1,
-            spec=spec,
-            code="some.module:train",
-            resources=Resources(),
-            reuse_actors=True,
-            max_concurrent=None,
-            edits=self._edits,
-            lease_s=1,
-            checkpoint_root="/states",
-        )
+        assignment = make_assignment(self.store.spec, edits=self._edits)
         self.sweep = RunningSweep(
             self.store.core(), assignment, clock=lambda: START, emit=self._unsent.extend
         )

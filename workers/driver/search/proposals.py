@@ -48,7 +48,7 @@ class SearchSpace:
         that search over whole assignments, every one without a condition.
         """
         missing = self.dimensions.missing(parameters)
-        if self._is_whole and any(map(self._assembler.is_always_there, missing)):
+        if self._is_whole and any(path in missing for path in self._assembler.always):
             return False
         there = len(self.dimensions) - len(missing)
         return there > 0 and len(self.dimensions.inner(parameters)) == there
